@@ -1,0 +1,1 @@
+"""What flows between the stages: prompts, responses, pairs and token batches."""
