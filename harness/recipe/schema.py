@@ -1,0 +1,318 @@
+"""The recipe: everything that must be equal for a fair comparison, and the methods compared.
+
+Tables are frozen, refuse unknown keys and never cast silently. A table with variants names one by
+`kind`; each variant is a class whose docstring is the line that `harness methods` prints, with its
+source.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+MethodName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
+Role = Literal["pool", "selection", "training", "evaluation"]
+
+
+class Table(BaseModel):
+    """A recipe table: frozen, strict, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Seeds(Table):
+    """Which replicates are run, and what each of them draws anew."""
+
+    replicates: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+    vary: tuple[Role, ...] = ("pool", "selection", "training", "evaluation")
+
+    def of(self, role: Role, replicate: int) -> int:
+        """The seed of one role: the replicate's number where the role varies, else 0."""
+        return replicate if role in self.vary else 0
+
+
+class AtlasModel(Table):
+    """The embedded world's base model, trained on first use (docs/world.md)."""
+
+    kind: Literal["atlas"] = "atlas"
+    seed: Seed = 0
+    sft_steps: Count = 900
+
+
+class AtlasPrompts(Table):
+    """Prompts of the embedded world."""
+
+    kind: Literal["atlas"] = "atlas"
+    count: Count = 640
+
+
+class SampledResponses(Table):
+    """Responses sampled from the base model."""
+
+    kind: Literal["sample"] = "sample"
+    temperature: Positive = 1.0
+    max_new_tokens: Count = 48
+
+
+class OracleJudge(Table):
+    """The embedded world's exact scorer, 0 to 10."""
+
+    kind: Literal["oracle"] = "oracle"
+
+
+class LengthJudge(Table):
+    """Longer is better: a control that any length bias would follow."""
+
+    kind: Literal["length"] = "length"
+
+
+Judge = Annotated[OracleJudge | LengthJudge, Field(discriminator="kind")]
+
+
+class Pool(Table):
+    """Where prompts, responses and scores come from."""
+
+    prompts: AtlasPrompts = AtlasPrompts()
+    responses: SampledResponses = SampledResponses()
+    judge: Judge = OracleJudge()
+
+
+class Budget(Table):
+    """What every method may spend; what it does not fix is reported as cost.
+
+    `responses` are generated and judged; `pairs` are distinct pairs trained on.
+    """
+
+    responses: Count | None = None
+    pairs: Count | None = None
+
+
+class PolicyEmbedding(Table):
+    """Mean-pooled last hidden states of the base model over the prompt."""
+
+    kind: Literal["policy"] = "policy"
+
+
+class Gradients(Table):
+    """The gradient bank: rank and seed of its feature adapter, numbers kept for each response."""
+
+    rank: Count = 32
+    dim: Annotated[int, Field(ge=16)] = 2048
+    seed: Seed = 0
+
+
+class Features(Table):
+    """What breadth and depth look at."""
+
+    embedding: PolicyEmbedding = PolicyEmbedding()
+    gradients: Gradients = Gradients()
+
+
+class Training(Table):
+    """Equal optimiser work for all methods."""
+
+    steps: Count
+    pairs_per_step: Count = 32
+    micro_batch: Count | None = None
+    learning_rate: Positive
+    beta: Positive = 0.1
+    lora_rank: Count = 8
+    schedule: Literal["constant", "cosine", "linear"] = "linear"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    max_length: Count = 128
+
+
+class TrainingOverride(Table):
+    """What one method changes in the training of all; the leaderboard shows it."""
+
+    learning_rate: Positive | None = None
+    beta: Positive | None = None
+
+
+class AlpacaEval(Table):
+    """Win rate against the untrained start on held-out prompts."""
+
+    judge: Judge = OracleJudge()
+    prompts: AtlasPrompts = AtlasPrompts(count=300)
+    samples_per_prompt: Count = 4
+    temperature: NonNegative = 1.0
+    max_new_tokens: Count = 48
+
+
+class LmEval(Table):
+    """Tasks of lm-evaluation-harness."""
+
+    tasks: Annotated[tuple[Literal["atlas_facts"], ...], Field(min_length=1)] = ("atlas_facts",)
+    batch_size: Count = 64
+
+
+class Evaluation(Table):
+    """How every method is measured."""
+
+    alpaca_eval: AlpacaEval = AlpacaEval()
+    lm_eval: LmEval = LmEval()
+
+
+class AllBreadth(Table):
+    """Every prompt of the pool."""
+
+    kind: Literal["all"]
+
+
+class RandomBreadth(Table):
+    """Prompts drawn at random: the usual data, on a budget."""
+
+    kind: Literal["random"] = "random"
+    prompts: Count | None = None
+
+
+class ClustersBreadth(Table):
+    """Representative prompts: those nearest the centres of k-means on embeddings (arXiv 2411.10914)."""
+
+    kind: Literal["clusters"]
+    prompts: Count | None = None
+
+
+Breadth = Annotated[AllBreadth | RandomBreadth | ClustersBreadth, Field(discriminator="kind")]
+
+
+class _Depth(Table):
+    pairs: Count | None = None
+
+
+class UniformDepth(_Depth):
+    """The same number of pairs for every prompt (arXiv 2411.10914, uniform balancing)."""
+
+    kind: Literal["uniform"] = "uniform"
+
+
+class _MinimumDepth(_Depth):
+    minimum: Annotated[int, Field(ge=0)] = 1
+
+
+class RandomDepth(_MinimumDepth):
+    """Pairs allotted to prompts at random: the control of every depth rule."""
+
+    kind: Literal["random"]
+
+
+class LengthDepth(_MinimumDepth):
+    """More pairs for prompts with longer responses (an ablation of arXiv 2411.10914)."""
+
+    kind: Literal["length"]
+
+
+class ScoreGapDepth(_MinimumDepth):
+    """More pairs for prompts whose responses differ more in score."""
+
+    kind: Literal["score-gap"]
+
+
+class GradientClustersDepth(_MinimumDepth):
+    """More pairs where pair gradients lie near a cluster's centre (our reading of arXiv 2411.10914)."""
+
+    kind: Literal["gradient-clusters"]
+    clusters: Annotated[int, Field(ge=2)] = 16
+    prefer: Literal["near", "far", "uniform"] = "near"
+
+
+Depth = Annotated[
+    UniformDepth | RandomDepth | LengthDepth | ScoreGapDepth | GradientClustersDepth,
+    Field(discriminator="kind"),
+]
+
+
+class RandomPairing(Table):
+    """Pairs drawn at random among those whose scores differ."""
+
+    kind: Literal["random"] = "random"
+
+
+class BestWorstPairing(Table):
+    """The widest score gaps first: best against worst (the usual rule of on-policy DPO)."""
+
+    kind: Literal["best-worst"]
+
+
+class UniformPairing(Table):
+    """Pairs evenly spaced over the ranking of score gaps (arXiv 2411.10914: pairs built uniformly)."""
+
+    kind: Literal["uniform"]
+
+
+class NearestPairing(Table):
+    """The pairs nearest to the centre of their gradient cluster (our reading of arXiv 2411.10914)."""
+
+    kind: Literal["nearest"]
+
+
+class LongestPairing(Table):
+    """The longer response is chosen, scores ignored: the control for length bias."""
+
+    kind: Literal["longest"]
+
+
+Pairing = Annotated[
+    RandomPairing | BestWorstPairing | UniformPairing | NearestPairing | LongestPairing,
+    Field(discriminator="kind"),
+]
+
+
+class DpoLoss(Table):
+    """-log sigmoid(beta * margin of log-ratios) (arXiv 2305.18290, eq. 7)."""
+
+    kind: Literal["dpo"] = "dpo"
+
+
+class Method(Table):
+    """One row of the board: breadth + depth + pairing + loss.
+
+    An empty table is the untrained start. `answer` makes the null model: the same text for every
+    prompt, no training.
+    """
+
+    responses_per_prompt: Annotated[int, Field(ge=2)] | None = None
+    breadth: Breadth = RandomBreadth()
+    depth: Depth = UniformDepth()
+    pairing: Pairing = RandomPairing()
+    loss: DpoLoss = DpoLoss()
+    training: TrainingOverride = TrainingOverride()
+    answer: Annotated[str, Field(min_length=1)] | None = None
+
+    @property
+    def trains(self) -> bool:
+        """Whether the method trains at all."""
+        return self.responses_per_prompt is not None
+
+
+class Recipe(Table):
+    """One comparison: what is held equal, and the methods compared."""
+
+    title: Annotated[str, Field(min_length=1)]
+    baseline: MethodName
+    extends: str | None = None
+    seeds: Seeds = Seeds()
+    model: AtlasModel = AtlasModel()
+    pool: Pool = Pool()
+    budget: Budget
+    features: Features = Features()
+    training: Training
+    evaluation: Evaluation = Evaluation()
+    methods: Annotated[dict[MethodName, Method], Field(min_length=1)]
+
+
+KINDS: dict[str, tuple[type[Table], ...]] = {
+    "breadth": (AllBreadth, RandomBreadth, ClustersBreadth),
+    "depth": (UniformDepth, RandomDepth, LengthDepth, ScoreGapDepth, GradientClustersDepth),
+    "pairing": (RandomPairing, BestWorstPairing, UniformPairing, NearestPairing, LongestPairing),
+    "loss": (DpoLoss,),
+}
+
+
+def kind_of(table: type[Table]) -> str:
+    """The name by which a recipe asks for this variant."""
+    (kind,) = table.model_fields["kind"].annotation.__args__  # type: ignore[union-attr]
+    return str(kind)

@@ -1,0 +1,153 @@
+"""One problem -> one sentence: dotted place, rule, value, remedy."""
+
+import types
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+Place = tuple[int | str, ...]
+
+TYPES = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
+
+
+def sentence(error: ErrorDetails, document: Mapping[str, Any], root: type[BaseModel]) -> str:
+    """The place and the sentence for one pydantic error in a parsed recipe."""
+    loc, kind = error["loc"], error["type"]
+    # pydantic names the place of a bad dictionary key with this extra last element
+    is_key = bool(loc) and loc[-1] == "[key]"
+    place = real_place(loc[:-1] if is_key else loc, document)
+    return f"{dotted(place)}: {_rule(kind, error, place, root, is_key)}"
+
+
+def _rule(kind: str, error: ErrorDetails, place: Place, root: type[BaseModel], is_key: bool) -> str:
+    context = error.get("ctx", {})
+    value = show(error["input"])
+    if is_key:
+        return "a method's name may hold a-z, 0-9, '-' and '.', at most 60 of them. Rename it."
+    if kind == "extra_forbidden":
+        table = table_at(root, place[:-1])
+        return "unknown key." + suggestion(str(place[-1]), list(table.model_fields) if table else [])
+    if kind == "missing":
+        return "required, but not there. Add it."
+    if kind == "union_tag_invalid":
+        return _unknown_name(context["tag"], context["expected_tags"])
+    if kind == "literal_error":
+        return _unknown_name(error["input"], context["expected"])
+    if kind == "union_tag_not_found":
+        known = tags_at(root, place)
+        return f"needs a `kind`. Known: {', '.join(known)}."
+    if kind in TYPES:
+        return f"must be {TYPES[kind]}. Got {value}."
+    return f"{_bound(kind, context)}. Got {value}."
+
+
+def _unknown_name(word: object, expected: str) -> str:
+    names = [name for name in expected.replace(" or ", ", ").replace("'", "").split(", ") if name]
+    near = get_close_matches(str(word), names, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return f"{show(word)} is not known here. Known: {', '.join(names)}.{hint}"
+
+
+def _bound(kind: str, context: Mapping[str, Any]) -> str:
+    bounds = {
+        "greater_than": ("gt", "must be more than"),
+        "greater_than_equal": ("ge", "must be at least"),
+        "less_than": ("lt", "must be less than"),
+        "less_than_equal": ("le", "must be at most"),
+    }
+    if kind in bounds:
+        limit, words = bounds[kind]
+        return f"{words} {context[limit]}"
+    if kind in ("too_short", "string_too_short"):
+        return "must not be empty"
+    if kind == "finite_number":
+        return "must be a finite number"
+    return kind.replace("_", " ")
+
+
+def suggestion(word: object, known: Sequence[str]) -> str:
+    """' Did you mean ...?' with the nearest known name, else the list of known names."""
+    near = get_close_matches(str(word), known, n=1, cutoff=0.6)
+    if near:
+        return f" Did you mean '{near[0]}'?"
+    return f" Known: {', '.join(known)}." if known else ""
+
+
+def show(value: object, limit: int = 60) -> str:
+    """A value as a user wrote it, cut to a readable length."""
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def dotted(place: Place) -> str:
+    """A place as TOML writes it: `methods.balanced.depth.clusters`."""
+    return ".".join(str(part) for part in place) or "recipe"
+
+
+def real_place(loc: Place, document: Any) -> Place:
+    """Pydantic's location without the variant names that it inserts after a table with a `kind`."""
+    place: list[int | str] = []
+    node = document
+    for index, part in enumerate(loc):
+        is_last = index == len(loc) - 1
+        if isinstance(node, Mapping) and part not in node and not is_last:
+            continue
+        if isinstance(node, Mapping) and is_last and part not in node and node.get("kind") == part:
+            continue
+        place.append(part)
+        node = _child(node, part)
+    return tuple(place)
+
+
+def _child(node: Any, part: int | str) -> Any:
+    if isinstance(node, Mapping):
+        return node.get(str(part))
+    if isinstance(node, Sequence) and not isinstance(node, str) and isinstance(part, int):
+        return node[part] if part < len(node) else None
+    return None
+
+
+def table_at(root: type[BaseModel], place: Place) -> type[BaseModel] | None:
+    """The schema class of the table at a place; of a table with variants, their common view."""
+    tables: tuple[type[BaseModel], ...] = (root,)
+    for part in place:
+        fields = [
+            table.model_fields[str(part)].annotation for table in tables if str(part) in table.model_fields
+        ]
+        if fields:
+            tables = tuple(table for field in fields for table in _tables(field))
+    return _widest(tables)
+
+
+def tags_at(root: type[BaseModel], place: Place) -> list[str]:
+    """The `kind` names that the table at a place may take."""
+    parent = table_at(root, place[:-1])
+    field = parent.model_fields[str(place[-1])].annotation if parent else None
+    return [str(get_args(table.model_fields["kind"].annotation)[0]) for table in _tables(field)]
+
+
+def _tables(annotation: Any) -> tuple[type[BaseModel], ...]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (annotation,)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is dict:
+        return _tables(arguments[1])
+    if origin in (Union, types.UnionType):
+        return tuple(table for argument in arguments for table in _tables(argument))
+    return _tables(arguments[0]) if origin is Annotated else ()
+
+
+def _widest(tables: tuple[type[BaseModel], ...]) -> type[BaseModel] | None:
+    return max(tables, key=lambda table: len(table.model_fields), default=None)

@@ -1,0 +1,197 @@
+"""Every mistake in a recipe is one sentence: file, dotted place, rule, value, remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import BadInput
+from harness.recipe.load import load_recipe, prompts_of
+
+FIXED = """
+title = "test"
+baseline = "dpo"
+[pool]
+prompts = { kind = "atlas", count = 100 }
+[budget]
+responses = 64
+[training]
+steps = 2
+learning_rate = 1e-3
+"""
+GOOD = FIXED + "[methods.dpo]\nresponses_per_prompt = 2\n"
+
+
+def write(folder: Path, text: str, name: str = "r.toml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    """The sentences for a recipe, without the file's name, which each of them must begin with."""
+    path = write(folder, text)
+    with pytest.raises(BadInput) as caught:
+        load_recipe(path)
+    assert all(problem.startswith(f"{path}: ") for problem in caught.value.problems)
+    return [problem.removeprefix(f"{path}: ") for problem in caught.value.problems]
+
+
+def test_defaults_and_integers_for_numbers(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, GOOD.replace("1e-3", "1")))
+    assert recipe.training.learning_rate == 1.0
+    assert recipe.methods["dpo"].depth.kind == "uniform"
+    assert prompts_of(recipe, recipe.methods["dpo"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("steps = 2", "steps = 2\nstepz = 2", "training.stepz: unknown key. Did you mean 'steps'?"),
+        ("steps = 2", "", "training.steps: required, but not there. Add it."),
+        ("steps = 2", 'steps = "2"', "training.steps: must be a whole number. Got '2'."),
+        ("steps = 2", "steps = 0", "training.steps: must be at least 1. Got 0."),
+        ("steps = 2", "steps = true", "training.steps: must be a whole number. Got true."),
+        ("1e-3", "nan", "training.learning_rate: must be a finite number. Got nan."),
+        ("1e-3", '"1e-3"', "training.learning_rate: must be a number. Got '1e-3'."),
+        ("[training]", "[training]\nmax_length = 0", "training.max_length: must be at least 1. Got 0."),
+        ('"dpo"', '"dop"', "baseline: no method is called 'dop'. Did you mean 'dpo'?"),
+        ("responses = 64", "", "budget: needs `responses`, `pairs` or both. Add one."),
+        (
+            "responses = 64",
+            "responses = 63",
+            "methods.dpo.responses_per_prompt: must divide budget.responses (63)",
+        ),
+        (
+            "responses = 64",
+            "responses = 640",
+            "methods.dpo.breadth: asks for 320 prompts, but the pool has 100.",
+        ),
+        (
+            "responses = 64",
+            "responses = 64\npairs = 33",
+            "methods.dpo.depth: budget.pairs asks for 33 pairs, but 32 prompts with 2 responses each make at",
+        ),
+    ],
+)
+def test_one_mistake_one_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    (found,) = problems(tmp_path, GOOD.replace(old, new, 1))
+    assert found.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            'breadth = { kind = "cluster" }',
+            "breadth: 'cluster' is not known here. Known: all, random, clusters.",
+        ),
+        ("breadth = { prompts = 3 }", "breadth: needs a `kind`. Known: all, random, clusters."),
+        (
+            'breadth = { kind = "all" }',
+            "breadth: 'all' asks for 100 prompts, but budget.responses (64) pays for 32",
+        ),
+        (
+            'breadth = { kind = "random", prompts = 9 }',
+            "breadth.prompts: budget.responses (64) pays for 32 prompts",
+        ),
+        ('depth = { kind = "uniform", pairs = 2 }', "depth.pairs: 2 responses make at most 1 pairs. Got 2."),
+        (
+            'depth = { kind = "gradient-clusters", clusters = 1 }',
+            "depth.clusters: must be at least 2. Got 1.",
+        ),
+        (
+            'depth = { kind = "gradient-clusters", prefer = "nearr" }',
+            "depth.prefer: 'nearr' is not known here. Known: near, far, uniform. Did you mean 'near'?",
+        ),
+        (
+            'pairing = { kind = "nearest" }',
+            "pairing: 'nearest' needs the clusters of depth 'gradient-clusters'.",
+        ),
+        ('answer = "yes"', "answer: a method with a constant answer trains on nothing."),
+        ("pairing = 3", "pairing: must be a table. Got 3."),
+    ],
+)
+def test_mistakes_in_a_method(tmp_path: Path, line: str, sentence: str) -> None:
+    found = problems(tmp_path, GOOD + line)
+    assert any(problem.startswith(f"methods.dpo.{sentence}") for problem in found), found
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("steps = 2", "steps = 0\nfoo = 1").replace("[budget]", "[budget]\npears = 2")
+    places = [problem.split(":")[0] for problem in problems(tmp_path, text)]
+    assert sorted(places) == ["budget.pears", "training.foo", "training.steps"]
+
+
+def test_a_bad_item_of_a_list_is_one_problem(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, GOOD + '[evaluation.lm_eval]\ntasks = ["atlas_fact"]')
+    assert found.startswith("evaluation.lm_eval.tasks.0: 'atlas_fact' is not known here.")
+
+
+def test_a_method_without_training_takes_no_selection(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, GOOD + '[methods.sft]\npairing = { kind = "random" }')
+    assert found.startswith("methods.sft.responses_per_prompt: required where `pairing` is given.")
+
+
+@pytest.mark.parametrize("name", ["../x", "A", "a b", ""])
+def test_method_names_are_plain(tmp_path: Path, name: str) -> None:
+    (found,) = problems(tmp_path, GOOD + f'[methods."{name}"]')
+    assert "a method's name may hold" in found
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"title = ", "is not TOML: Invalid value (at end of document). Correct the line."),
+        (b"title = '\xff'", "is not UTF-8 (byte 9). Save it as UTF-8."),
+        (b"[methods.a]\n[methods.a]", "is not TOML: Cannot declare ('methods', 'a') twice"),
+        (b"x = " + b"[" * 5000 + b"]" * 5000, "is not TOML: "),
+        (b"#" * 1_000_001, "a recipe has at most 1,000,000 bytes. Got 1,000,001."),
+    ],
+)
+def test_files_that_are_no_recipe(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "r.toml"
+    path.write_bytes(content)
+    with pytest.raises(BadInput) as caught:
+        load_recipe(path)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{path}: {sentence}")
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="there is no such file"):
+        load_recipe(tmp_path / "none.toml")
+    with pytest.raises(BadInput, match="cannot be read: Is a directory"):
+        load_recipe(tmp_path)
+
+
+def test_extends_shares_the_fixed_part_but_no_methods(tmp_path: Path) -> None:
+    write(tmp_path, GOOD, "base.toml")
+    child = (
+        'extends = "base.toml"\nbaseline = "b"\n[budget]\npairs = 8\n[methods.b]\nresponses_per_prompt = 4\n'
+    )
+    recipe = load_recipe(write(tmp_path, child))
+    assert list(recipe.methods) == ["b"]
+    assert recipe.training.steps == 2
+    assert (recipe.budget.responses, recipe.budget.pairs) == (None, 8), "a table replaces a whole table"
+
+
+def test_extends_in_a_circle_and_into_nothing(tmp_path: Path) -> None:
+    write(tmp_path, 'extends = "r.toml"', "base.toml")
+    assert "extend each other in a circle" in problems(tmp_path, 'extends = "base.toml"')[0]
+    assert problems(tmp_path, 'extends = "no.toml"')[0].startswith("extends: there is no file 'no.toml'")
+
+
+def test_contradictions_of_a_pairs_budget(tmp_path: Path) -> None:
+    text = GOOD.replace("responses = 64", "pairs = 60").replace("_prompt = 2", "_prompt = 4")
+    found = problems(
+        tmp_path,
+        text + 'breadth = { kind = "random", prompts = 20 }\ndepth = { kind = "uniform", pairs = 2 }',
+    )
+    assert found == [
+        "methods.dpo.depth.pairs: 2 pairs for each of 20 prompts are 40, but budget.pairs is 60. "
+        "Change one of the three."
+    ]
+    found = problems(tmp_path, text + 'depth = { kind = "random" }')
+    assert found[0].startswith(
+        "methods.dpo.depth.minimum: 1 for each of 100 prompts is more than budget.pairs (60)."
+    )
