@@ -1,0 +1,1 @@
+"""What will be done: the catalog of stages, tasks with their keys, and the plan of a recipe."""

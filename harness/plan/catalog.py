@@ -1,0 +1,52 @@
+"""THE table of stages: every kind of work there is, in the order of the flow.
+
+`version` is raised by hand when a change to a stage changes its results. Role `method`: what a method
+pays for. `given`: the starting point that all share. `evaluation`: measuring, outside every overhead.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["given", "method", "evaluation"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One kind of work.
+
+    `makes` says what its artifact holds; `seconds` is what one task takes in `recipes/bpo.toml` on one
+    core, the estimate until a store has a history of its own.
+    """
+
+    name: str
+    version: int
+    role: Role
+    makes: str
+    seconds: float = 0.5
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage("base_model", 1, "given", "the untrained start: model and tokenizer"),
+        Stage("prompts", 1, "method", "the pool's prompts"),
+        Stage("embeddings", 1, "method", "one embedding for each prompt of the pool"),
+        Stage("breadth", 1, "method", "the prompts that a method trains on"),
+        Stage("responses", 1, "method", "K responses for each of these prompts"),
+        Stage("scores", 1, "method", "the judge's score of each response"),
+        Stage(
+            "gradients",
+            1,
+            "method",
+            "the gradient bank: a sketched gradient and a log-probability for each response",
+        ),
+        Stage("pairs", 1, "method", "the pairs that depth and pairing choose"),
+        Stage("adapter", 1, "method", "the trained LoRA adapter and its log"),
+        Stage("held_out", 1, "evaluation", "the evaluation prompts"),
+        Stage("outputs", 1, "evaluation", "a policy's outputs on the evaluation prompts"),
+        Stage("alpaca_eval", 1, "evaluation", "the judge's preference between each output and the reference"),
+        Stage("lm_eval", 1, "evaluation", "lm-evaluation-harness results, item by item"),
+        Stage("preference", 1, "evaluation", "implicit-reward accuracy on held-out pairs"),
+        Stage("knowledge", 1, "evaluation", "exact breadth and depth of what the policy knows of the world"),
+    )
+}

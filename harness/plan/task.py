@@ -1,0 +1,56 @@
+"""A task: one instance of a stage, and the key made from all that can change its result."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from harness.plan.catalog import STAGES
+from harness.store.keys import KEY_LENGTH, Identity, digest
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One piece of work: a stage, its parameters, and the tasks whose artifacts it reads, by name."""
+
+    stage: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, "Task"]
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of stage, hand-kept version, parameters and the keys of the inputs."""
+        identity = {
+            "stage": self.stage,
+            "version": STAGES[self.stage].version,
+            "params": self.params,
+            "inputs": {name: task.key for name, task in self.inputs.items()},
+        }
+        return digest(identity)[:KEY_LENGTH]
+
+    @property
+    def identity(self) -> Identity:
+        """The same facts as the store states them in the manifest."""
+        return Identity(
+            stage=self.stage,
+            key=self.key,
+            version=STAGES[self.stage].version,
+            params=self.params,
+            inputs={name: task.key for name, task in self.inputs.items()},
+        )
+
+
+def in_order(tasks: Iterable[Task]) -> tuple[Task, ...]:
+    """These tasks and all that they need, each once, inputs before users."""
+    found: dict[str, Task] = {}
+
+    def visit(task: Task) -> None:
+        if task.key in found:
+            return
+        for needed in task.inputs.values():
+            visit(needed)
+        found[task.key] = task
+
+    for task in tasks:
+        visit(task)
+    return tuple(found.values())

@@ -1,0 +1,1 @@
+"""What has been done: artifacts under keys made from their inputs."""

@@ -1,0 +1,46 @@
+"""How artifacts hold their content: JSONL rows, JSON documents and .npy matrices."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = TypeVar("Row")
+
+
+def write_rows(path: Path, rows: Iterable[Any]) -> None:
+    """Write dataclass rows, one JSON object a line."""
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(asdict(row), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_rows(path: Path, row: type[Row]) -> list[Row]:
+    """Read rows of one dataclass."""
+    with path.open(encoding="utf-8") as file:
+        return [row(**json.loads(line)) for line in file]
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON document."""
+    path.write_text(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON document."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_matrix(path: Path, matrix: NDArray[Any]) -> None:
+    """Write an array as .npy, without pickling."""
+    np.save(path, matrix, allow_pickle=False)
+
+
+def read_matrix(path: Path) -> NDArray[Any]:
+    """Memory-map an array; pickled content is refused."""
+    loaded: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return loaded

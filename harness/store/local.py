@@ -1,0 +1,147 @@
+"""The store on a local or shared disk: `<root>/<stage>/<key>/`, committed by rename."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.errors import CorruptArtifact, StoreError
+from harness.store.keys import Identity
+from harness.store.manifest import (
+    NAME,
+    Manifest,
+    describe_files,
+    first_mismatch,
+    read_manifest,
+    write_manifest,
+)
+
+
+class Draft:
+    """An artifact being made: a folder to fill, and the cost and provenance to state."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cost: Mapping[str, float] = {}
+        self.provenance: Mapping[str, Any] = {}
+
+
+class LocalStore:
+    """Artifacts on disk. An artifact is there when its manifest is, and only then."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._verified: set[Path] = set()
+
+    def prepare(self) -> None:
+        """Make the store's folder and sweep what dead runs left unfinished.
+
+        Raises:
+            StoreError: if the folder cannot be written.
+        """
+        try:
+            self._scratch.mkdir(parents=True, exist_ok=True)
+            (self.root / ".gitignore").write_text("*\n")
+        except OSError as error:
+            raise StoreError(
+                f"{self.root}: the store cannot be written: {error.strerror}. "
+                "Choose another folder with --store or HARNESS_STORE."
+            ) from None
+        for folder in self._scratch.iterdir():
+            if not _alive(folder.name.rpartition(".")[2]):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def folder(self, stage: str, key: str) -> Path:
+        """Where an artifact lies, whether it is there or not."""
+        return self.root / stage / key
+
+    def has(self, stage: str, key: str) -> bool:
+        """Whether the artifact is there."""
+        return (self.folder(stage, key) / NAME).is_file()
+
+    def manifest(self, stage: str, key: str) -> Manifest:
+        """The artifact's manifest, without reading its files.
+
+        Raises:
+            CorruptArtifact: if the manifest is torn or edited.
+        """
+        try:
+            return read_manifest(self.folder(stage, key))
+        except (ValueError, OSError) as error:
+            raise CorruptArtifact(stage, key, str(error)) from None
+
+    def open(self, stage: str, key: str) -> Path:
+        """The artifact's folder, with every file checked against its digest once in this process.
+
+        Raises:
+            CorruptArtifact: if a file is missing, changed or extra.
+        """
+        folder = self.folder(stage, key)
+        if folder not in self._verified:
+            reason = first_mismatch(folder, self.manifest(stage, key))
+            if reason is not None:
+                raise CorruptArtifact(stage, key, reason)
+            self._verified.add(folder)
+        return folder
+
+    def discard(self, stage: str, key: str) -> None:
+        """Take an artifact out of the store; the manifest goes first, so that no half of it counts."""
+        folder = self.folder(stage, key)
+        self._verified.discard(folder)
+        (folder / NAME).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def create(self, identity: Identity) -> Iterator[Draft]:
+        """Make an artifact in a scratch folder; a clean exit commits it by rename, else nothing is left.
+
+        Where another process has committed the same artifact meanwhile, its result stays.
+        """
+        folder = self._scratch / f"{identity.stage}-{identity.key}-{uuid.uuid4().hex[:8]}.{os.getpid()}"
+        folder.mkdir(parents=True)
+        try:
+            draft = Draft(folder)
+            yield draft
+            self._commit(identity, draft)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _commit(self, identity: Identity, draft: Draft) -> None:
+        manifest = Manifest(
+            stage=identity.stage,
+            key=identity.key,
+            version=identity.version,
+            params=identity.params,
+            inputs=identity.inputs,
+            files=describe_files(draft.folder),
+            cost=draft.cost,
+            provenance=draft.provenance,
+        )
+        write_manifest(draft.folder, manifest)
+        final = self.folder(identity.stage, identity.key)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.exists() and not (final / NAME).exists():
+            shutil.rmtree(final)
+        try:
+            draft.folder.rename(final)
+        except OSError:
+            if not self.has(identity.stage, identity.key):
+                raise
+
+    @property
+    def _scratch(self) -> Path:
+        return self.root / "scratch"
+
+
+def _alive(pid: str) -> bool:
+    """Whether a process of this machine runs; a name that is no process id counts as dead."""
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,76 @@
+"""The manifest of an artifact: written last, so its presence is the proof that the artifact is whole."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.store.keys import digest, file_digest
+
+SCHEMA_VERSION = 1
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an artifact is, what it was made from, its files, and what it cost when it was made.
+
+    `files` maps each file's name to its SHA-256 and its size in bytes.
+    """
+
+    stage: str
+    key: str
+    version: int
+    params: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    files: Mapping[str, Mapping[str, Any]]
+    cost: Mapping[str, float]
+    provenance: Mapping[str, Any]
+    schema_version: int = SCHEMA_VERSION
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Name, digest and size of every file below a folder but the manifest."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / NAME)
+    return {
+        path.relative_to(folder).as_posix(): {"sha256": file_digest(path), "bytes": path.stat().st_size}
+        for path in found
+    }
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest with a digest of its own content."""
+    content = asdict(manifest)
+    text = json.dumps({**content, "digest": digest(content)}, indent=1, sort_keys=True)
+    (folder / NAME).write_text(text + "\n")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        ValueError: if it is torn, edited, or of another schema version; the text says which.
+    """
+    try:
+        content = json.loads((folder / NAME).read_text())
+        stated = content.pop("digest")
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
+        raise ValueError(f"{NAME} is torn") from None
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(f"{NAME} has schema version {content.get('schema_version')}, not {SCHEMA_VERSION}")
+    if digest(content) != stated:
+        raise ValueError(f"{NAME} does not match its own digest")
+    return Manifest(**content)
+
+
+def first_mismatch(folder: Path, manifest: Manifest) -> str | None:
+    """The first way in which the files differ from what the manifest states, or None."""
+    there = describe_files(folder)
+    for name, stated in manifest.files.items():
+        if name not in there:
+            return f"{name} is missing"
+        if there[name] != stated:
+            return f"{name} does not match its digest"
+    extra = sorted(set(there) - set(manifest.files))
+    return f"{extra[0]} is not in the manifest" if extra else None

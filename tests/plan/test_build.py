@@ -1,0 +1,152 @@
+"""Keys follow from what can change a result, and methods share what they have in common."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness.plan.build import Cell, Plan, build_plan
+from harness.plan.catalog import STAGES
+from harness.plan.task import Task, in_order
+from harness.recipe.load import load_recipe
+
+RECIPE = """
+title = "test"
+baseline = "random"
+[seeds]
+replicates = [0, 1]
+vary = ["pool", "selection", "training", "evaluation"]
+[pool]
+prompts = { kind = "atlas", count = 64 }
+[budget]
+responses = 64
+[training]
+steps = 2
+learning_rate = 1e-3
+[methods.sft]
+[methods.null]
+answer = "no"
+[methods.random]
+responses_per_prompt = 4
+[methods.uniform]
+responses_per_prompt = 4
+breadth = { kind = "clusters" }
+[methods.balanced]
+responses_per_prompt = 4
+breadth = { kind = "clusters" }
+depth = { kind = "gradient-clusters" }
+"""
+
+
+def plan_of(folder: Path, text: str = RECIPE) -> Plan:
+    path = folder / "r.toml"
+    path.write_text(text)
+    return build_plan(load_recipe(path))
+
+
+def cell(plan: Plan, method: str, replicate: int = 0) -> Cell:
+    (found,) = [cell for cell in plan.cells if (cell.method, cell.replicate) == (method, replicate)]
+    return found
+
+
+def stages(cell: Cell) -> set[str]:
+    return {task.stage for task in cell.tasks}
+
+
+def test_inputs_come_before_users(tmp_path: Path) -> None:
+    seen: set[str] = set()
+    tasks = plan_of(tmp_path).tasks
+    for task in tasks:
+        assert all(needed.key in seen for needed in task.inputs.values())
+        seen.add(task.key)
+    assert len(seen) == len(tasks)
+
+
+def test_shared_tasks_are_there_once(tmp_path: Path) -> None:
+    """2 replicates x (random, clusters) selections; sft needs none; one base model for all."""
+    count = Counter(task.stage for task in plan_of(tmp_path).tasks)
+    assert (count["base_model"], count["held_out"], count["prompts"]) == (1, 1, 2)
+    assert (count["responses"], count["scores"], count["gradients"]) == (4, 4, 2)
+    assert count["adapter"] == 6
+
+
+def test_a_method_needs_only_what_it_uses(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    assert not stages(cell(plan, "sft")) & {"prompts", "responses", "adapter", "preference"}
+    assert not stages(cell(plan, "null")) & {"lm_eval", "knowledge", "adapter"}
+    assert not stages(cell(plan, "random")) & {"embeddings", "gradients"}
+    assert stages(cell(plan, "uniform")) & {"embeddings", "gradients"} == {"embeddings"}
+    assert set(STAGES) == stages(cell(plan, "balanced"))
+
+
+def test_replicates_draw_anew_only_what_varies(tmp_path: Path) -> None:
+    def differing(vary: str) -> set[str]:
+        plan = plan_of(tmp_path, RECIPE.replace('"pool", "selection", "training", "evaluation"', vary))
+        first, second = (cell(plan, "balanced", replicate).ends for replicate in (0, 1))
+        return {role for role in first if first[role].key != second[role].key}
+
+    assert differing("") == set()
+    assert differing('"evaluation"') == {"reference", "outputs", "alpaca_eval", "preference"}
+    assert differing('"training"') == {
+        "adapter",
+        "outputs",
+        "alpaca_eval",
+        "lm_eval",
+        "knowledge",
+        "preference",
+    }
+    assert "pairs" in differing('"selection"')
+    assert "base_model" not in differing('"pool", "selection", "training", "evaluation"')
+
+
+def test_one_more_method_changes_no_key(tmp_path: Path) -> None:
+    before = {task.key for task in plan_of(tmp_path).tasks}
+    more = RECIPE + '[methods.more]\nresponses_per_prompt = 4\npairing = { kind = "best-worst" }\n'
+    plan = plan_of(tmp_path, more)
+    new = [task for task in plan.tasks if task.key not in before]
+    assert before <= {task.key for task in plan.tasks}
+    assert {task.stage for task in new} == {
+        "pairs", "adapter", "outputs", "alpaca_eval", "lm_eval", "knowledge", "preference"
+    }  # fmt: skip
+    assert all(set(plan.users[task.key]) <= {"more/0", "more/1"} for task in new)
+
+
+def test_names_titles_and_order_are_not_part_of_a_key(tmp_path: Path) -> None:
+    first = {task.key for task in plan_of(tmp_path).tasks}
+    renamed = RECIPE.replace("balanced", "other").replace('"test"', '"new title"')
+    assert {task.key for task in plan_of(tmp_path, renamed).tasks} == first
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "stage"),
+    [
+        ("steps = 2", "steps = 3", "adapter"),
+        ("count = 64", "count = 65", "prompts"),
+        ("[seeds]", "[model]\nkind = 'atlas'\nseed = 1\n[seeds]", "base_model"),
+        ("[seeds]", "[features.gradients]\ndim = 32\n[seeds]", "gradients"),
+    ],
+)
+def test_a_changed_setting_changes_its_task(tmp_path: Path, old: str, new: str, stage: str) -> None:
+    def keys(text: str) -> set[str]:
+        return {task.key for task in plan_of(tmp_path, text).tasks if task.stage == stage}
+
+    assert not keys(RECIPE) & keys(RECIPE.replace(old, new))
+
+
+def test_an_override_is_trained_with(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, RECIPE + "[methods.balanced.training]\nbeta = 0.7\n")
+    assert cell(plan, "balanced").ends["adapter"].params["training"]["beta"] == 0.7
+    assert cell(plan, "uniform").ends["adapter"].params["training"]["beta"] == 0.1
+
+
+def test_the_stage_version_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = Task("base_model", {}, {})
+    before = Task("prompts", {}, {"x": base}).key
+    monkeypatch.setitem(STAGES, "base_model", type(STAGES["base_model"])("base_model", 2, "given", ""))
+    assert Task("prompts", {}, {"x": Task("base_model", {}, {})}).key != before
+
+
+def test_in_order_lists_each_task_once() -> None:
+    base = Task("base_model", {}, {})
+    left, right = Task("prompts", {"a": 1}, {"x": base}), Task("prompts", {"a": 2}, {"x": base})
+    assert [task.key for task in in_order([right, left])] == [base.key, right.key, left.key]
