@@ -1,0 +1,151 @@
+"""The local engine: worker processes of one thread each, fed from one schedule.
+
+Workers are processes, so that the results do not depend on how many there are, a worker that dies takes
+only its task with it, and the caller never loads torch.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from harness.engines.base import Event, Outcome, Work
+from harness.engines.schedule import Schedule
+from harness.errors import CorruptArtifact
+from harness.plan.task import Task
+from harness.store.local import LocalStore
+
+THREADS = "1"
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": THREADS,
+    "MKL_NUM_THREADS": THREADS,
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+REDO_LIMIT = 3
+
+Message = tuple[str, object]
+
+
+class LocalEngine:
+    """Runs tasks in `jobs` worker processes on this machine."""
+
+    def __init__(self, store: LocalStore, work: Work, jobs: int) -> None:
+        self._store, self._work, self._jobs = store, work, jobs
+
+    def run(self, tasks: Sequence[Task], report: Callable[[Event], None]) -> Outcome:
+        """Run what is missing; see `Engine.run`."""
+        schedule = Schedule(tasks, self._store)
+        workers = [_Worker(self._work, self._store.root) for _ in range(min(self._jobs, schedule.open))]
+        try:
+            while schedule.open:
+                _feed(schedule, workers, report)
+                busy = {worker.pipe: worker for worker in workers if worker.task is not None}
+                for pipe in wait(list(busy)):
+                    _listen(schedule, busy[pipe], report)  # type: ignore[index]
+        finally:
+            for worker in workers:
+                worker.stop()
+        return schedule.outcome
+
+
+class _Worker:
+    """One process, the pipe to it, and the task that it has."""
+
+    def __init__(self, work: Work, root: Path) -> None:
+        self._work, self._root = work, root
+        self.task: Task | None = None
+        self.redone = 0
+        self._start()
+
+    def _start(self) -> None:
+        os.environ.update(ENVIRONMENT)
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, self._work, self._root), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def give(self, task: Task) -> None:
+        self.task = task
+        self.pipe.send(task)
+
+    def restart(self) -> str:
+        """Replace a process that died; says how it died."""
+        self.process.join()
+        code = self.process.exitcode or 0
+        self._start()
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return f"the worker process died ({how}); was the machine out of memory?"
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.join()
+        self.pipe.close()
+
+
+def _feed(schedule: Schedule, workers: Sequence[_Worker], report: Callable[[Event], None]) -> None:
+    for worker in workers:
+        if worker.task is None and (task := schedule.next()) is not None:
+            worker.give(task)
+            report(Event("started", task))
+
+
+def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]) -> None:
+    """Take one message from a busy worker."""
+    task = worker.task
+    assert task is not None
+    try:
+        kind, content = worker.pipe.recv()
+    except (EOFError, ConnectionResetError):
+        kind, content = "failed", worker.restart()
+    if kind == "progress":
+        done, of = content
+        report(Event("progress", task, done, of))
+        return
+    worker.task = None
+    bad = next(
+        (needed for needed in task.inputs.values() if kind == "corrupt" and needed.key == content.key), None
+    )
+    if bad is not None and worker.redone < REDO_LIMIT:
+        worker.redone += 1
+        schedule.redo(task, bad)
+        report(Event("redo", bad, reason=str(content)))
+        return
+    if kind == "finished":
+        schedule.finish(task)
+        report(Event("finished", task))
+    else:
+        schedule.fail(task, str(content))
+        report(Event("failed", task, reason=str(content)))
+
+
+def _serve(pipe: Connection, work: Work, root: Path) -> None:
+    """A worker's life: take a task, do it, say how it went; ends when the caller is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send(_attempt(pipe, work, task, root))
+        except BrokenPipeError:
+            return
+
+
+def _attempt(pipe: Connection, work: Work, task: Task, root: Path) -> Message:
+    def progress(done: int, of: int) -> None:
+        pipe.send(("progress", (done, of)))
+
+    try:
+        work(task, root, progress)
+    except CorruptArtifact as error:
+        return "corrupt", error
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return "failed", f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return "finished", None

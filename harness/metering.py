@@ -1,0 +1,110 @@
+"""Wall, processor and device time, peak memory, tokens and FLOPs of a block of work."""
+
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a piece of work cost.
+
+    Seconds; FLOPs by formula (`Meter.count`); tokens without padding; bytes at the peak; judge calls
+    and US dollars.
+    """
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    device_s: float = 0.0
+    flops: float = 0.0
+    tokens_forward: int = 0
+    tokens_backward: int = 0
+    peak_memory_bytes: int = 0
+    judge_calls: int = 0
+    judge_usd: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers under the names of the leaderboard's cost columns."""
+        return asdict(self)
+
+
+class Meter:
+    """Measures the block inside `with`; the block adds its counts."""
+
+    def __init__(self) -> None:
+        self.cost = Cost()
+
+    def __enter__(self) -> "Meter":
+        _reset_peak()
+        _synchronize()
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        on_device = _synchronize()
+        wall = time.perf_counter() - self._wall
+        self.cost = replace(
+            self.cost,
+            wall_s=wall,
+            cpu_s=time.process_time() - self._cpu,
+            device_s=wall if on_device else 0.0,
+            peak_memory_bytes=_peak(),
+        )
+
+    def count(self, *, forward: int = 0, backward: int = 0, parameters: int = 0, trainable: int = 0) -> None:
+        """Add tokens, and their FLOPs: 2N for each token forward; backward 2N for the gradient of the
+        activations and 2 x trainable for that of the weights (Kaplan et al., arXiv 2001.08361, 2.1,
+        with frozen weights left out).
+
+        Args:
+            forward: tokens run forward, padding excluded.
+            backward: tokens run backward.
+            parameters: N, all parameters that a token passes through.
+            trainable: how many of them are trained.
+        """
+        flops = 2.0 * parameters * forward + 2.0 * (parameters + trainable) * backward
+        self.cost = replace(
+            self.cost,
+            flops=self.cost.flops + flops,
+            tokens_forward=self.cost.tokens_forward + forward,
+            tokens_backward=self.cost.tokens_backward + backward,
+        )
+
+    def count_judge(self, calls: int, usd: float = 0.0) -> None:
+        """Add judge calls and what they cost."""
+        self.cost = replace(
+            self.cost, judge_calls=self.cost.judge_calls + calls, judge_usd=self.cost.judge_usd + usd
+        )
+
+
+def _synchronize() -> bool:
+    """Wait for the CUDA device where torch is loaded and has one; whether there is one."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return False
+    torch.cuda.synchronize()
+    return True
+
+
+def _reset_peak() -> None:
+    """Start a new high-water mark, so that one task's peak is not the next one's (Linux only)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak() -> int:
+    try:
+        status = Path("/proc/self/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,81 @@
+"""The local engine against real worker processes doing small work."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.engines.base import Event
+from harness.engines.local import LocalEngine
+from harness.plan.task import Task
+from harness.store.local import LocalStore
+
+
+def work(task: Task, root: Path, progress: Callable[[int, int], None]) -> None:
+    """Write the sum of the inputs and one; `params` may ask for trouble."""
+    store = LocalStore(root)
+    inputs = [store.open(needed.stage, needed.key) for needed in task.inputs.values()]
+    progress(1, 2)
+    if task.params.get("raise"):
+        raise ValueError("asked to fail")
+    if task.params.get("die"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    with store.create(task.identity) as draft:
+        total = 1 + sum(int((folder / "sum").read_text()) for folder in inputs)
+        (draft.folder / "sum").write_text(str(total))
+
+
+def chain() -> list[Task]:
+    """One base -> left and right -> both: the sums are 1, 2, 2 and 5."""
+    base = Task("base_model", {}, {})
+    left, right = Task("prompts", {"n": 1}, {"a": base}), Task("prompts", {"n": 2}, {"a": base})
+    return [base, left, right, Task("pairs", {}, {"a": left, "b": right})]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    store = LocalStore(tmp_path)
+    store.prepare()
+    return store
+
+
+def value(store: LocalStore, task: Task) -> int:
+    return int((LocalStore(store.root).open(task.stage, task.key) / "sum").read_text())
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_runs_in_dependency_order_and_only_once(store: LocalStore, jobs: int) -> None:
+    tasks, events = chain(), list[Event]()
+    outcome = LocalEngine(store, work, jobs).run(tasks, events.append)
+    assert value(store, tasks[-1]) == 5
+    assert len(outcome.done) == 4
+    kinds = [event.kind for event in events if event.task is tasks[0]]
+    assert kinds == ["started", "progress", "finished"]
+    again = LocalEngine(store, work, jobs).run(tasks, events.append)
+    assert (len(again.done), len(again.stored)) == (0, 4)
+
+
+@pytest.mark.parametrize(("trouble", "reason"), [("raise", "ValueError: asked to fail"), ("die", "SIGKILL")])
+def test_a_failure_stops_only_what_depends_on_it(store: LocalStore, trouble: str, reason: str) -> None:
+    base, left, _, _ = chain()
+    bad = Task("prompts", {trouble: True}, {"a": base})
+    lost = Task("pairs", {}, {"a": left, "b": bad})
+    outcome = LocalEngine(store, work, 2).run([base, bad, left, lost], lambda event: None)
+    assert {task.key for task in outcome.done} == {base.key, left.key}
+    ((failed, why),) = outcome.failed.values()
+    assert failed is bad
+    assert reason in why
+    assert outcome.not_run == [lost]
+
+
+def test_a_corrupt_input_is_made_again(store: LocalStore) -> None:
+    tasks, events = chain(), list[Event]()
+    LocalEngine(store, work, 1).run(tasks[:3], events.append)
+    (store.folder("prompts", tasks[1].key) / "sum").write_text("7")
+    outcome = LocalEngine(store, work, 1).run(tasks, events.append)
+    assert value(store, tasks[-1]) == 5
+    assert {task.key for task in outcome.done} == {tasks[1].key, tasks[3].key}
+    (redo,) = [event for event in events if event.kind == "redo"]
+    assert "does not match its digest" in redo.reason
