@@ -1,0 +1,1 @@
+"""What the records of a recipe's methods say together."""

@@ -1,0 +1,79 @@
+"""The files of a leaderboard folder, made from its records and from nothing else."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import BadInput
+from harness.leaderboard.assemble import make_table
+from harness.leaderboard.readme import board_block
+from harness.leaderboard.record import Record, Sample, read_records
+from harness.leaderboard.render import table_csv, table_json
+from harness.leaderboard.text import markdown
+
+RECORDS = "records"
+BEGIN, END = "<!-- board:begin -->", "<!-- board:end -->"
+
+
+def make_board(folder: Path) -> dict[str, str]:
+    """File name -> text of every generated file, from `folder`/records; the same records give the same bytes.
+
+    In README.md only the part between the markers is made anew; what people wrote around it stays.
+    Raises BadInput for records or markers that cannot be used.
+    """
+    records = read_records(folder / RECORDS)
+    table = make_table(records)
+    block = board_block(table, _one_sample_each(records, [row.method for row in table.rows]))
+    return {
+        "README.md": _readme(folder / "README.md", table.title, block),
+        "table.json": table_json(table),
+        "table.csv": table_csv(table),
+    }
+
+
+def write_board(folder: Path) -> list[Path]:
+    """Write every generated file of `folder`, each in one step; returns their paths."""
+    paths = []
+    for name, text in make_board(folder).items():
+        partial = folder / f"{name}.partial"
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(partial, folder / name)
+        paths.append(folder / name)
+    return paths
+
+
+def stale_files(folder: Path) -> list[str]:
+    """Names of the generated files in `folder` that are missing or are not what its records give."""
+    return [name for name, text in make_board(folder).items() if _content(folder / name) != text.encode()]
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def _readme(path: Path, title: str, block: str) -> str:
+    """The README with its marked part replaced; without markers the part is added at the end."""
+    marked = f"{BEGIN}\n{block}\n{END}"
+    if not path.exists():
+        return f"# {markdown(title)}\n\n{marked}\n"
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: is not UTF-8 text. Save it as UTF-8, or delete it.") from None
+    if BEGIN not in text and END not in text:
+        return f"{text.rstrip()}\n\n{marked}\n"
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
+        raise BadInput(
+            f"{path}: must hold '{BEGIN}' once and '{END}' once after it. Mend the two lines, or delete both "
+            "to have the board added at the end."
+        )
+    return text.partition(BEGIN)[0] + marked + text.partition(END)[2]
+
+
+def _one_sample_each(records: Sequence[Record], methods: Sequence[str]) -> dict[str, Sample]:
+    """Method -> the first sample of its first record, in the order of the table."""
+    first: dict[str, Sample] = {}
+    for record in records:
+        if record.samples:
+            first.setdefault(record.method, record.samples[0])
+    return {method: first[method] for method in dict.fromkeys(methods) if method in first}

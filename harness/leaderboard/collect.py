@@ -1,0 +1,150 @@
+"""From stored artifacts to records: one for each method and replicate whose tasks are all done."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
+from harness.plan.build import Cell
+from harness.plan.catalog import STAGES
+from harness.plan.task import Task
+from harness.recipe.schema import Recipe
+from harness.store.formats import read_json
+from harness.store.local import LocalStore
+
+RESULT = "result.json"
+SHOWN = 8
+
+
+def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
+    """The record of one cell. Every artifact that it reads is checked against its digest.
+
+    Raises:
+        CorruptArtifact: if one does not match.
+    """
+    reader = _Reader(cell, store)
+    method = recipe.methods[cell.method]
+    training = reader.result("adapter")
+    pairs = reader.rows("pairs", "pairs.jsonl")
+    return Record(
+        recipe=name,
+        title=recipe.title,
+        baseline=recipe.baseline,
+        method=cell.method,
+        replicate=cell.replicate,
+        declared=method.model_dump(mode="json", exclude_unset=True),
+        order=list(recipe.methods).index(cell.method),
+        comparable=_comparable(recipe, reader),
+        pairs=len(pairs) - training.get("pairs_dropped", 0),
+        prompts=len({pair["prompt_id"] for pair in pairs}),
+        pairs_dropped=training.get("pairs_dropped", 0),
+        pairs_truncated=training.get("pairs_truncated", 0),
+        notes=_notes(method.training.model_dump(exclude_none=True)),
+        items=_items(reader),
+        tasks=[_task_cost(task, store) for task in cell.tasks],
+        training=training,
+        samples=_samples(reader),
+        provenance=dict(reader.manifest_of("alpaca_eval").provenance),
+    )
+
+
+class _Reader:
+    """Reads a cell's artifacts by the role they have in it; a role that the cell lacks is empty."""
+
+    def __init__(self, cell: Cell, store: LocalStore) -> None:
+        self._cell, self._store = cell, store
+
+    def result(self, role: str) -> dict[str, Any]:
+        folder = self._folder(role)
+        return dict(read_json(folder / RESULT)) if folder else {}
+
+    def rows(self, role: str, name: str) -> list[dict[str, Any]]:
+        folder = self._folder(role)
+        if folder is None:
+            return []
+        with (folder / name).open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    def manifest_of(self, role: str) -> Any:
+        task = self._cell.ends[role]
+        return self._store.manifest(task.stage, task.key)
+
+    def _folder(self, role: str) -> Path | None:
+        task = self._cell.ends.get(role)
+        return self._store.open(task.stage, task.key) if task else None
+
+
+def _items(reader: _Reader) -> dict[str, Items]:
+    """Item-level results; win rates on AlpacaEval's scale, 100 x (preference - 1)."""
+    preferences = reader.result("alpaca_eval")["preferences"]
+    lengths: dict[str, list[float | None]] = {}
+    for output in reader.rows("outputs", "responses.jsonl"):
+        lengths.setdefault(output["prompt_id"], []).append(float(len(output["text"])))
+    found = {
+        "alpaca_eval.win_rate": {
+            item: [None if value is None else 100.0 * (value - 1.0) for value in values]
+            for item, values in preferences.items()
+        },
+        "alpaca_eval.mean_length": lengths,
+        "preference.accuracy": _single(reader.result("preference")),
+    }
+    for metric, values in reader.result("lm_eval").get("items", {}).items():
+        found[f"lm_eval.{metric}"] = _single(values)
+    for measure, values in reader.result("knowledge").items():
+        found[f"world.{measure}"] = _single(values)
+    return {
+        metric: Items(ids=list(items), values=list(items.values()))
+        for metric, items in found.items()
+        if items
+    }
+
+
+def _single(values: dict[str, float]) -> dict[str, list[float | None]]:
+    return {item: [float(value)] for item, value in values.items()}
+
+
+def _comparable(recipe: Recipe, reader: _Reader) -> dict[str, str]:
+    """What must be the same for two rows to be ranked together."""
+    manifest = reader.manifest_of("alpaca_eval")
+    packages = manifest.provenance["packages"]
+    return {
+        "judge": reader.result("alpaca_eval")["judge"],
+        "pool judge": recipe.pool.judge.kind,
+        "evaluators": f"alpaca-eval {packages['alpaca-eval']}, lm-eval {packages['lm-eval']}",
+        "chat template": reader.result("base_model")["template"],
+        "base model": reader.manifest_of("base_model").key,
+        "backend": f"transformers {packages['transformers']}, torch {packages['torch']}",
+        "device": manifest.provenance["device"],
+        "lm_eval batch size": str(recipe.evaluation.lm_eval.batch_size),
+    }
+
+
+def _notes(override: dict[str, Any]) -> list[str]:
+    return [f"training.{key} = {value}, other than the recipe's" for key, value in override.items()]
+
+
+def _task_cost(task: Task, store: LocalStore) -> TaskCost:
+    cost = store.manifest(task.stage, task.key).cost
+    return TaskCost(
+        stage=task.stage, key=task.key, role=STAGES[task.stage].role, cost=Cost.model_validate(dict(cost))
+    )
+
+
+def _samples(reader: _Reader) -> list[Sample]:
+    """The first sample of the first few prompts, beside the reference's."""
+    preferences = reader.result("alpaca_eval")["preferences"]
+    outputs = _first_texts(reader.rows("outputs", "responses.jsonl"))
+    references = _first_texts(reader.rows("reference", "responses.jsonl"))
+    return [
+        Sample(
+            prompt=prompt["text"],
+            reference=references[prompt["id"]],
+            output=outputs[prompt["id"]],
+            preference=preferences[prompt["id"]][0],
+        )
+        for prompt in reader.rows("held_out", "prompts.jsonl")[:SHOWN]
+    ]
+
+
+def _first_texts(rows: list[dict[str, Any]]) -> dict[str, str]:
+    return {row["prompt_id"]: row["text"] for row in rows if row["index"] == 0}

@@ -1,0 +1,74 @@
+"""What a method cost: alone, as its share of shared work, by stage, and against the baseline."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.leaderboard.record import Cost, Record, TaskCost
+
+FIELDS = tuple(Cost.model_fields)
+PEAK = "peak_memory_bytes"  # the one field that does not add up: two tasks need the larger of their memories
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """(cost - baseline's cost) / baseline's cost; None where the baseline's cost is zero, or not there."""
+
+    wall: float | None
+    flops: float | None
+
+
+UNKNOWN = Overhead(None, None)
+
+
+def cost_alone(records: Sequence[Record]) -> Cost:
+    """Mean over replicates of all that the method needs, as if it were run with nothing there."""
+    return _mean([_total((task, 1) for task in _charged(record)) for record in records])
+
+
+def cost_shared(records: Sequence[Record], users: Mapping[str, int]) -> Cost:
+    """Mean over replicates, each task's cost being split evenly among the records that use it (`task_users`).
+
+    So the sum over all records of a board is what the board really cost.
+    """
+    return _mean([_total((task, users[task.key]) for task in _charged(record)) for record in records])
+
+
+def cost_by_stage(records: Sequence[Record]) -> dict[str, Cost]:
+    """Stage -> mean over replicates of what the method alone needs of it, in the order of first use."""
+    stages = dict.fromkeys(task.stage for record in records for task in _charged(record))
+    return {
+        stage: _mean(
+            [_total((task, 1) for task in _charged(record) if task.stage == stage) for record in records]
+        )
+        for stage in stages
+    }
+
+
+def task_users(records: Iterable[Record]) -> Counter[str]:
+    """Task key -> number of records (method and replicate) that it is charged to."""
+    return Counter(task.key for record in records for task in _charged(record))
+
+
+def overhead(cost: Cost, baseline: Cost) -> Overhead:
+    """How much more than the baseline, as a ratio; a method without training has -1."""
+    return Overhead(_excess(cost.wall_s, baseline.wall_s), _excess(cost.flops, baseline.flops))
+
+
+def _charged(record: Record) -> list[TaskCost]:
+    return [task for task in record.tasks if task.role == "method"]
+
+
+def _total(tasks: Iterable[tuple[TaskCost, int]]) -> Cost:
+    shares = [(task.cost.model_dump(), users) for task, users in tasks]
+    sums = {field: sum(cost[field] / users for cost, users in shares) for field in FIELDS}
+    return Cost(**sums | {PEAK: max((cost[PEAK] for cost, _ in shares), default=0)})
+
+
+def _mean(costs: Sequence[Cost]) -> Cost:
+    means = {field: sum(getattr(cost, field) for cost in costs) / len(costs) for field in FIELDS}
+    return Cost(**means | {PEAK: max(cost.peak_memory_bytes for cost in costs)})
+
+
+def _excess(cost: float, baseline: float) -> float | None:
+    return (cost - baseline) / baseline if baseline > 0 else None

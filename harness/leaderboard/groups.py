@@ -1,0 +1,75 @@
+"""Which records belong on one board, and which of them may be compared with each other."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import BadInput
+from harness.leaderboard.record import Record
+
+_SHARED = ("recipe", "title", "baseline")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The records that may be compared with each other, grouped by method in the recipe's order."""
+
+    baseline: str
+    methods: dict[str, list[Record]]
+
+    @property
+    def records(self) -> list[Record]:
+        """All records of the group."""
+        return [record for records in self.methods.values() for record in records]
+
+    @property
+    def seeds(self) -> list[int]:
+        """All replicates that any method of the group has."""
+        return sorted({record.replicate for record in self.records})
+
+
+def split(records: Sequence[Record]) -> list[Group]:
+    """The groups of comparable records: those with the baseline first, then in the recipe's order."""
+    groups: dict[str, dict[str, list[Record]]] = {}
+    for record in sorted(records, key=lambda r: (r.order, r.method, r.replicate)):
+        group = groups.setdefault(json.dumps(record.comparable, sort_keys=True), {})
+        group.setdefault(record.method, []).append(record)
+    baseline = records[0].baseline
+    return [
+        Group(baseline, group) for group in sorted(groups.values(), key=lambda group: baseline not in group)
+    ]
+
+
+def merged(provenances: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Key -> the value that all records agree on, or the sorted list of their different values."""
+    values: dict[str, dict[str, Any]] = {}
+    for provenance in provenances:
+        for key, value in provenance.items():
+            values.setdefault(key, {})[json.dumps(value, sort_keys=True)] = value
+    return {
+        key: next(iter(found.values())) if len(found) == 1 else [found[text] for text in sorted(found)]
+        for key, found in sorted(values.items())
+    }
+
+
+def check_one_recipe(records: Sequence[Record]) -> None:
+    """Raise BadInput unless there are records, all of one recipe and one meaning of each method."""
+    if not records:
+        raise BadInput("There are no records to make a leaderboard from. Run the recipe first.")
+    shared = {name: sorted({getattr(record, name) for record in records}) for name in _SHARED}
+    problems = [
+        f"Records of one leaderboard must have the same {name}. Got {found}. "
+        "Run the recipe again, and delete the records that are left from before."
+        for name, found in shared.items()
+        if len(found) > 1
+    ]
+    first = {record.method: record for record in reversed(records)}
+    problems += [
+        f"Method '{record.method}' was declared otherwise for seed {record.replicate} than for seed "
+        f"{first[record.method].replicate}. Run the recipe again."
+        for record in records
+        if record.declared != first[record.method].declared
+    ]
+    if problems:
+        raise BadInput(problems)

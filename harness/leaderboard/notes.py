@@ -1,0 +1,133 @@
+"""The sentences below a board: how to read it, what is tied, what is missing, and what it can resolve."""
+
+from itertools import pairwise
+
+from harness.leaderboard.rank import ALPHA
+from harness.leaderboard.scores import WIN_RATE
+from harness.leaderboard.statistics import Parts
+from harness.leaderboard.table import Row, Section, Table
+from harness.leaderboard.text import markdown, number
+
+HOW_TO_READ = (
+    "`±` is half of a 95 % interval over seeds and prompts. Differences are taken against the baseline, on "
+    f"the same prompts and seeds; one in **bold** has p < {ALPHA} after Holm's correction over the rows.",
+    "Rank is 1 + the number of rows that are significantly better in win rate (paired tests of all ranked "
+    "rows with each other, Holm-corrected together). Equal rank is a tie: the order inside it means nothing.",
+    "A cost counts all that a method needs, evaluation and the base model left out: *alone* as if nothing "
+    "else had run, *shared* with each task split among the rows and seeds that use it. ◆ marks the Pareto "
+    "front: no other ranked row is at least as good in win rate and as cheap in FLOPs alone, and better in "
+    "one of them.",
+)
+
+
+def notes(table: Table) -> list[str]:
+    """All sentences for `table`, as inert Markdown, without bullets."""
+    lines = list(HOW_TO_READ)
+    for section in table.sections:
+        rows = [row for row in table.rows if row.section == section.number]
+        prefix = f"Section {section.number}: " if len(table.sections) > 1 else ""
+        lines += [prefix + line for line in _of_section(section, rows, table)]
+    for row in table.rows:
+        lines += _of_row(row)
+    return lines
+
+
+def section_reason(section: Section, first: Section) -> str:
+    """Why `section` is not ranked together with the first one, as a sentence."""
+    keys = sorted(first.comparable.keys() | section.comparable.keys())
+    differing = [
+        f"{markdown(key)} ({_value(section, key)} instead of {_value(first, key)})"
+        for key in keys
+        if first.comparable.get(key) != section.comparable.get(key)
+    ]
+    return f"Not ranked with section {first.number}, because these differ: {', '.join(differing)}."
+
+
+def _value(section: Section, key: str) -> str:
+    return markdown(section.comparable[key]) if key in section.comparable else "nothing"
+
+
+def _of_section(section: Section, rows: list[Row], table: Table) -> list[str]:
+    lines = [_seeds(section)]
+    if not section.has_baseline:
+        lines.append(
+            f"The baseline {markdown(table.baseline)} has no record here, so there are no differences "
+            "and no overheads."
+        )
+    if all(row.scores[WIN_RATE] is None for row in rows):
+        lines.append("There are no win rates, so nothing is ranked.")
+    elif section.compared:
+        lines.append(_separation(section, rows))
+    if section.smallest_detectable_difference is not None:
+        lines.append(
+            "Smallest difference in win rate that one such comparison finds with 80 % chance "
+            f"(5 % level, before Holm): {number(section.smallest_detectable_difference, 1)} points."
+        )
+    if section.noise is not None and section.noise.residual is not None:
+        lines.append(_noise(section.noise))
+    return lines
+
+
+def _seeds(section: Section) -> str:
+    match section.seeds:
+        case [seed]:
+            return (
+                f"**One seed only ({seed}): the intervals hold the noise of prompts, but lack that of seeds. "
+                "A difference that is significant here may vanish with another seed.**"
+            )
+        case [first, second]:
+            return (
+                f"Two seeds ({first} and {second}): the noise of seeds is barely known, and a 95 % interval "
+                "may cover as little as 87 %. Use three or more."
+            )
+    return f"{len(section.seeds)} seeds: {', '.join(map(str, section.seeds))}."
+
+
+def _separation(section: Section, rows: list[Row]) -> str:
+    start = f"{section.separated} of {section.compared} pairs of ranked rows are separated."
+    tied = [
+        f"{markdown(row.method)} from {', '.join(markdown(other) for other in below)}"
+        for place, row in enumerate(rows)
+        if (below := [later.method for later in rows[place:] if later.method in row.tied_with])
+    ]
+    lines = [start]
+    if tied:
+        lines.append(f"Not told apart: {'; '.join(tied)}.")
+    if any(later.rank and _above(later, row) for row, later in pairwise(rows)):
+        lines.append(
+            "Where a row stands below one with a lower win rate, the comparisons of the latter are noisier, "
+            "so that fewer rows are surely better than it."
+        )
+    return " ".join(lines)
+
+
+def _above(row: Row, other: Row) -> bool:
+    mine, theirs = row.scores[WIN_RATE], other.scores[WIN_RATE]
+    return mine is not None and theirs is not None and mine.mean > theirs.mean
+
+
+def _noise(noise: Parts) -> str:
+    named = (
+        ("seeds", noise.replicates),
+        ("prompts", noise.prompts),
+        ("single outputs (prompt by seed, and sampling)", noise.residual),
+    )
+    total = sum(value for _, value in named if value is not None)
+    shares = [f"{100 * value / total:.0f} % {name}" for name, value in named if value is not None]
+    return f"Variance of a difference in win rate, by source: {', '.join(shares)}."
+
+
+def _of_row(row: Row) -> list[str]:
+    name = markdown(row.method)
+    lines = [markdown(f"{row.method}: {note}") for note in row.notes]
+    if not row.complete:
+        lines.append(f"{name} is incomplete and not ranked: {markdown('; '.join(row.missing))}.")
+    own = row.scores[WIN_RATE]
+    if own is not None and own.ci_high is None:
+        lines.append(f"{name}: no interval, because its win rates do not vary at all or there is only one.")
+    if row.pairs_dropped or row.pairs_truncated:
+        lines.append(
+            f"{name}: {number(row.pairs_dropped, 0)} pairs dropped, "
+            f"{number(row.pairs_truncated, 0)} truncated (mean over seeds)."
+        )
+    return lines

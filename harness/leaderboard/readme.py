@@ -1,0 +1,151 @@
+"""The table as Markdown for people; everything that came from outside is escaped."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from harness.leaderboard.notes import notes, section_reason
+from harness.leaderboard.rank import ALPHA
+from harness.leaderboard.record import Sample
+from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE
+from harness.leaderboard.table import Row, Score, Table
+from harness.leaderboard.text import interval, markdown, number, percent, plain, scientific
+
+MEAN_LENGTH = "alpaca_eval.mean_length"
+COMMAND = "harness leaderboard recipes/{recipe}.toml"
+LONGEST_SAMPLE = 160  # characters
+
+Columns = Sequence[tuple[str, Callable[[Row], str]]]
+
+
+def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
+    """The generated part of a README; `samples` (method -> sample) are shown one to a method."""
+    parts = [f"Baseline: **{markdown(table.baseline)}**."]
+    for section in table.sections:
+        rows = [row for row in table.rows if row.section == section.number]
+        if len(table.sections) > 1:
+            parts.append(f"## Section {section.number}")
+        if section.number > 1:
+            parts.append(section_reason(section, table.sections[0]))
+        parts += [
+            _table(rows, _score_columns(rows)),
+            "### Cost (mean over seeds)",
+            _table(rows, _COST_COLUMNS),
+            "### Cost by stage, alone (seconds)",
+            _table(rows, _stage_columns(rows)),
+        ]
+    parts += [
+        "### Notes",
+        "\n".join(f"- {line}" for line in notes(table)),
+        "### Methods as declared",
+        _table(table.rows, _DECLARED_COLUMNS),
+    ]
+    if samples:
+        parts += ["### One output of each method", _samples(samples)]
+    parts += ["### Made from", _made_from(table)]
+    return "\n\n".join(parts)
+
+
+def _table(rows: Sequence[Row], columns: Columns) -> str:
+    head = [name for name, _ in columns]
+    lines = [head, ["---" if name in ("method", "declared") else "---:" for name in head]]
+    lines += [[cell(row) for _, cell in columns] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _score_columns(rows: Sequence[Row]) -> Columns:
+    """Rank, win rate, and after them every metric that some row has; length control only once it exists."""
+    first = (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)
+    present = [metric for metric in rows[0].scores if any(row.scores[metric] is not None for row in rows)]
+    others = [metric for metric in (*first[1:], *present) if metric in present]
+    return [
+        ("rank", lambda row: "–" if row.rank is None else str(row.rank)),
+        ("method", lambda row: markdown(row.method) + (" ◆" if row.pareto else "")),
+        ("win rate", lambda row: _score(row, WIN_RATE)),
+        ("against baseline", lambda row: _difference(row.scores[WIN_RATE])),
+        *[
+            (_heading(metric), lambda row, metric=metric: _score(row, metric))
+            for metric in dict.fromkeys(others)
+            if metric != WIN_RATE
+        ],
+        ("pairs", lambda row: number(row.pairs, 0)),
+        ("prompts", lambda row: number(row.prompts, 0)),
+        ("depth", lambda row: number(row.mean_depth, 1)),
+        ("judgments", lambda row: f"{row.judgments.found}/{row.judgments.expected}"),
+    ]
+
+
+def _stage_columns(rows: Sequence[Row]) -> Columns:
+    stages = dict.fromkeys(stage for row in rows for stage in row.cost.stages)
+    return [
+        ("method", lambda row: markdown(row.method)),
+        *[(markdown(stage), lambda row, stage=stage: _seconds(row, stage)) for stage in stages],
+    ]
+
+
+def _seconds(row: Row, stage: str) -> str:
+    return number(row.cost.stages[stage].wall_s, 1) if stage in row.cost.stages else ""
+
+
+_COST_COLUMNS: Columns = (
+    ("method", lambda row: markdown(row.method)),
+    ("seconds alone", lambda row: number(row.cost.alone.wall_s, 1)),
+    ("overhead", lambda row: percent(row.overhead.alone.wall)),
+    ("seconds shared", lambda row: number(row.cost.shared.wall_s, 1)),
+    ("overhead", lambda row: percent(row.overhead.shared.wall)),
+    ("FLOPs alone", lambda row: scientific(row.cost.alone.flops)),
+    ("overhead", lambda row: percent(row.overhead.alone.flops)),
+    ("FLOPs shared", lambda row: scientific(row.cost.shared.flops)),
+    ("overhead", lambda row: percent(row.overhead.shared.flops)),
+    ("peak MiB", lambda row: number(row.cost.alone.peak_memory_bytes / 2**20, 0)),
+    ("judge calls", lambda row: number(row.cost.alone.judge_calls, 0)),
+    ("judge $", lambda row: number(row.cost.alone.judge_usd, 2)),
+)
+
+_DECLARED_COLUMNS: Columns = (
+    ("method", lambda row: markdown(row.method)),
+    (
+        "declared",
+        lambda row: markdown(json.dumps(row.declared, ensure_ascii=False)) if row.declared else "nothing",
+    ),
+)
+
+
+def _score(row: Row, metric: str) -> str:
+    own = row.scores[metric]
+    return "–" if own is None else interval(own.mean, own.ci_high, _decimals(metric))
+
+
+def _difference(own: Score | None) -> str:
+    if own is None or own.difference is None:
+        return "–"
+    gap = own.difference
+    shown = interval(gap.mean, gap.ci_high, _decimals(WIN_RATE), sign=True)
+    return f"**{shown}**" if gap.p_holm is not None and gap.p_holm < ALPHA else shown
+
+
+def _decimals(metric: str) -> int:
+    """Win rates in tenths of a point, lengths in characters, shares to three places."""
+    return {WIN_RATE: 1, LENGTH_CONTROLLED: 1, MEAN_LENGTH: 0}.get(metric, 3)
+
+
+def _heading(metric: str) -> str:
+    named = {LENGTH_CONTROLLED: "length-controlled win rate", MEAN_LENGTH: "characters"}
+    return named.get(metric) or markdown(metric.removeprefix("lm_eval.").removeprefix("world."))
+
+
+def _samples(samples: Mapping[str, Sample]) -> str:
+    lines = ["| method | prompt | output | reference | preference |", "| --- | --- | --- | --- | ---: |"]
+    for method, sample in samples.items():
+        texts = (markdown(text, LONGEST_SAMPLE) for text in (sample.prompt, sample.output, sample.reference))
+        lines.append(f"| {markdown(method)} | {' | '.join(texts)} | {number(sample.preference, 2)} |")
+    return "\n".join(lines)
+
+
+def _made_from(table: Table) -> str:
+    facts = table.sections[0].comparable | {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in table.provenance.items()
+    }
+    lines = [f"- {markdown(key)}: {markdown(value)}" for key, value in facts.items()]
+    command = COMMAND.format(recipe=plain(table.recipe).replace("<", ""))  # or it could forge a marker
+    return "\n".join([*lines, "", "Every file here is made from `records/` by", "", f"    {command}"])

@@ -1,0 +1,171 @@
+"""The record: results and costs of one method under one replicate, as a JSON file that explains itself.
+
+A leaderboard is made from records alone, so this is a file border: everything read is checked here.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from harness.errors import BadInput
+from harness.leaderboard.layout import layout
+
+SCHEMA_VERSION: Final = 1
+
+Number = Annotated[int | float, Field(ge=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Cost(_Strict):
+    """What a piece of work took: seconds, operations, tokens, bytes, judge calls and dollars."""
+
+    wall_s: Number
+    cpu_s: Number
+    device_s: Number
+    flops: Number
+    tokens_forward: Number
+    tokens_backward: Number
+    peak_memory_bytes: Number
+    judge_calls: Number
+    judge_usd: Number
+
+
+class TaskCost(_Strict):
+    """One task that a record rests on. Only role "method" is charged to the method."""
+
+    stage: str
+    key: str
+    role: Literal["method", "given", "evaluation"]
+    cost: Cost
+
+
+class Items(_Strict):
+    """A metric's judgments: for each item (prompt) one value per sample; None is a missing judgment."""
+
+    ids: list[str]
+    values: list[list[float | None]]
+
+    @model_validator(mode="after")
+    def _one_row_for_each_id(self) -> "Items":
+        if len(self.ids) != len(self.values):
+            raise ValueError(f"has {len(self.ids)} ids but {len(self.values)} rows of values")
+        if len(set(self.ids)) != len(self.ids):
+            raise ValueError("names an item twice")
+        return self
+
+
+class Sample(_Strict):
+    """One output beside the reference; `preference` runs from 1 (reference better) to 2 (output better)."""
+
+    prompt: str
+    reference: str
+    output: str
+    preference: float | None
+
+
+class Record(_Strict):
+    """All that a leaderboard needs to know about one method under one replicate."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    recipe: str
+    title: str
+    baseline: str
+    method: str
+    replicate: int
+    declared: dict[str, Any]
+    order: int
+    comparable: dict[str, str]
+    pairs: int = Field(ge=0)
+    prompts: int = Field(ge=0)
+    pairs_dropped: int = Field(ge=0)
+    pairs_truncated: int = Field(ge=0)
+    notes: list[str]
+    items: dict[str, Items]
+    tasks: list[TaskCost]
+    training: dict[str, Any]
+    samples: list[Sample]
+    provenance: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _each_task_once(self) -> "Record":
+        keys = [task.key for task in self.tasks]
+        if len(set(keys)) != len(keys):
+            raise ValueError("charges a task twice")
+        return self
+
+
+def write_record(folder: Path, record: Record) -> Path:
+    """Write `record` into `folder`, named after its method and replicate; a reader never sees half of it."""
+    content = record.model_dump(mode="json")
+    content["items"] = dict(sorted(content["items"].items()))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{quote(record.method, safe='')}.{record.replicate}.json"
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(layout(content | {"digest": _digest(content)}) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def read_records(folder: Path) -> list[Record]:
+    """Every record in `folder`, in the recipe's order, then by replicate.
+
+    Raises BadInput with a sentence for each file that is truncated, edited, from a newer program, or double.
+    """
+    problems: list[str] = []
+    found: dict[tuple[str, int], tuple[Path, Record]] = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            record = _read_record(path)
+        except BadInput as bad:
+            problems += bad.problems
+            continue
+        first, _ = found.setdefault((record.method, record.replicate), (path, record))
+        if first is not path:
+            problems.append(
+                f"{path}: method '{record.method}' has replicate {record.replicate} already in {first.name}. "
+                "Delete one of the two."
+            )
+    if problems:
+        raise BadInput(problems)
+    return sorted((record for _, record in found.values()), key=lambda r: (r.order, r.method, r.replicate))
+
+
+def _read_record(path: Path) -> Record:
+    remedy = "Run the recipe again to write it anew."
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise BadInput(f"{path}: is not complete JSON; it was cut off or edited. {remedy}") from None
+    if not isinstance(content, dict):
+        raise BadInput(f"{path}: is not a record: it holds a {type(content).__name__}. {remedy}")
+    version = content.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise BadInput(
+            f"{path}: schema_version is {version}, this program reads up to {SCHEMA_VERSION}. Update harness."
+        )
+    if content.pop("digest", None) != _digest(content):
+        raise BadInput(f"{path}: does not match its digest; it was edited or damaged. {remedy}")
+    try:
+        return Record.model_validate(content)
+    except ValidationError as error:
+        raise BadInput(_sentences(path, error, remedy)) from None
+
+
+def _sentences(path: Path, error: ValidationError, remedy: str) -> list[str]:
+    return [
+        f"{path}: {'.'.join(map(str, problem['loc'])) or 'record'}: {problem['msg']}. {remedy}"
+        for problem in error.errors(include_url=False)
+    ]
+
+
+def _digest(content: dict[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,77 @@
+"""From judgments to tables: which were made, what is common to two methods, and what is missing."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.leaderboard.record import Record
+from harness.leaderboard.statistics import Estimate, estimate
+
+WIN_RATE = "alpaca_eval.win_rate"
+LENGTH_CONTROLLED = "alpaca_eval.lc_win_rate"
+
+Judged = Mapping[int, Mapping[str, float]]
+"""Replicate -> item id -> mean over the samples that were judged; nothing else is in it."""
+
+
+def judged(records: Sequence[Record], metric: str) -> Judged:
+    """The judged items of one method's records; an item without any judgment is left out."""
+    return {record.replicate: items for record in records if (items := _item_means(record, metric))}
+
+
+def rectangle(*methods: Judged) -> list[NDArray[np.float64]] | None:
+    """One table [replicates, items] for each method, over the replicates and items that all of them have.
+
+    An item must be judged in every common replicate: the tables have no holes. None if nothing is common.
+    """
+    replicates = sorted(set.intersection(*(set(method) for method in methods)))
+    if not replicates:
+        return None
+    ids = sorted(set.intersection(*(set(method[r]) for method in methods for r in replicates)))
+    if not ids:
+        return None
+    return [np.array([[method[r][item] for item in ids] for r in replicates]) for method in methods]
+
+
+def score(method: Judged) -> Estimate | None:
+    """A method's own mean, with its interval."""
+    tables = rectangle(method)
+    return None if tables is None else estimate(tables[0])
+
+
+def difference(method: Judged, other: Judged) -> Estimate | None:
+    """The mean of method - other, paired by (item, replicate): what is equal for both cancels out."""
+    tables = rectangle(method, other)
+    return None if tables is None else estimate(tables[0] - tables[1])
+
+
+def count_judgments(records: Sequence[Record], metric: str) -> int:
+    """How many judgments of `metric` the records hold."""
+    rows = (row for record in records if metric in record.items for row in record.items[metric].values)
+    return sum(value is not None for row in rows for value in row)
+
+
+def count_expected(records: Sequence[Record], metric: str) -> int:
+    """How many judgments one complete method has, given the records of all methods.
+
+    In every replicate, each item that any method has, as often as it was sampled at most.
+    """
+    most: dict[tuple[int, str], int] = {}
+    for record in records:
+        if metric in record.items:
+            items = record.items[metric]
+            for item, row in zip(items.ids, items.values, strict=True):
+                place = record.replicate, item
+                most[place] = max(most.get(place, 0), len(row))
+    return sum(most.values())
+
+
+def _item_means(record: Record, metric: str) -> dict[str, float]:
+    if metric not in record.items:
+        return {}
+    items = record.items[metric]
+    made = {
+        item: [v for v in row if v is not None] for item, row in zip(items.ids, items.values, strict=True)
+    }
+    return {item: sum(values) / len(values) for item, values in made.items() if values}

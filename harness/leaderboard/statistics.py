@@ -1,0 +1,128 @@
+"""Means of replicates x prompts with intervals, tests, Holm's correction and power; pure arithmetic.
+
+A table x[r, p] (replicate r, prompt p; samples already averaged) is read as
+    x[r, p] = mean + a[r] + b[p] + e[r, p],
+replicates and prompts both being drawn from larger populations. The interval, in five lines:
+
+1. A bootstrap that resamples replicates and prompts together has, with infinitely many draws, the variance
+   (MS_r + MS_p + MS_e) / (R P): Owen 2007, "The pigeonhole bootstrap", with the n/(n-1) that Hesterberg 2015
+   asks for in small samples. We use this closed form, so there are no draws, no seed and no draw noise.
+2. It counts e three times, since the first two terms hold it already; so MS_e enters with a minus sign, and
+   a part estimated below zero counts as zero: V = (max(MS_r-MS_e,0) + max(MS_p-MS_e,0) + MS_e) / (R P).
+3. Degrees of freedom are Satterthwaite's (1946) for that sum, less one, but at least min(R, P) - 1.
+4. Interval: mean +- t(df) sqrt(V); p value: from the same t, so p < 0.05 iff the interval leaves out zero.
+5. The "less one" is ours, from simulation: without it, three replicates cover down to 92.3 %.
+
+Simulated coverage of the 95 % interval, with normal effects of replicates (P var(a) up to 64 var(e)) and of
+prompts (var(b) up to 4 var(e)), at 100 to 805 prompts: 92.8-97.4 % with 3 replicates, 94.3-97.6 % with 5. It
+errs to the wide side where there is no effect at all (20 prompts: up to 98.5 %). With 2 replicates it goes
+down to 87 %, and no formula repairs that. With 3, a percentile bootstrap goes down to 75 %.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special, stats
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The variance of a mean, split by source; None where the data cannot tell the source apart."""
+
+    replicates: float | None
+    prompts: float | None
+    residual: float | None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over replicates x prompts; `p` tests it against zero. Without spread there is no interval."""
+
+    mean: float
+    ci_low: float | None
+    ci_high: float | None
+    p: float | None
+    standard_error: float
+    degrees_of_freedom: float
+    parts: Parts
+
+
+def estimate(table: NDArray[np.float64]) -> Estimate:
+    """Mean, 95 % interval, and p value against zero, of `table` [replicates, prompts] (module docstring).
+
+    With one replicate or one prompt it is the one-sample t interval over the other. A table without spread
+    has no interval and no p value, except that a mean of exactly zero gets p = 1.
+    """
+    mean = float(table.mean())
+    variance, df, parts = _variance_of_mean(table)
+    resolution = float(np.abs(table).max()) * 1e-9  # below this, spread is rounding
+    if variance <= resolution**2:
+        return Estimate(mean, None, None, 1.0 if mean == 0 else None, 0.0, df, parts)
+    error = float(np.sqrt(variance))
+    half = float(special.stdtrit(df, (1 + LEVEL) / 2)) * error
+    p = 2 * float(special.stdtr(df, -abs(mean) / error))
+    return Estimate(mean, mean - half, mean + half, p, error, df, parts)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """P values adjusted for the number of tests (Holm 1979).
+
+    Rejecting those below alpha holds the chance of any false rejection at alpha. A None is a test that could
+    not be made: it stays None and does not count.
+    """
+    made = sorted((p, at) for at, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for step, (p, at) in enumerate(made):
+        largest = max(largest, min(1.0, p * (len(made) - step)))
+        adjusted[at] = largest
+    return adjusted
+
+
+def smallest_detectable_difference(
+    standard_error: float, degrees_of_freedom: float, power: float = 0.8, alpha: float = 0.05
+) -> float:
+    """The true difference that one two-sided test at `alpha` finds with chance `power`.
+
+    Solves the noncentral t equation; Miller 2024 (arXiv 2411.00640, section 5) gives its limit for many
+    degrees of freedom, (z[1-alpha/2] + z[power]) * standard_error.
+    """
+    critical = float(special.stdtrit(degrees_of_freedom, 1 - alpha / 2))
+    shift = optimize.brentq(
+        lambda delta: float(stats.nct.sf(critical, degrees_of_freedom, delta)) - power, 0.0, 20 * critical
+    )
+    return float(shift) * standard_error
+
+
+def _variance_of_mean(table: NDArray[np.float64]) -> tuple[float, float, Parts]:
+    replicates, prompts = table.shape
+    if replicates == 1 or prompts == 1:
+        return _one_way(table)
+    mean = table.mean()
+    by_replicate, by_prompt = table.mean(axis=1) - mean, table.mean(axis=0) - mean
+    residual = table - mean - by_replicate[:, None] - by_prompt[None, :]
+    df_r, df_p = replicates - 1, prompts - 1
+    ms_r = prompts * float(by_replicate @ by_replicate) / df_r
+    ms_p = replicates * float(by_prompt @ by_prompt) / df_p
+    ms_e = float((residual**2).sum()) / (df_r * df_p)
+    part_r, part_p = max(ms_r - ms_e, 0.0), max(ms_p - ms_e, 0.0)
+    total = part_r + part_p + ms_e
+    cells = replicates * prompts
+    parts = Parts(part_r / cells, part_p / cells, ms_e / cells)
+    # A replicate part that counts as zero adds no uncertainty; then prompts and residual carry all of it.
+    square = (ms_r if part_r > 0 else 0.0) ** 2 / df_r + max(ms_p, ms_e) ** 2 / df_p + ms_e**2 / (df_r * df_p)
+    satterthwaite = total**2 / square if square > 0 else 1.0
+    return total / cells, max(satterthwaite - 1, min(df_r, df_p)), parts
+
+
+def _one_way(table: NDArray[np.float64]) -> tuple[float, float, Parts]:
+    values = table.ravel()
+    if values.size == 1:
+        return 0.0, 1.0, Parts(None, None, None)
+    variance = float(values.var(ddof=1)) / values.size
+    parts = Parts(None, variance, None) if table.shape[0] == 1 else Parts(variance, None, None)
+    return variance, float(values.size - 1), parts

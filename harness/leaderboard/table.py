@@ -1,0 +1,117 @@
+"""The leaderboard as data: what `table.json` holds, field by field."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.leaderboard.cost import Overhead
+from harness.leaderboard.record import Cost
+from harness.leaderboard.statistics import Parts
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Method - baseline, paired. `p` fits the interval; `p_holm` is adjusted for all rows of the section."""
+
+    mean: float
+    ci_low: float | None
+    ci_high: float | None
+    p: float | None
+    p_holm: float | None
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric of one row; `difference` is None for the baseline, and where no baseline is comparable."""
+
+    mean: float
+    ci_low: float | None
+    ci_high: float | None
+    difference: Difference | None
+
+
+@dataclass(frozen=True)
+class Costs:
+    """A row's costs, as means over replicates; `stages` splits `alone`."""
+
+    alone: Cost
+    shared: Cost
+    stages: dict[str, Cost]
+
+
+@dataclass(frozen=True)
+class Overheads:
+    """A row's overheads against the baseline of its section."""
+
+    alone: Overhead
+    shared: Overhead
+
+
+@dataclass(frozen=True)
+class Judgments:
+    """How many judgments of the win rate there are, and how many there should be."""
+
+    found: int
+    expected: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method in one section; counts of pairs and prompts are means over its seeds.
+
+    `rank` and `pareto` are None for a row that is not ranked. `tied_with` names the ranked rows that are not
+    significantly different; `missing` says why a row is incomplete.
+    """
+
+    method: str
+    section: int
+    rank: int | None
+    complete: bool
+    tied_with: list[str]
+    missing: list[str]
+    judgments: Judgments
+    seeds: list[int]
+    pairs: float
+    prompts: float
+    mean_depth: float | None
+    pareto: bool | None
+    scores: dict[str, Score | None]
+    cost: Costs
+    overhead: Overheads
+    pairs_dropped: float
+    pairs_truncated: float
+    declared: dict[str, Any]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows that may be ranked together: all their records agree in `comparable`.
+
+    Over its comparisons in win rate: `smallest_detectable_difference` (points, power 80 %, alpha 5 %) is the
+    median, `noise` (variance of a difference, split by source) the mean; `separated` of the `compared` pairs
+    are significant.
+    """
+
+    number: int
+    comparable: dict[str, str]
+    seeds: list[int]
+    has_baseline: bool
+    smallest_detectable_difference: float | None
+    noise: Parts | None
+    separated: int
+    compared: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """A whole leaderboard; rows are sorted by section, rank and win rate."""
+
+    schema_version: int
+    recipe: str
+    title: str
+    baseline: str
+    seeds: list[int]
+    provenance: dict[str, Any]
+    smallest_detectable_difference: float | None
+    sections: list[Section]
+    rows: list[Row]

@@ -1,0 +1,55 @@
+"""Text that comes from outside, made harmless for the file it goes into; and numbers, made readable."""
+
+import re
+import unicodedata
+
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and their full-width twins
+
+
+def plain(text: str) -> str:
+    """`text` on one line, without control, format (bidirectional, zero-width) and surrogate characters."""
+    visible = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text)
+    return " ".join(visible.split())
+
+
+def markdown(text: str, longest: int | None = None) -> str:
+    """`text` as inert Markdown in a cell or line: no markup, HTML, links, cell borders or board markers."""
+    line = plain(text)
+    if longest is not None and len(line) > longest:
+        line = line[: longest - 1] + "…"
+    return _MARKDOWN.sub(r"\\\1", line.translate(_HTML)).replace("://", ":&#47;&#47;")
+
+
+def spreadsheet(text: str) -> str:
+    """`text` as a CSV cell that no spreadsheet takes for a formula (OWASP, "CSV injection")."""
+    line = plain(text)
+    return f"'{line}" if line.startswith(_FORMULA_STARTS) else line
+
+
+def number(value: float | None, decimals: int, sign: bool = False) -> str:
+    """Fixed-point with thousands separators; a dash for None. Never "-0.0"."""
+    if value is None:
+        return "–"
+    return f"{value:{'+' if sign else ''}z,.{decimals}f}"
+
+
+def interval(mean: float, high: float | None, decimals: int, sign: bool = False) -> str:
+    """`mean ± half width`, or the mean with a question mark where there is no interval."""
+    if high is None:
+        return f"{number(mean, decimals, sign)} ± ?"
+    return f"{number(mean, decimals, sign)} ± {number(high - mean, decimals)}"
+
+
+def percent(ratio: float | None) -> str:
+    """A ratio such as an overhead, as signed whole percent; a dash for None."""
+    return "–" if ratio is None else f"{100 * ratio:+z,.0f} %"
+
+
+def scientific(value: float) -> str:
+    """Three significant digits with a short exponent: 1.23e12."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa}e{int(exponent)}"

@@ -1,0 +1,206 @@
+"""The files of a board: complete, repeatable, and safe against what texts may hold."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from synthetic_records import WIN_RATE, board, items, record
+
+from harness.errors import BadInput
+from harness.leaderboard.assemble import make_table
+from harness.leaderboard.board import BEGIN, END, make_board, stale_files, write_board
+from harness.leaderboard.record import Record, Sample, read_records, write_record
+from harness.leaderboard.terminal import print_board
+
+NASTY = f"=1+1|x\n# <script>alert(1)</script> {END} [a](http://b) `c` \x1b[31m\u202e **d**"
+
+
+def folder_with(folder: Path, records: list[Record]) -> Path:
+    for one in records:
+        write_record(folder / "records", one)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return folder_with(tmp_path, board({"dpo": 50, "random": 52, "uniform": 65}, prompts=40))
+
+
+def test_table_json_has_the_fields_that_other_programs_read(folder: Path) -> None:
+    table = json.loads(make_board(folder)["table.json"])
+    assert {"schema_version", "recipe", "title", "baseline", "seeds", "provenance", "rows"} <= table.keys()
+    assert (table["schema_version"], table["baseline"], table["seeds"]) == (1, "dpo", [0, 1, 2])
+    row = table["rows"][0]
+    assert {"method", "rank", "complete", "seeds", "pairs", "prompts", "mean_depth", "pareto"} <= row.keys()
+    assert row["method"] == "uniform"
+    assert row["scores"]["alpaca_eval.lc_win_rate"] is None
+    score = row["scores"][WIN_RATE]
+    assert score.keys() == {"mean", "ci_low", "ci_high", "difference"}
+    assert {"mean", "ci_low", "ci_high", "p"} <= score["difference"].keys()
+    assert row["cost"].keys() == {"alone", "shared", "stages"}
+    assert row["cost"]["alone"]["wall_s"] == 20
+    assert row["cost"]["stages"]["adapter"]["wall_s"] == 12
+    assert row["overhead"]["alone"] == {"wall": pytest.approx(2 / 18, rel=1e-5), "flops": 0}
+
+
+def test_the_same_records_give_the_same_bytes(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    copy = folder_with(tmp_path_factory.mktemp("copy"), read_records(folder / "records")[::-1])
+    assert make_board(folder) == make_board(copy)
+
+
+def test_written_files_are_fresh_until_something_changes(folder: Path) -> None:
+    assert stale_files(folder) == ["README.md", "table.json", "table.csv"]
+    assert {path.name for path in write_board(folder)} == {"README.md", "table.json", "table.csv"}
+    assert stale_files(folder) == []
+    with (folder / "table.csv").open("a") as file:
+        file.write("\n")
+    assert stale_files(folder) == ["table.csv"]
+    write_record(folder / "records", record("new", order=9, comparable={"judge": "other"}))
+    assert stale_files(folder) == ["README.md", "table.json", "table.csv"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "records",
+        "table.csv",
+        "table.json",
+    ]
+
+
+def test_text_around_the_markers_stays(folder: Path) -> None:
+    readme = folder / "README.md"
+    readme.write_bytes(f"# Mine\r\n\r\nBefore\n{BEGIN}\noutdated\n{END}\n\nAfter".encode())
+    write_board(folder)
+    text = readme.read_bytes().decode()
+    assert text.startswith(f"# Mine\r\n\r\nBefore\n{BEGIN}\n")
+    assert text.endswith(f"\n{END}\n\nAfter")
+    assert "outdated" not in text
+    assert stale_files(folder) == []
+
+
+def test_a_readme_without_markers_gets_the_board_at_its_end(folder: Path) -> None:
+    (folder / "README.md").write_text("# Mine\n")
+    assert make_board(folder)["README.md"].startswith(f"# Mine\n\n{BEGIN}\n")
+
+
+@pytest.mark.parametrize(
+    "text", [BEGIN, END, END + BEGIN, BEGIN + END + END, BEGIN + BEGIN + END, END + BEGIN + END]
+)
+def test_broken_markers_are_refused(folder: Path, text: str) -> None:
+    (folder / "README.md").write_text(text)
+    with pytest.raises(BadInput, match=r"README\.md: must hold .* once"):
+        make_board(folder)
+
+
+def test_a_readme_that_is_not_text_is_refused(folder: Path) -> None:
+    (folder / "README.md").write_bytes(b"\xff")
+    with pytest.raises(BadInput, match="is not UTF-8"):
+        make_board(folder)
+
+
+def test_readme_shows_ranks_intervals_and_how_to_make_it_again(folder: Path) -> None:
+    lines = make_board(folder)["README.md"].splitlines()
+    first = next(line for line in lines if line.startswith("| 1 |"))
+    assert first.startswith("| 1 | uniform ◆ | 6")
+    assert "| **+22.3 ± " in first
+    assert first.endswith("| 8 | 4 | 2.0 | 480/480 |")
+    assert "    harness leaderboard recipes/bpo.toml" in lines
+    assert "- 3 seeds: 0, 1, 2." in lines
+    assert any(line.startswith("- Smallest difference in win rate") for line in lines)
+    assert any(line.endswith("Not told apart: random from dpo.") for line in lines)
+    assert any(line.startswith("- Variance of a difference in win rate, by source:") for line in lines)
+
+
+def test_every_line_of_a_table_has_the_same_number_of_cells(folder: Path) -> None:
+    blocks = make_board(folder)["README.md"].split("\n\n")
+    tables = [block.splitlines() for block in blocks if block.startswith("| ")]
+    assert len(tables) == 5
+    assert all(len({line.replace("\\|", "").count("|") for line in table}) == 1 for table in tables)
+
+
+def test_one_seed_and_two_seeds_are_warned_of(tmp_path: Path) -> None:
+    one = make_board(folder_with(tmp_path / "1", board({"dpo": 50, "a": 60}, replicates=1)))["README.md"]
+    two = make_board(folder_with(tmp_path / "2", board({"dpo": 50, "a": 60}, replicates=2)))["README.md"]
+    assert "One seed only (0): the intervals hold the noise of prompts, but lack that of seeds" in one
+    assert "Variance of a difference" not in one
+    assert "Two seeds (0 and 1)" in two
+
+
+def test_sections_say_why_they_are_apart(tmp_path: Path) -> None:
+    records = [record(), record("a", comparable={"judge": "oracle-1", "device": "cuda", "dtype": "bf16"})]
+    text = make_board(folder_with(tmp_path, records))["README.md"]
+    reason = "device (cuda instead of cpu), dtype (bf16 instead of nothing)."
+    assert f"Not ranked with section 1, because these differ: {reason}" in text
+    assert (
+        "- Section 2: The baseline dpo has no record here, so there are no differences and no overheads."
+        in text
+    )
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    records = [
+        record(),
+        record("a", items={WIN_RATE: items({"p0": [1.0, None]})}, pairs_dropped=3, pairs_truncated=1),
+    ]
+    text = make_board(folder_with(tmp_path, records))["README.md"]
+    assert "| 1/4 |" in text
+    assert "- a is incomplete and not ranked: alpaca\\_eval.win\\_rate: 1 of 4 judgments." in text
+    assert "- a: 3 pairs dropped, 1 truncated (mean over seeds)." in text
+    assert "- a: no interval, because its win rates do not vary at all or there is only one." in text
+
+
+def test_a_board_without_win_rates_says_so(tmp_path: Path) -> None:
+    text = make_board(folder_with(tmp_path, [record(items={})]))["README.md"]
+    assert "- There are no win rates, so nothing is ranked." in text
+
+
+def test_texts_from_outside_are_inert_everywhere(tmp_path: Path) -> None:
+    nasty = record(
+        NASTY,
+        recipe=NASTY,
+        title=NASTY,
+        baseline=NASTY,
+        declared={NASTY: NASTY},
+        comparable={NASTY: NASTY},
+        notes=[NASTY],
+        items={NASTY: items({NASTY: [1.0]}), WIN_RATE: items({NASTY: [1.0], "p": [2.0]})},
+        provenance={NASTY: {NASTY: NASTY}},
+        samples=[Sample(prompt=NASTY, reference=NASTY, output=NASTY, preference=None)],
+    )
+    write_board(folder_with(tmp_path, [nasty]))
+    assert stale_files(tmp_path) == []
+    text = (tmp_path / "README.md").read_text()
+    outside_of_code = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
+    assert not re.search("\x1b|\u202e", text)
+    assert not re.search(r"<script|://|(?<!\\)(\]\(|`c|\*\*d|\|x)", outside_of_code)
+    assert (text.count(BEGIN), text.count(END)) == (1, 1)
+    assert len([line for line in text.splitlines() if line.startswith("# ")]) == 1
+    cells = [cell for row in csv.reader(io.StringIO((tmp_path / "table.csv").read_text())) for cell in row]
+    assert any(cell.startswith("'=1+1|x") for cell in cells)
+    assert not any(cell.startswith(("=", "+", "@", "\t")) for cell in cells)
+
+
+def test_csv_and_json_hold_the_same_numbers(folder: Path) -> None:
+    files = make_board(folder)
+    rows = list(csv.DictReader(io.StringIO(files["table.csv"])))
+    for flat, row in zip(rows, json.loads(files["table.json"])["rows"], strict=True):
+        assert flat["method"] == row["method"]
+        assert float(flat[f"scores.{WIN_RATE}.ci_low"]) == row["scores"][WIN_RATE]["ci_low"]
+        assert float(flat["cost.shared.flops"]) == row["cost"]["shared"]["flops"]
+        assert flat["seeds"] == "0; 1; 2"
+    assert next(row for row in rows if row["method"] == "dpo")[f"scores.{WIN_RATE}.difference.mean"] == ""
+
+
+def test_the_terminal_shows_each_row_and_no_markup_of_others() -> None:
+    console = Console(width=160, record=True, file=io.StringIO())
+    records = [
+        *board({"dpo": 50, "[red]a[/red]": 70}, prompts=30),
+        record("late", 0, title="Breadth and depth"),
+    ]
+    print_board(make_table(records), console)
+    text = console.export_text()
+    assert "[red]a[/red]" in text
+    assert "late (4/360)" in text
+    assert "± " in text

@@ -1,0 +1,58 @@
+"""Escapes and number formats, one by one."""
+
+import pytest
+
+from harness.leaderboard.render import as_plain
+from harness.leaderboard.text import interval, markdown, number, percent, plain, scientific, spreadsheet
+
+
+def test_plain_is_one_line_without_hidden_characters() -> None:
+    assert plain(" a\n\tb\x00c\u200bd\ud800 ") == "a b c d"
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("a|b", "a\\|b"),
+        ("<b>&", "&lt;b&gt;&amp;"),
+        ("snake_case *x* `y`", "snake\\_case \\*x\\* \\`y\\`"),
+        ("[t](https://u)", "\\[t\\](https:&#47;&#47;u)"),
+        ("a\\", "a\\\\"),
+        ("x\n# y", "x # y"),
+    ],
+)
+def test_markdown(text: str, safe: str) -> None:
+    assert markdown(text) == safe
+
+
+def test_markdown_is_cut_before_it_is_escaped() -> None:
+    assert markdown("|||||", longest=3) == "\\|\\|…"
+    assert markdown("abc", longest=3) == "abc"
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\n@", "\uff1d"])
+def test_spreadsheet_formulas_become_text(start: str) -> None:
+    assert spreadsheet(f"{start}x").startswith("'")
+    assert spreadsheet(f"x{start}") == plain(f"x{start}")
+
+
+def test_numbers() -> None:
+    assert number(1234.56, 1) == "1,234.6"
+    assert number(-0.04, 1, sign=True) == "+0.0"
+    assert number(None, 1) == "–"
+    assert interval(60.0, 62.5, 1) == "60.0 ± 2.5"
+    assert interval(60.0, None, 1) == "60.0 ± ?"
+    assert percent(-1) == "-100 %"
+    assert percent(-0.001) == "+0 %"
+    assert percent(None) == "–"
+    assert scientific(1.234e12) == "1.23e12"
+    assert scientific(0) == "0"
+
+
+def test_rounding_keeps_six_digits_and_integers_whole() -> None:
+    assert as_plain([1 / 3, 123456789, 123456789.0, {"a": None}]) == [
+        0.333333,
+        123456789,
+        123457000.0,
+        {"a": None},
+    ]
