@@ -1,0 +1,1 @@
+"""How good a trained policy is, measured by outside packages and by its own implicit rewards."""

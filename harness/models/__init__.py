@@ -1,0 +1,1 @@
+"""Causal language models: loading, rendering, scoring, sampling and embedding."""

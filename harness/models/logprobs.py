@@ -1,0 +1,27 @@
+"""Log-probabilities of given responses under a policy."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.data.tokens import Encoded, pad, response_logprobs
+from harness.models.batching import Progress, batches
+from harness.models.load import Policy
+
+
+@torch.inference_mode()
+def sequence_logprobs(
+    policy: Policy, rows: Sequence[Encoded], batch_size: int = 64, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """The log-probability, in nats, of each row's response given its prompt: float32 [rows], in input order.
+
+    An empty response has log-probability 0.
+    """
+    result = np.empty(len(rows), np.float32)
+    for picked in batches([len(row) for row in rows], batch_size, progress):
+        batch = pad([rows[index] for index in picked], policy.tokenizer.pad_token_id).to(policy.device)
+        logits = policy.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+        result[picked] = response_logprobs(logits, batch).cpu().numpy()
+    return result

@@ -1,0 +1,80 @@
+"""A tiny random Llama and its word-level tokenizer, built in code; one thread, no network."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from harness.models.load import Policy
+
+# Before torch and the hub client are first imported: both read these once.
+os.environ |= {
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+
+SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>", "<user>", "<assistant>")
+WORDS = tuple(f"w{number}" for number in range(54))
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %} <user> {{ message['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %} <assistant>{% endif %}"
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random Llama (2 layers, hidden 32, 60 words) with its tokenizer.
+
+    Weights are large (std 0.3) so that the next-token distribution is far from uniform; word wN has
+    token id N + 6, and "<eos>" is 2.
+    """
+    import torch
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from harness.models.quiet import quiet
+
+    words = Tokenizer(WordLevel({word: index for index, word in enumerate(SPECIAL + WORDS)}, "<unk>"))
+    words.pre_tokenizer = WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        pad_token="<pad>",
+        bos_token="<bos>",
+        eos_token="<eos>",
+        unk_token="<unk>",
+        additional_special_tokens=["<user>", "<assistant>"],
+        chat_template=CHAT_TEMPLATE,
+    )
+    config = LlamaConfig(
+        vocab_size=len(SPECIAL + WORDS),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=128,
+        tie_word_embeddings=True,
+        initializer_range=0.3,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    folder = tmp_path_factory.mktemp("tiny-llama")
+    torch.manual_seed(0)
+    with quiet():
+        LlamaForCausalLM(config).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_policy(tiny_base: Path) -> "Policy":
+    """The tiny model, loaded; tests must not change it."""
+    from harness.models.load import load_policy
+
+    return load_policy(tiny_base)

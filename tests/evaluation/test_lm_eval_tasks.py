@@ -1,0 +1,116 @@
+"""lm-evaluation-harness on a small task, against log-probabilities computed the plain way."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import datasets
+import huggingface_hub.constants
+import pytest
+import yaml
+
+from harness.data.tokens import Encoded
+from harness.errors import BadInput
+from harness.evaluation.lm_eval import run_tasks
+from harness.models.chat import encode
+from harness.models.load import Policy
+from harness.models.logprobs import sequence_logprobs
+
+CHOICES = [["w1", "w2 w3", "w4", "w5"], ["w9", "w8", "w7 w6", "w5"], ["w20", "w21", "w22", "w23 w1"]]
+
+
+def documents(answers: list[int]) -> list[dict[str, Any]]:
+    return [
+        {"question": f"w{n} w{n + 1}", "choices": CHOICES[n % 3], "answer": answer}
+        for n, answer in enumerate(answers)
+    ]
+
+
+def write_task(folder: Path, rows: list[dict[str, Any]]) -> None:
+    (folder / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    task = {
+        "task": "own_choice",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(folder / "own.jsonl")}},
+        "test_split": "test",
+        "output_type": "multiple_choice",
+        "doc_to_text": "question",
+        "doc_to_choice": "choices",
+        "doc_to_target": "answer",
+        "metric_list": [{"metric": "acc"}],
+        "metadata": {"version": 2.0},
+    }
+    (folder / "own.yaml").write_text(yaml.safe_dump(task))
+
+
+def likeliest(policy: Policy, row: dict[str, Any]) -> int:
+    """The choice with the largest log-probability after the prompt as models/chat.py renders it."""
+    rows: list[Encoded] = [
+        encode(policy.tokenizer, row["question"], choice, finished=False) for choice in row["choices"]
+    ]
+    return int(sequence_logprobs(policy, rows).argmax())
+
+
+def test_scores_and_items_equal_the_plain_way(tiny_policy: Policy, tmp_path: Path) -> None:
+    """Correct answers are set for even items only, so that the accuracy is known: 6 of 12."""
+    rows = documents([0] * 12)
+    for number, row in enumerate(rows):
+        row["answer"] = (likeliest(tiny_policy, row) + number % 2) % 4
+    write_task(tmp_path, rows)
+    result = run_tasks(tiny_policy, ["own_choice"], tmp_path, batch_size=5)
+    assert result.scores == {"own_choice.acc": 0.5}
+    assert result.items == {"own_choice.acc": {str(n): float(n % 2 == 0) for n in range(12)}}
+    assert result.versions == {"own_choice": 2.0}
+
+
+def test_items_go_by_their_own_id_where_they_have_one(tiny_policy: Policy, tmp_path: Path) -> None:
+    write_task(tmp_path, [row | {"id": f"fact-{n}"} for n, row in enumerate(documents([0, 1]))])
+    result = run_tasks(tiny_policy, ["own_choice"], tmp_path)
+    assert set(result.items["own_choice.acc"]) == {"fact-0", "fact-1"}
+
+
+def test_a_limit_runs_the_first_items(tiny_policy: Policy, tmp_path: Path) -> None:
+    write_task(tmp_path, documents([0] * 12))
+    result = run_tasks(tiny_policy, ["own_choice"], tmp_path, limit=3)
+    assert list(result.items["own_choice.acc"]) == ["0", "1", "2"]
+
+
+def test_an_edited_data_file_is_read_again(tiny_policy: Policy, tmp_path: Path) -> None:
+    for shift in (0, 1):
+        rows = documents([0] * 4)
+        write_task(tmp_path, [row | {"answer": (likeliest(tiny_policy, row) + shift) % 4} for row in rows])
+        result = run_tasks(tiny_policy, ["own_choice"], tmp_path)
+        assert result.scores["own_choice.acc"] == 1.0 - shift
+
+
+def test_an_unknown_task_is_refused(tiny_policy: Policy, tmp_path: Path) -> None:
+    write_task(tmp_path, documents([0]))
+    with pytest.raises(BadInput, match=r"no task own_choise\. Known: own_choice\."):
+        run_tasks(tiny_policy, ["own_choise"], tmp_path)
+
+
+def test_nothing_is_printed(tiny_policy: Policy, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_task(tmp_path, documents([0] * 3))
+    run_tasks(tiny_policy, ["own_choice"], tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_reaches_the_network_or_the_shared_cache(
+    tiny_policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a user who has set nothing: left alone, `datasets` would look up s3.amazonaws.com."""
+    looked_up = []
+
+    def refuse(host: str, *_: object, **__: object) -> None:
+        looked_up.append(host)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_task(tmp_path, documents([0]))
+    run_tasks(tiny_policy, ["own_choice"], tmp_path)
+    assert looked_up == []
+    assert not (tmp_path / "cache").exists()

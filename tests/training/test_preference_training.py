@@ -1,0 +1,187 @@
+"""DPO training through TRL: the tokens trained on, the loss, the counts and the adapter."""
+
+import json
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from trl import DPOTrainer
+
+from harness.data.rows import PreferencePair
+from harness.errors import BadInput, HarnessError
+from harness.models.chat import encode
+from harness.models.load import Policy, load_policy
+from harness.models.logprobs import sequence_logprobs
+from harness.models.quiet import quiet
+from harness.training.examples import make_examples
+from harness.training.preference import PairTrainer, TrainingSettings, make_trainer, pair_losses, train_dpo
+
+SETTINGS = TrainingSettings(
+    steps=4,
+    pairs_per_step=4,
+    micro_batch=2,
+    learning_rate=1e-2,
+    beta=0.5,
+    rank=4,
+    max_length=32,
+    schedule="linear",
+    warmup_steps=0,
+    seed=0,
+)
+PAIRS = [
+    PreferencePair(str(n), f"w{n}", f"w{n + 1} w{n + 2} w{n + 3}", f"w{n + 20}", 0, 1, True, n % 2 == 0, 1.0)
+    for n in range(6)
+]
+
+
+def trainer_of(base: Path, out: Path, settings: TrainingSettings = SETTINGS) -> tuple[PairTrainer, Policy]:
+    policy = load_policy(base)
+    examples = make_examples(policy.tokenizer, PAIRS, settings.max_length)
+    rows = [row for pair in examples.pairs for row in (pair.chosen, pair.rejected)]
+    reference = dict(zip(rows, sequence_logprobs(policy, rows).tolist(), strict=True))
+    with quiet():
+        return make_trainer(policy, examples, reference, settings, out), policy
+
+
+def test_training_sees_the_tokens_of_encode_and_no_others(tiny_base: Path, tmp_path: Path) -> None:
+    """Row by row: ids, and the mask of what is trained on. Odd pairs have an unfinished rejected response."""
+    trainer, policy = trainer_of(tiny_base, tmp_path)
+    seen = set()
+    for batch in trainer.get_train_dataloader():
+        columns = (batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
+        for ids, attention, response in zip(*columns, strict=True):
+            length = int(attention.sum())
+            start = length - int(response.sum())
+            assert response[start:length].all()
+            seen.add((tuple(ids[:start].tolist()), tuple(ids[start:length].tolist())))
+    expected = set()
+    for pair in PAIRS:
+        for text, finished in ((pair.chosen, True), (pair.rejected, pair.rejected_finished)):
+            row = encode(policy.tokenizer, pair.prompt, text, finished)
+            expected.add((row.prompt, row.response))
+    assert seen == expected
+    assert sum(2 not in response for _, response in seen) == 3  # the three unfinished ones have no eos
+
+
+def test_the_loss_and_its_gradient_are_those_of_trl(tiny_base: Path, tmp_path: Path) -> None:
+    trainer, _ = trainer_of(tiny_base, tmp_path)
+    trainer.precompute_ref_logps = True  # TRL then reads the reference columns, as ours does
+    model = trainer.model
+    torch.manual_seed(3)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.data.normal_(std=0.1)
+    batch = next(iter(trainer.get_train_dataloader()))
+    results = []
+    for trainer_class in (PairTrainer, DPOTrainer):
+        loss = trainer_class.compute_loss(trainer, model, dict(batch))
+        results.append((loss.detach(), *torch.autograd.grad(loss, weights)))
+    assert abs(float(results[0][0]) - math.log(2)) > 0.01
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_pair_losses_by_hand() -> None:
+    """Margin 0: ln 2. Margin ln 3: sigmoid(ln 3) is 3/4, so ln(4/3); at beta 2 it is 9/10, so ln(10/9)."""
+    margins = torch.tensor([0.0, math.log(3)])
+    assert pair_losses(margins, 1.0).tolist() == pytest.approx([math.log(2), math.log(4 / 3)])
+    assert pair_losses(margins, 2.0).tolist() == pytest.approx([math.log(2), math.log(10 / 9)])
+
+
+def test_training_starts_at_ln_2_and_learns(tiny_base: Path, tmp_path: Path) -> None:
+    report = train_dpo(tiny_base, PAIRS, replace(SETTINGS, steps=12), tmp_path)
+    assert report.loss_first == report.history[0].loss == pytest.approx(math.log(2), abs=1e-5)
+    assert report.loss_last == report.history[-1].loss < 0.5
+    assert len(report.history) == 12
+    assert report.history[-1].accuracy == 1.0
+    assert report.history[-1].margin > 0.5
+    policy, start = load_policy(tiny_base, tmp_path), load_policy(tiny_base)
+    chosen = [encode(policy.tokenizer, pair.prompt, pair.chosen, True) for pair in PAIRS]
+    assert (sequence_logprobs(policy, chosen) > sequence_logprobs(start, chosen)).mean() > 0.5
+
+
+def test_tokens_and_pairs_are_counted(tiny_base: Path, tmp_path: Path) -> None:
+    """Prompts take 4 tokens, chosen responses 3 + eos. Rejected ones take 1, and eos in even pairs.
+
+    So a pair has 8 + 6 = 14 tokens if even, 8 + 5 = 13 if odd. 12 drawn pairs are two epochs of 6:
+    2 * (3 * 14 + 3 * 13) = 162 policy tokens; the reference reads each row once: 81 more. A seventh pair,
+    whose prompt takes 32 tokens, is dropped.
+    """
+    full = replace(PAIRS[0], prompt=" ".join(["w1"] * 29))
+    report = train_dpo(tiny_base, [*PAIRS, full], replace(SETTINGS, steps=3), tmp_path)
+    assert (report.tokens_backward, report.tokens_forward) == (162, 243)
+    assert (report.pairs, report.pairs_dropped, report.pairs_truncated) == (6, 1, 0)
+    cut = train_dpo(tiny_base, PAIRS, replace(SETTINGS, steps=3, max_length=6), tmp_path)
+    assert (cut.pairs, cut.pairs_truncated) == (6, 6)
+
+
+def test_the_folder_holds_an_adapter_for_any_copy_of_the_base(tiny_base: Path, tmp_path: Path) -> None:
+    train_dpo(tiny_base, PAIRS, SETTINGS, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] is None
+    assert config["target_modules"] == sorted(config["target_modules"])
+    assert not any("lm_head" in name for name in config["target_modules"])
+    weights = load_file(tmp_path / "adapter_model.safetensors")
+    assert len(weights) == 2 * 7 * 2  # layers, linear maps in each, factors of each
+
+
+def test_training_repeats_bit_by_bit_and_depends_on_the_seed(tiny_base: Path, tmp_path: Path) -> None:
+    reports = [
+        train_dpo(tiny_base, PAIRS, replace(SETTINGS, seed=seed), tmp_path / name)
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    ]
+    first, again, other = (load_file(tmp_path / name / "adapter_model.safetensors") for name in "abc")
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert reports[0] == reports[1]
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_micro_batches_do_not_change_the_step(tiny_base: Path, tmp_path: Path) -> None:
+    reports = [
+        train_dpo(tiny_base, PAIRS, replace(SETTINGS, micro_batch=size), tmp_path / str(size))
+        for size in (1, 4)
+    ]
+    small, large = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("1", "4"))
+    assert reports[0].loss_last == pytest.approx(reports[1].loss_last, rel=1e-4)
+    assert reports[0].tokens_forward == reports[1].tokens_forward
+    for name, weight in small.items():
+        torch.testing.assert_close(weight, large[name], rtol=1e-2, atol=1e-4)
+
+
+def test_progress_counts_steps_and_nothing_is_printed(
+    tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[tuple[int, int]] = []
+    train_dpo(tiny_base, PAIRS, SETTINGS, tmp_path, lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_micro_batch_that_does_not_divide_the_step_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"must divide pairs_per_step \(4\)\. Got 3"):
+        replace(SETTINGS, micro_batch=3)
+
+
+def test_no_pair_left_is_refused(tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no pair is left of 6, as every prompt fills 4 tokens"):
+        train_dpo(tiny_base, PAIRS, replace(SETTINGS, max_length=4), tmp_path)
+
+
+def test_a_start_that_is_not_the_reference_is_an_error(tiny_base: Path, tmp_path: Path) -> None:
+    """Dropout inside attention is on in training and off in the reference, and TRL does not switch it off."""
+    base = tmp_path / "base"
+    shutil.copytree(tiny_base, base)
+    config = json.loads((base / "config.json").read_text()) | {"attention_dropout": 0.5}
+    (base / "config.json").write_text(json.dumps(config))
+    with pytest.raises(HarnessError, match=r"the first loss is .*, not ln 2"):
+        train_dpo(base, PAIRS, SETTINGS, tmp_path / "out")
+
+
+def test_a_loss_that_is_not_finite_is_an_error(tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"the loss at step \d is nan\. Lower the learning rate"):
+        train_dpo(tiny_base, PAIRS, replace(SETTINGS, learning_rate=1e30), tmp_path)
