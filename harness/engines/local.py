@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
 REDO_LIMIT = 3
+PATIENCE_S = 5.0
 
 Message = tuple[str, object]
 
@@ -81,9 +82,12 @@ class _Worker:
         return f"the worker process died ({how}); was the machine out of memory?"
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.join()
+        """End an idle worker kindly, so that it tidies up after itself, and a busy one at once."""
         self.pipe.close()
+        if self.task is not None:
+            self.process.terminate()
+        self.process.join(PATIENCE_S)
+        self.process.kill()
 
 
 def _feed(schedule: Schedule, workers: Sequence[_Worker], report: Callable[[Event], None]) -> None:

@@ -53,17 +53,18 @@ class _Reader:
 
     def __init__(self, cell: Cell, store: LocalStore) -> None:
         self._cell, self._store = cell, store
+        self._rows: dict[str, list[dict[str, Any]]] = {}
 
     def result(self, role: str) -> dict[str, Any]:
         folder = self._folder(role)
         return dict(read_json(folder / RESULT)) if folder else {}
 
     def rows(self, role: str, name: str) -> list[dict[str, Any]]:
-        folder = self._folder(role)
-        if folder is None:
-            return []
-        with (folder / name).open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+        if role not in self._rows:
+            folder = self._folder(role)
+            text = (folder / name).read_text(encoding="utf-8") if folder else ""
+            self._rows[role] = json.loads(f"[{','.join(text.splitlines())}]")
+        return self._rows[role]
 
     def manifest_of(self, role: str) -> Any:
         task = self._cell.ends[role]

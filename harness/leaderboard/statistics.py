@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import special
 
 LEVEL = 0.95
 
@@ -92,9 +92,7 @@ def smallest_detectable_difference(
     degrees of freedom, (z[1-alpha/2] + z[power]) * standard_error.
     """
     critical = float(special.stdtrit(degrees_of_freedom, 1 - alpha / 2))
-    shift = optimize.brentq(
-        lambda delta: float(stats.nct.sf(critical, degrees_of_freedom, delta)) - power, 0.0, 20 * critical
-    )
+    shift = special.nctdtrinc(degrees_of_freedom, 1 - power, critical)
     return float(shift) * standard_error
 
 

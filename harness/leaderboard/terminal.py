@@ -14,9 +14,9 @@ def print_board(table: Table, console: Console) -> None:
     for section in table.sections:
         grid = Grid(title=escape(plain(table.title)))
         grid.add_column("rank", justify="right")
-        grid.add_column("method", overflow="fold")
-        for name in ("win rate", "against baseline", "pairs", "prompts", "seconds", "FLOPs", "overhead"):
-            grid.add_column(name, justify="right")
+        grid.add_column("method", overflow="fold", min_width=14)
+        for name in ("win rate", "against baseline", "pairs", "seconds", "FLOPs", "overhead"):
+            grid.add_column(name, justify="right", no_wrap=True)
         for row in table.rows:
             if row.section == section.number:
                 grid.add_row(*_cells(row))
@@ -33,7 +33,6 @@ def _cells(row: Row) -> list[str]:
         interval(own.mean, own.ci_high, 1) if own else "–",
         interval(gap.mean, gap.ci_high, 1, sign=True) if gap else "–",
         number(row.pairs, 0),
-        number(row.prompts, 0),
         number(row.cost.alone.wall_s, 1),
         scientific(row.cost.alone.flops),
         percent(row.overhead.alone.flops),

@@ -39,7 +39,7 @@ class AtlasModel(Table):
 
     kind: Literal["atlas"] = "atlas"
     seed: Seed = 0
-    sft_steps: Count = 900
+    sft_steps: Count = 600
 
 
 class AtlasPrompts(Table):

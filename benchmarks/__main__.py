@@ -1,0 +1,56 @@
+"""`python -m benchmarks` lists the benchmarks; with names it runs them and prints a table."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import commands
+from benchmarks.figure import Figure, markdown
+
+BENCHMARKS = {benchmark.name: benchmark for benchmark in commands.BENCHMARKS}
+
+PAGE = """# Benchmarks
+
+Written by `nox -s benchmarks`. Every figure is measured in that one run on the machine named; a bound is what
+the project holds itself to on two cores without a GPU.
+
+"""
+
+
+def main() -> int:
+    """Run what the command line asks for; 1 where a bound does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="benchmarks to run; none: list them")
+    parser.add_argument("--all", action="store_true", help="run all of them")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the table as a Markdown page")
+    options = parser.parse_args()
+    unknown = sorted(set(options.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"no benchmark is called '{unknown[0]}'. Known: {', '.join(BENCHMARKS)}.")
+    names = list(BENCHMARKS) if options.all else options.names
+    if not names:
+        for benchmark in BENCHMARKS.values():
+            print(f"{benchmark.name:12} {benchmark.text}")
+        return 0
+    return _run(names, options.json, options.page)
+
+
+def _run(names: list[str], as_json: Path | None, page: Path | None) -> int:
+    figures: list[Figure] = []
+    for name in names:
+        print(f"running {name} ...", file=sys.stderr)
+        figures += BENCHMARKS[name].measure()
+    print(markdown(figures))
+    if as_json:
+        as_json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
+    if page:
+        commands_run = "\n".join(f"- {name}: `python -m benchmarks {name}`" for name in names)
+        page.write_text(f"{PAGE}{markdown(figures)}\n\n{commands_run}\n")
+    return 1 if any(figure.holds is False for figure in figures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

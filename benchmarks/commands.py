@@ -1,0 +1,145 @@
+"""How long the commands take that a user waits for: wall seconds of the real command line."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.figure import Benchmark, Figure
+
+ROOT = Path(__file__).parent.parent
+HARNESS = Path(sys.executable).with_name("harness")
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Wall seconds of a command, and the peak memory of all its processes together, in bytes."""
+
+    seconds: float
+    peak: int
+
+
+def device() -> str:
+    """The machine, as far as it matters here."""
+    return f"{platform.machine()}, {os.cpu_count()} cores"
+
+
+@contextmanager
+def project() -> Iterator[Path]:
+    """A folder with the recipes and nothing else, so that no stored result helps."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "recipes", Path(folder) / "recipes")
+        yield Path(folder)
+
+
+def timed(folder: Path, *words: str) -> Timing:
+    """Run a harness command in a folder.
+
+    Raises:
+        RuntimeError: if it fails; the text holds its last lines.
+    """
+    started = time.perf_counter()
+    with subprocess.Popen(
+        [HARNESS, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as command:
+        peak = _Peak(psutil.Process(command.pid))
+        output, _ = command.communicate()
+        seconds = time.perf_counter() - started
+        peak.stop()
+    if command.returncode != 0:
+        raise RuntimeError(f"harness {' '.join(words)} failed:\n{output.decode()[-2000:]}")
+    return Timing(seconds, peak.bytes)
+
+
+class _Peak(threading.Thread):
+    """Samples the memory of a process and its children; proportional shares where the system tells them."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        super().__init__(daemon=True)
+        self._process, self._over = process, threading.Event()
+        self.bytes = 0
+        self.start()
+
+    def run(self) -> None:
+        while not self._over.wait(0.2):
+            try:
+                family = [self._process, *self._process.children(recursive=True)]
+                self.bytes = max(self.bytes, sum(_memory(process) for process in family))
+            except psutil.Error:
+                continue
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+
+def _memory(process: psutil.Process) -> int:
+    try:
+        full = process.memory_full_info()
+        return int(getattr(full, "pss", full.uss))
+    except psutil.Error:
+        return 0
+
+
+def _figure(name: str, case: str, value: float, unit: str, bound: float, words: str) -> Figure:
+    return Figure(
+        name, case, value, unit, f"<= {bound:g} {unit}", value <= bound, device(), f"harness {words}"
+    )
+
+
+def measure_smoke() -> list[Figure]:
+    """`recipes/smoke.toml` from an empty store."""
+    words = "run recipes/smoke.toml"
+    with project() as folder:
+        return [_figure("smoke", "empty store", timed(folder, *words.split()).seconds, "s", 90, words)]
+
+
+def measure_first_run() -> list[Figure]:
+    """`recipes/bpo.toml` from an empty store: time and peak memory."""
+    words = "run recipes/bpo.toml"
+    with project() as folder:
+        timing = timed(folder, *words.split())
+    return [
+        _figure("first-run", "empty store, time", timing.seconds / 60, "min", 8, words),
+        _figure("first-run", "empty store, peak memory", timing.peak / GIB, "GiB", 4, words),
+    ]
+
+
+def measure_second_run() -> list[Figure]:
+    """A second run with everything stored; on the smoke recipe and on the default one."""
+    figures = []
+    for recipe in ("recipes/smoke.toml", "recipes/bpo.toml"):
+        with project() as folder:
+            timed(folder, "run", recipe)
+            again = timed(folder, "run", recipe)
+        figures.append(_figure("second-run", Path(recipe).name, again.seconds, "s", 3, f"run {recipe}"))
+    return figures
+
+
+def measure_help() -> list[Figure]:
+    """`harness --help` and `harness check`: the best of five, since the first one warms the disk."""
+    figures = []
+    for words in ("--help", "check recipes/bpo.toml"):
+        with project() as folder:
+            best = min(timed(folder, *words.split()).seconds for _ in range(5))
+        figures.append(_figure("help", words, best, "s", 0.5, words))
+    return figures
+
+
+BENCHMARKS = (
+    Benchmark("help", "commands that must answer at once", measure_help),
+    Benchmark("smoke", "the smoke recipe from an empty store", measure_smoke),
+    Benchmark("first-run", "the default recipe from an empty store: time and memory", measure_first_run),
+    Benchmark("second-run", "the same command again, everything stored", measure_second_run),
+)

@@ -1,0 +1,187 @@
+"""The command line. Each command calls one function of `harness.commands`, imported when it is called."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+import harness
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="harness",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help=(
+        "Honest comparison of LLM preference optimisation.\n\n"
+        "A recipe (TOML) declares what is held equal and the methods compared; `harness run` trains and "
+        "measures each of them and writes a ranked leaderboard with intervals and costs.\n\n"
+        "Start here:  harness run recipes/bpo.toml"
+    ),
+)
+
+Recipe = Annotated[Path, typer.Argument(help="A recipe, for example recipes/bpo.toml.", metavar="RECIPE")]
+Store = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads this form on every Python
+    typer.Option(
+        "--store",
+        help="Folder of stored results. Default: HARNESS_STORE, or .harness/ in the recipe's project.",
+        metavar="DIR",
+    ),
+]
+Boards = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(
+        "--boards", help="Folder of leaderboards. Default: leaderboards/ beside recipes/.", metavar="DIR"
+    ),
+]
+
+
+def _console() -> "Console":
+    """Rich output; where it is no terminal, wide enough that no table is cut."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=160)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"harness {harness.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+@app.command()
+def run(
+    recipe: Recipe,
+    store: Store = None,
+    boards: Boards = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Worker processes, one thread each. The results do not depend on it.")
+    ] = min(2, os.cpu_count() or 1),
+) -> None:
+    """Train and measure every method of a recipe, then write its leaderboard.
+
+    What the store already holds is not done again: after an interruption, or with a method added, the same
+    command goes on. Exit code 0: all done; 1: some tasks failed; 2: the recipe is wrong; 130: interrupted.
+    """
+    from harness.commands.places import places_of
+    from harness.commands.run import run as run_recipe
+
+    try:
+        run_recipe(places_of(recipe, store, boards), jobs, _console())
+    except KeyboardInterrupt:
+        typer.echo(
+            "\nInterrupted. All finished tasks are stored; the same command goes on from there.", err=True
+        )
+        raise typer.Exit(130) from None
+
+
+@app.command()
+def plan(
+    recipe: Recipe,
+    store: Store = None,
+    boards: Boards = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes to plan for.")] = min(
+        2, os.cpu_count() or 1
+    ),
+) -> None:
+    """Show what a run would do: tasks by stage, what is stored, time and judge calls.
+
+    Also the smallest difference between two methods that the evaluation can detect.
+    """
+    from harness.commands.places import places_of
+    from harness.commands.plan import show_plan
+
+    show_plan(places_of(recipe, store, boards), jobs, _console())
+
+
+@app.command()
+def check(
+    recipes: Annotated[list[Path], typer.Argument(help="Recipes to check.", metavar="RECIPE...")],
+) -> None:
+    """Check recipes without running them: every problem at once, one sentence each."""
+    from harness.commands.check import check as check_recipes
+
+    for line in check_recipes(recipes):
+        typer.echo(line)
+
+
+@app.command()
+def leaderboard(
+    recipes: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(
+            help="Recipes whose boards to make. Default: every board there is.", metavar="[RECIPE...]"
+        ),
+    ] = None,
+    boards: Boards = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Write nothing; exit with 1 where a file is not what the records give."),
+    ] = False,
+) -> None:
+    """Make leaderboards again from their records, without training anything."""
+    from harness.commands.leaderboard import leaderboard as make
+
+    make(recipes or [], boards, check, _console())
+
+
+@app.command()
+def methods() -> None:
+    """List every kind of breadth, depth, pairing and loss, with its source."""
+    from harness.commands.methods import show_methods
+
+    show_methods(Console())
+
+
+@app.command()
+def show(
+    recipe: Recipe,
+    method: Annotated[str, typer.Argument(help="A method of the recipe.")],
+    store: Store = None,
+    replicate: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Which replicate. Default: the recipe's first."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many prompts to show.")] = 5,
+) -> None:
+    """Show a method's outputs beside the baseline's, with the judge's verdicts."""
+    from harness.commands.places import places_of
+    from harness.commands.show import show_outputs
+
+    show_outputs(places_of(recipe, store), method, replicate, count, _console())
+
+
+@app.command()
+def schema() -> None:
+    """Print the recipe's JSON Schema, so that editors complete and check recipes."""
+    import json
+
+    from harness.recipe.schema import Recipe as Schema
+
+    typer.echo(json.dumps(Schema.model_json_schema(), indent=2))
+
+
+def main() -> None:
+    """Entry point: errors that a user can mend are sentences on stderr, never tracebacks."""
+    try:
+        app()
+    except HarnessError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(error.exit_code)

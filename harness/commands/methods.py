@@ -1,0 +1,20 @@
+"""`harness methods`: what a method can be made of."""
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.recipe.schema import KINDS, kind_of
+
+
+def show_methods(console: Console) -> None:
+    """Print every kind with its line and source; the classes' docstrings are the text."""
+    for part, variants in KINDS.items():
+        table = Table(
+            title=part, title_justify="left", show_header=False, box=None, padding=(0, 2), title_style="bold"
+        )
+        for variant in variants:
+            table.add_row(kind_of(variant), " ".join((variant.__doc__ or "").split()))
+        console.print(table)
+        console.print()
+    console.print("A method is one of each, for example:", highlight=False)
+    console.print('  depth = { kind = "gradient-clusters", clusters = 16, prefer = "near" }', highlight=False)

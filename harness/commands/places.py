@@ -1,0 +1,30 @@
+"""Where things lie: a recipe's project, its store and its board."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Places:
+    """A recipe's file, the store it fills and the folder of its board."""
+
+    recipe: Path
+    store: Path
+    board: Path
+
+
+def places_of(recipe: Path, store: Path | None = None, boards: Path | None = None) -> Places:
+    """The store is `.harness/` in the recipe's project, boards are `leaderboards/` beside `recipes/`.
+
+    The project is the folder that holds `recipes/`, or the recipe's own folder. `store` or the
+    environment variable HARNESS_STORE, and `boards`, name other places.
+    """
+    folder = recipe.parent
+    project = folder.parent if folder.resolve().name == "recipes" else folder
+    named = os.environ.get("HARNESS_STORE")
+    return Places(
+        recipe=recipe,
+        store=store or (Path(named) if named else project / ".harness"),
+        board=(boards or project / "leaderboards") / recipe.stem,
+    )

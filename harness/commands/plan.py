@@ -1,0 +1,98 @@
+"""`harness plan`: what a run would do, what it would cost, and what it could tell apart."""
+
+import math
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.commands.places import Places
+from harness.leaderboard.assemble import make_table
+from harness.leaderboard.record import read_records
+from harness.leaderboard.statistics import smallest_detectable_difference
+from harness.plan.build import Plan, build_plan
+from harness.plan.catalog import STAGES
+from harness.plan.estimate import stage_seconds
+from harness.recipe.load import load_recipe, prompts_of
+from harness.recipe.schema import Recipe
+from harness.store.local import LocalStore
+
+WORST_DEVIATION = 50.0
+"""Standard deviation of a verdict in points of win rate, at most: one won, one lost."""
+
+
+def show_plan(places: Places, jobs: int, console: Console) -> None:
+    """Print the plan of a recipe against its store; nothing is run or written."""
+    recipe = load_recipe(places.recipe)
+    plan, store = build_plan(recipe), LocalStore(places.store)
+    stored = {task.key for task in plan.tasks if store.has(task.stage, task.key)}
+    history = [
+        (task.stage, store.manifest(task.stage, task.key).cost["wall_s"])
+        for task in plan.tasks
+        if task.key in stored
+    ]
+    seconds = stage_seconds(history)
+    console.print(_stages(plan, stored, seconds))
+    console.print(_methods(recipe))
+    left = sum(seconds[task.stage] for task in plan.tasks if task.key not in stored)
+    basis = "this store's history" if history else "the embedded default's figures"
+    console.print(
+        f"{len(plan.tasks) - len(stored)} of {len(plan.tasks)} tasks to run: about {left / jobs / 60:.1f} "
+        f"min with {jobs} jobs (estimated from {basis}).",
+        highlight=False,
+    )
+    console.print(_detectable(recipe, places), highlight=False)
+
+
+def _stages(plan: Plan, stored: set[str], seconds: dict[str, float]) -> Table:
+    table = Table(title="tasks by stage", title_justify="left")
+    for column, justify in (
+        ("stage", "left"),
+        ("makes", "left"),
+        ("stored", "right"),
+        ("to run", "right"),
+        ("s each", "right"),
+    ):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    wanted = Counter(task.stage for task in plan.tasks)
+    there = Counter(task.stage for task in plan.tasks if task.key in stored)
+    for name, stage in STAGES.items():
+        if wanted[name]:
+            run = wanted[name] - there[name]
+            table.add_row(name, stage.makes, str(there[name]), str(run), f"{seconds[name]:.1f}")
+    return table
+
+
+def _methods(recipe: Recipe) -> Table:
+    """What each method spends in one replicate."""
+    table = Table(title="methods, in each replicate", title_justify="left")
+    for column in ("method", "prompts", "responses = judge calls", "pairs"):
+        table.add_column(column, justify="left" if column == "method" else "right")
+    for name, method in recipe.methods.items():
+        if method.responses_per_prompt is None:
+            table.add_row(name, "-", "-", "-")
+            continue
+        prompts = prompts_of(recipe, method)
+        most = recipe.budget.pairs or prompts * (method.depth.pairs or 1)
+        limit = "" if recipe.budget.pairs else "at most "
+        table.add_row(name, str(prompts), str(prompts * method.responses_per_prompt), f"{limit}{most}")
+    return table
+
+
+def _detectable(recipe: Recipe, places: Places) -> str:
+    """The smallest difference in win rate found with 80 % chance: measured on the board, else a bound."""
+    records = read_records(places.board / "records") if (places.board / "records").is_dir() else []
+    measured = make_table(records).smallest_detectable_difference if records else None
+    if measured is not None:
+        return (
+            f"Smallest difference in win rate that this evaluation detects (power 80 %, alpha 5 %): "
+            f"{measured:.1f} points, by the spread on the board that is there."
+        )
+    alpaca, replicates = recipe.evaluation.alpaca_eval, len(recipe.seeds.replicates)
+    verdicts = alpaca.prompts.count * alpaca.samples_per_prompt * replicates
+    error = math.sqrt(2) * WORST_DEVIATION / math.sqrt(verdicts)
+    bound = smallest_detectable_difference(error, verdicts - 1)
+    return (
+        f"Smallest difference in win rate that {verdicts} verdicts detect (power 80 %, alpha 5 %): at most "
+        f"{bound:.1f} points, before the noise between replicates. The board will tell with it."
+    )

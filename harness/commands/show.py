@@ -1,0 +1,77 @@
+"""`harness show`: a method's outputs beside the baseline's, with the judge's verdicts."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.commands.places import Places
+from harness.data.rows import Prompt, Response
+from harness.errors import BadInput, StoreError
+from harness.plan.build import Cell, build_plan
+from harness.recipe.load import load_recipe
+from harness.recipe.wording import suggestion
+from harness.store.formats import read_json, read_rows
+from harness.store.local import LocalStore
+
+VERDICTS = {1.0: "reference better", 1.5: "tie", 2.0: "better than the reference"}
+
+
+def show_outputs(places: Places, method: str, replicate: int | None, count: int, console: Console) -> None:
+    """Print the first sample of the first prompts, for the method and for the recipe's baseline.
+
+    Raises:
+        BadInput: if the recipe has no such method or replicate.
+        StoreError: if the outputs are not in the store yet.
+    """
+    recipe = load_recipe(places.recipe)
+    if method not in recipe.methods:
+        hint = suggestion(method, list(recipe.methods))
+        raise BadInput(f"{places.recipe}: methods: no method is called '{method}'.{hint}")
+    wanted = recipe.seeds.replicates[0] if replicate is None else replicate
+    if wanted not in recipe.seeds.replicates:
+        known = ", ".join(map(str, recipe.seeds.replicates))
+        raise BadInput(f"{places.recipe}: seeds.replicates: there is no replicate {wanted}. Known: {known}.")
+    cells = {cell.method: cell for cell in build_plan(recipe).cells if cell.replicate == wanted}
+    store = LocalStore(places.store)
+    rows = [_Outputs(name, cells[name], store, places) for name in dict.fromkeys((recipe.baseline, method))]
+    for prompt in rows[0].prompts[:count]:
+        console.print(_comparison(prompt, rows))
+
+
+class _Outputs:
+    """One method's outputs and verdicts, from the store."""
+
+    def __init__(self, name: str, cell: Cell, store: LocalStore, places: Places) -> None:
+        self.name = name
+        self._cell, self._store, self._places = cell, store, places
+        self.prompts = read_rows(self._folder("held_out") / "prompts.jsonl", Prompt)
+        self.texts = self._texts("outputs")
+        self.references = self._texts("reference")
+        result: dict[str, Any] = read_json(self._folder("alpaca_eval") / "result.json")
+        self.verdicts: dict[str, list[float | None]] = result["preferences"]
+
+    def _folder(self, role: str) -> Path:
+        task = self._cell.ends[role]
+        if not self._store.has(task.stage, task.key):
+            raise StoreError(
+                f"{self._places.store}: the outputs of '{self._cell.label}' are not there. "
+                f"Run the recipe first: harness run {self._places.recipe}"
+            )
+        return self._store.open(task.stage, task.key)
+
+    def _texts(self, role: str) -> dict[str, str]:
+        rows = read_rows(self._folder(role) / "responses.jsonl", Response)
+        return {row.prompt_id: row.text for row in rows if row.index == 0}
+
+
+def _comparison(prompt: Prompt, rows: list[_Outputs]) -> Table:
+    table = Table(title=Text(prompt.text), title_justify="left", title_style="bold", show_header=False)
+    table.add_row("reference", Text(rows[0].references[prompt.id]), "")
+    for row in rows:
+        verdict = row.verdicts[prompt.id][0]
+        words = "no verdict" if verdict is None else VERDICTS.get(verdict, f"preference {verdict:.2f}")
+        table.add_row(row.name, Text(row.texts[prompt.id]), words)
+    return table

@@ -1,0 +1,23 @@
+"""What a stage is given."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.metering import Meter
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task as its stage sees it.
+
+    `params` are the task's parameters, `inputs` the folders of its input artifacts by name, `out` the folder
+    to fill, `meter` takes the counts of what was done, `progress` is told (done, of).
+    """
+
+    params: Mapping[str, Any]
+    inputs: Mapping[str, Path]
+    out: Path
+    meter: Meter
+    progress: Callable[[int, int], None]

@@ -1,0 +1,29 @@
+"""A policy's outputs on the evaluation prompts, or the null model's constant answer."""
+
+from harness.data.rows import Response
+from harness.models.sampling import Sampling, sample
+from harness.stages.job import Job
+from harness.stages.shared import RESPONSES, count_sampling, policy_of, read_prompts
+from harness.store.formats import write_rows
+
+
+def run(job: Job) -> None:
+    """Sample the outputs; policies under one seed share their random numbers, the reference has its own."""
+    prompts = read_prompts(job.inputs["held_out"])
+    samples = job.params["samples"]
+    if "answer" in job.params:
+        answer = job.params["answer"]
+        rows = [Response(prompt.id, index, answer, 0, True) for prompt in prompts for index in range(samples)]
+        write_rows(job.out / RESPONSES, rows)
+        return
+    policy = policy_of(job)
+    settings = Sampling(
+        per_prompt=samples,
+        temperature=job.params["temperature"],
+        max_new_tokens=job.params["max_new_tokens"],
+        seed=job.params["seed"],
+        stream=job.params["stream"],
+    )
+    outputs = sample(policy, prompts, settings, job.progress)
+    write_rows(job.out / RESPONSES, outputs)
+    count_sampling(job, policy, prompts, outputs)

@@ -1,0 +1,60 @@
+"""Implicit-reward accuracy on held-out pairs: the reference's best against its worst sample, by prompt."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.rows import Prompt, Response
+from harness.data.tokens import Encoded
+from harness.evaluation.preference import implicit_accuracy
+from harness.judges.base import Judge
+from harness.models.chat import encode
+from harness.models.load import Policy, load_policy
+from harness.models.logprobs import sequence_logprobs
+from harness.stages.job import Job
+from harness.stages.shared import RESULT, judge_of, policy_of, read_prompts, read_responses, size_of
+from harness.store.formats import write_json
+
+Logprobs = NDArray[np.float32]
+
+
+def run(job: Job) -> None:
+    """Score the reference's samples, pair best with worst, and ask which one the policy's reward prefers."""
+    policy, start = policy_of(job), load_policy(job.inputs["base_model"])
+    prompts = read_prompts(job.inputs["held_out"])
+    pairs = _pairs(judge_of(job.params), prompts, read_responses(job.inputs["reference"]))
+    text = {prompt.id: prompt.text for prompt in prompts}
+    rows = [
+        encode(policy.tokenizer, text[response.prompt_id], response.text, response.finished)
+        for side in zip(*pairs, strict=True)
+        for response in side
+    ]
+    trained, reference = _sides(policy, rows), _sides(start, rows)
+    accuracy = implicit_accuracy(trained[0], trained[1], reference[0], reference[1])
+    ids = [chosen.prompt_id for chosen, _ in pairs]
+    write_json(job.out / RESULT, dict(zip(ids, accuracy.tolist(), strict=True)))
+    job.meter.count(forward=2 * sum(len(row) for row in rows), parameters=size_of(policy))
+
+
+def _pairs(
+    judge: Judge, prompts: Sequence[Prompt], responses: Sequence[Response]
+) -> list[tuple[Response, Response]]:
+    """(best, worst) of each prompt whose samples do not all score the same."""
+    samples: dict[str, list[Response]] = {}
+    for response in responses:
+        samples.setdefault(response.prompt_id, []).append(response)
+    pairs = []
+    for prompt in prompts:
+        scores = [judge.score(prompt, response.text) for response in samples[prompt.id]]
+        if max(scores) > min(scores):
+            best, worst = scores.index(max(scores)), scores.index(min(scores))
+            pairs.append((samples[prompt.id][best], samples[prompt.id][worst]))
+    return pairs
+
+
+def _sides(policy: Policy, rows: Sequence[Encoded]) -> tuple[Logprobs, Logprobs]:
+    """Log-probabilities of the chosen, then of the rejected responses."""
+    half = len(rows) // 2
+    logprobs = sequence_logprobs(policy, rows)
+    return logprobs[:half], logprobs[half:]

@@ -1,0 +1,13 @@
+"""The pool's prompts."""
+
+from harness.stages.job import Job
+from harness.stages.shared import PROMPTS
+from harness.store.formats import write_rows
+from harness.world.facts import make_world
+from harness.world.prompts import training_prompts
+
+
+def run(job: Job) -> None:
+    """Draw the prompts of the embedded world's training half."""
+    world = make_world(job.params["world"])
+    write_rows(job.out / PROMPTS, training_prompts(world, job.params["source"]["count"], job.params["seed"]))

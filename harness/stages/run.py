@@ -1,0 +1,72 @@
+"""Run one task: open its inputs, meter its stage, commit its artifact."""
+
+import importlib
+import platform
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness.metering import Meter
+from harness.plan.task import Task
+from harness.stages.job import Job
+from harness.store.local import LocalStore
+
+PACKAGES = (
+    "torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm-eval", "alpaca-eval",
+    "scikit-learn", "numpy",
+)  # fmt: skip
+
+
+def run_task(task: Task, root: Path, progress: Callable[[int, int], None]) -> None:
+    """Do one task against the store at `root`.
+
+    Raises:
+        CorruptArtifact: if an input does not match its manifest.
+        Exception: whatever the stage raises; nothing is committed then.
+    """
+    store = LocalStore(root)
+    inputs = {name: store.open(needed.stage, needed.key) for name, needed in task.inputs.items()}
+    # imported before the clock starts: loading torch is not part of any method's cost
+    stage = importlib.import_module(f"harness.stages.{task.stage}")
+    with store.create(task.identity) as draft:
+        meter = Meter()
+        with meter:
+            stage.run(Job(task.params, inputs, draft.folder, meter, progress))
+        draft.cost = meter.cost.as_dict()
+        draft.provenance = provenance()
+
+
+@cache
+def provenance() -> dict[str, Any]:
+    """Where and with what this process computes: versions, commit, device, threads."""
+    import torch
+
+    return {
+        "harness": harness.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads(),
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def _commit() -> str:
+    """The commit of the checkout that runs, with a '+' where files differ from it; '' outside a checkout."""
+    folder = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + (
+            "+" if git("status", "--porcelain", "--", str(folder.parent)) else ""
+        )
+    except OSError:
+        return ""

@@ -1,0 +1,78 @@
+"""What several stages read or build the same way."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, assert_never
+
+from pydantic import TypeAdapter
+
+from harness.data.rows import Prompt, Response
+from harness.judges.base import Judge
+from harness.judges.length import LengthJudge
+from harness.judges.oracle import OracleJudge
+from harness.models.chat import prompt_ids
+from harness.models.load import Policy, load_policy
+from harness.recipe import schema
+from harness.stages.job import Job
+from harness.store.formats import read_rows
+from harness.world.facts import make_world
+
+PROMPTS = "prompts.jsonl"
+RESPONSES = "responses.jsonl"
+SCORES = "scores.jsonl"
+PAIRS = "pairs.jsonl"
+RESULT = "result.json"
+
+
+def variant(union: Any, table: Mapping[str, Any]) -> Any:
+    """The schema class of a table with a `kind`."""
+    return TypeAdapter(union).validate_python(table)
+
+
+def judge_of(params: Mapping[str, Any]) -> Judge:
+    """The judge that a task's parameters name."""
+    table: schema.Judge = variant(schema.Judge, params["judge"])
+    match table:
+        case schema.OracleJudge():
+            return OracleJudge(make_world(params["world"]))
+        case schema.LengthJudge():
+            return LengthJudge()
+        case _:
+            assert_never(table)
+
+
+def policy_of(job: Job) -> Policy:
+    """The base model, with the adapter where the task has one."""
+    return load_policy(job.inputs["base_model"], job.inputs.get("adapter"))
+
+
+def size_of(policy: Policy) -> int:
+    """N: how many parameters a token passes through."""
+    return int(policy.model.num_parameters())
+
+
+def read_prompts(folder: Path) -> list[Prompt]:
+    """The prompts of a `prompts`, `breadth` or `held_out` artifact."""
+    return read_rows(folder / PROMPTS, Prompt)
+
+
+def read_responses(folder: Path) -> list[Response]:
+    """The responses of a `responses` or `outputs` artifact, ordered by prompt, then by index."""
+    return read_rows(folder / RESPONSES, Response)
+
+
+def texts_by_prompt(responses: Sequence[Response]) -> dict[str, list[str]]:
+    """The texts of each prompt's responses, by prompt id, in the order of their index."""
+    texts: dict[str, list[str]] = {}
+    for response in responses:
+        texts.setdefault(response.prompt_id, []).append(response.text)
+    return texts
+
+
+def count_sampling(
+    job: Job, policy: Policy, prompts: Sequence[Prompt], responses: Sequence[Response]
+) -> None:
+    """Meter a sampling pass: every response runs its prompt's tokens and its own once forward."""
+    lengths = {prompt.id: len(prompt_ids(policy.tokenizer, prompt.text)) for prompt in prompts}
+    tokens = sum(lengths[response.prompt_id] + response.tokens for response in responses)
+    job.meter.count(forward=tokens, parameters=size_of(policy))

@@ -1,0 +1,47 @@
+"""The project's chores: `nox -s NAME`, or `nox --no-venv -s NAME` in an environment that is installed."""
+
+import nox
+
+nox.options.sessions = ["tests", "lint", "types", "leaderboards"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+def install(session: nox.Session) -> None:
+    """The project with its development tools, at the exact versions of constraints.txt."""
+    session.install("-c", "constraints.txt", "-e", ".[dev]")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the test suite; arguments after `--` go to pytest."""
+    install(session)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff."""
+    install(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy, strictly."""
+    install(session)
+    session.run("mypy")
+
+
+@nox.session
+def leaderboards(session: nox.Session) -> None:
+    """Fail where a committed leaderboard is not what its records give."""
+    install(session)
+    session.run("harness", "leaderboard", "--check")
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Run all benchmarks and write docs/benchmarks.md; minutes, and best on an idle machine."""
+    install(session)
+    session.run("python", "-m", "benchmarks", "--all", "--page", "docs/benchmarks.md", *session.posargs)

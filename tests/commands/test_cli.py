@@ -1,0 +1,84 @@
+"""The command line: help that teaches, exit codes, and errors that are sentences."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import harness
+from harness.cli import app, main
+from harness.commands.places import places_of
+from harness.recipe.schema import KINDS, kind_of
+
+RECIPES = Path(__file__).parent.parent.parent / "recipes"
+runner = CliRunner()
+
+
+def test_help_names_every_command_and_where_to_start() -> None:
+    text = runner.invoke(app, ["--help"]).output
+    assert "harness run recipes/bpo.toml" in text
+    for command in ("run", "plan", "check", "leaderboard", "methods", "show", "schema"):
+        assert f"\n  {command} " in text
+
+
+def test_version() -> None:
+    assert runner.invoke(app, ["--version"]).output.strip() == f"harness {harness.__version__}"
+
+
+def test_methods_lists_every_kind() -> None:
+    words = runner.invoke(app, ["methods"]).output.split()
+    for variants in KINDS.values():
+        assert {kind_of(variant) for variant in variants} <= set(words)
+
+
+def test_schema_is_json() -> None:
+    assert json.loads(runner.invoke(app, ["schema"]).output)["title"] == "Recipe"
+
+
+def test_every_recipe_checks() -> None:
+    found = sorted(str(path) for path in RECIPES.rglob("*.toml"))
+    assert len(found) >= 4
+    done = runner.invoke(app, ["check", *found])
+    assert done.exit_code == 0
+    assert done.output.count(": ok, ") == len(found)
+
+
+@pytest.mark.parametrize("command", ["check", "run", "plan"])
+def test_a_wrong_recipe_is_exit_code_2_without_a_traceback(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("titel = 'x'")
+    monkeypatch.setattr("sys.argv", ["harness", command, str(path)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    errors = capsys.readouterr().err
+    assert f"{path}: titel: unknown key. Did you mean 'title'?" in errors
+    assert f"{path}: budget: required, but not there. Add it." in errors
+    assert not (tmp_path / ".harness").exists()
+
+
+def test_an_unwritable_store_is_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    words = ["harness", "run", str(RECIPES / "smoke.toml"), "--store", str(tmp_path / "file" / "store")]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert "the store cannot be written" in capsys.readouterr().err
+
+
+def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside `recipes/`, or beside the recipe; --store wins over HARNESS_STORE."""
+    monkeypatch.delenv("HARNESS_STORE", raising=False)
+    inside = places_of(tmp_path / "recipes" / "a.toml")
+    assert (inside.store, inside.board) == (tmp_path / ".harness", tmp_path / "leaderboards" / "a")
+    assert places_of(tmp_path / "b.toml").store == tmp_path / ".harness"
+    monkeypatch.setenv("HARNESS_STORE", "/elsewhere")
+    assert places_of(tmp_path / "b.toml").store == Path("/elsewhere")
+    assert places_of(tmp_path / "b.toml", store=tmp_path).store == tmp_path
+    assert places_of(tmp_path / "b.toml", boards=tmp_path).board == tmp_path / "b"

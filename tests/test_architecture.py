@@ -1,0 +1,142 @@
+"""Who may import whom, which module is a package's one door, and what loads no torch."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.plan.catalog import STAGES
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "harness"
+
+# What each part may import besides `errors` and itself. `judges` may see the world: one judge is its oracle.
+ARROWS: dict[str, set[str]] = {
+    "errors": set(),
+    "recipe": set(),
+    "store": set(),
+    "data": set(),
+    "metering": set(),
+    "methods": {"data"},
+    "models": {"data"},
+    "world": {"data", "models"},
+    "judges": {"data", "models", "world"},
+    "evaluation": {"data", "models"},
+    "training": {"data", "models", "methods"},
+    "plan": {"recipe", "store"},
+    "stages": {
+        "recipe", "store", "data", "metering", "methods", "models", "world", "judges", "evaluation",
+        "training", "plan",
+    },
+    "engines": {"plan", "store"},
+    "leaderboard": {"recipe", "plan", "store"},
+    "commands": {"recipe", "plan", "store", "engines", "stages", "leaderboard", "data"},
+    "cli": {"commands", "recipe"},
+}  # fmt: skip
+
+# The part of another part that may be imported, where not all of it may.
+ONLY = {
+    ("stages", "recipe"): {"harness.recipe.schema", "harness.recipe"},
+    ("stages", "plan"): {"harness.plan.task"},
+    ("plan", "store"): {"harness.store.keys"},
+}
+
+DOORS = {
+    "trl": {"training"},
+    "alpaca_eval": {"evaluation/alpaca_eval.py"},
+    "lm_eval": {"evaluation/lm_eval.py"},
+    "typer": {"cli.py"},
+    "sklearn": {"methods/clustering.py"},
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (
+                f"{node.module}.{alias.name}" for alias in node.names if node.module == "harness.recipe"
+            )
+
+
+def part(module: str) -> str:
+    return module.split(".")[1] if module.count(".") else ""
+
+
+def files() -> list[Path]:
+    found = sorted(PACKAGE.rglob("*.py"))
+    assert len(found) > 50
+    return found
+
+
+def test_imports_follow_the_arrows() -> None:
+    wrong = []
+    for path in files():
+        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for module in imports(path):
+            other = part(module)
+            if not module.startswith("harness.") or other in {own, "errors"}:
+                continue
+            only = ONLY.get((own, other))
+            if other not in ARROWS[own] or (
+                only is not None and module not in only and module != f"harness.{other}.schema"
+            ):
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert wrong == []
+
+
+def test_the_arrows_form_no_circle() -> None:
+    def below(name: str, seen: tuple[str, ...]) -> None:
+        assert name not in seen, f"{name} reaches itself through {seen}"
+        for other in ARROWS[name]:
+            below(other, (*seen, name))
+
+    for name in ARROWS:
+        below(name, ())
+
+
+def test_each_outside_package_has_one_door() -> None:
+    wrong = []
+    for path in files():
+        where = path.relative_to(PACKAGE).as_posix()
+        for module in imports(path):
+            doors = DOORS.get(module.split(".")[0])
+            if doors and not any(where.startswith(door) for door in doors):
+                wrong.append(f"{where} imports {module}")
+    assert wrong == []
+
+
+def test_the_catalog_and_the_stage_files_agree() -> None:
+    there = {path.stem for path in (PACKAGE / "stages").glob("*.py")} - {"__init__", "job", "run", "shared"}
+    assert there == set(STAGES)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["check", "recipes/smoke.toml"],
+        ["plan", "recipes/smoke.toml", "--store", "TMP"],
+        ["methods"],
+        ["schema"],
+        ["leaderboard", "--check"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_light_commands_load_no_torch(arguments: list[str], tmp_path: Path) -> None:
+    words = [word.replace("TMP", str(tmp_path)) for word in arguments]
+    code = (
+        "import sys; from harness.cli import app; app(sys.argv[1:], standalone_mode=False); "
+        "heavy = {'torch', 'transformers', 'trl', 'peft', 'lm_eval', 'alpaca_eval'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,40 @@
+"""What the meter counts."""
+
+import time
+
+import pytest
+
+from harness.metering import Meter
+
+
+def test_seconds_and_peak_memory() -> None:
+    """Sleeping takes wall time and no processor time; 64 MB that were filled show in the peak."""
+    with Meter() as meter:
+        time.sleep(0.05)
+        size = len(bytearray(b"x") * 64_000_000)
+    assert meter.cost.wall_s >= 0.05
+    assert meter.cost.cpu_s < meter.cost.wall_s
+    assert meter.cost.peak_memory_bytes > size
+    assert meter.cost.device_s == 0.0
+
+
+def test_the_peak_of_one_block_is_not_the_next_ones() -> None:
+    with Meter() as first:
+        filled = bytearray(b"x") * 200_000_000
+        del filled
+    with Meter() as second:
+        pass
+    assert second.cost.peak_memory_bytes < first.cost.peak_memory_bytes - 100_000_000
+
+
+def test_flops_by_hand() -> None:
+    """10 tokens forward through 7 parameters: 2 x 7 x 10 = 140; 5 backward with 3 of them trained:
+    2 x 7 x 5 for the activations and 2 x 3 x 5 for the weights, 100 together.
+    """
+    meter = Meter()
+    meter.count(forward=10, backward=5, parameters=7, trainable=3)
+    assert meter.cost.flops == pytest.approx(240)
+    assert (meter.cost.tokens_forward, meter.cost.tokens_backward) == (10, 5)
+    meter.count(forward=1)
+    meter.count_judge(calls=4, usd=0.25)
+    assert (meter.cost.tokens_forward, meter.cost.judge_calls, meter.cost.judge_usd) == (11, 4, 0.25)

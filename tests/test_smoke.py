@@ -1,0 +1,204 @@
+"""The whole pipeline through the real command line, on the smoke recipe: run, stop, break, go on."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent
+HARNESS = Path(sys.executable).with_name("harness")
+MEASURED = {"cost", "overhead", "pareto"}
+"""What a row says of time; everything else must come out the same each time."""
+
+
+def harness(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a project folder."""
+    return subprocess.run([HARNESS, *words], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def make_project(folder: Path) -> Path:
+    (folder / "recipes").mkdir(parents=True)
+    shutil.copy(ROOT / "recipes" / "smoke.toml", folder / "recipes")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose smoke recipe has been run without a break; tests copy it before they change it."""
+    project = make_project(tmp_path_factory.mktemp("finished"))
+    done = harness(project, "run", "recipes/smoke.toml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(finished, tmp_path / "project")
+
+
+def table(project: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((project / "leaderboards" / "smoke" / "table.json").read_text())
+    return content
+
+
+def results(project: Path) -> list[dict[str, Any]]:
+    """The board's rows without their costs."""
+    return [
+        {key: value for key, value in row.items() if key not in MEASURED} for row in table(project)["rows"]
+    ]
+
+
+def stored(project: Path) -> dict[str, float]:
+    """Every artifact's manifest and when it was written."""
+    return {
+        path.parent.relative_to(project).as_posix(): path.stat().st_mtime
+        for path in (project / ".harness").glob("*/*/manifest.json")
+    }
+
+
+def test_the_board_has_the_promised_fields(finished: Path) -> None:
+    board = table(finished)
+    assert {"schema_version", "recipe", "title", "baseline", "seeds", "provenance", "rows"} <= set(board)
+    assert board["seeds"] == [0, 1]
+    rows = {row["method"]: row for row in board["rows"]}
+    assert set(rows) == {"sft", "dpo-random", "balanced"}
+    assert set(rows["balanced"]["scores"]) == {
+        "alpaca_eval.win_rate", "alpaca_eval.lc_win_rate", "alpaca_eval.mean_length",
+        "lm_eval.atlas_facts.acc", "preference.accuracy", "world.breadth", "world.depth",
+    }  # fmt: skip
+    assert rows["balanced"]["scores"]["alpaca_eval.lc_win_rate"] is None
+    assert set(rows["balanced"]["cost"]) == {"alone", "shared", "stages"}
+    assert set(rows["balanced"]["cost"]["alone"]) == {
+        "wall_s", "cpu_s", "device_s", "flops", "tokens_forward", "tokens_backward", "peak_memory_bytes",
+        "judge_calls", "judge_usd",
+    }  # fmt: skip
+    assert set(rows["balanced"]["cost"]["stages"]) == {
+        "prompts", "embeddings", "breadth", "responses", "scores", "gradients", "pairs", "adapter"
+    }  # fmt: skip
+    assert rows["dpo-random"]["overhead"]["alone"] == {"wall": 0.0, "flops": 0.0}
+    assert rows["balanced"]["overhead"]["alone"]["flops"] > 0
+    assert rows["sft"]["cost"]["alone"]["flops"] == 0
+
+
+def test_the_budget_is_what_was_judged(finished: Path) -> None:
+    """48 responses, each judged once; 12 prompts x 4."""
+    rows = {row["method"]: row for row in table(finished)["rows"]}
+    for method in ("dpo-random", "balanced"):
+        assert rows[method]["cost"]["alone"]["judge_calls"] == 48
+        assert rows[method]["prompts"] <= 12
+
+
+def test_the_first_loss_is_ln_2(finished: Path) -> None:
+    records = list((finished / "leaderboards" / "smoke" / "records").glob("*.json"))
+    assert len(records) == 6
+    first = [json.loads(path.read_text())["training"].get("loss_first") for path in records]
+    assert [round(loss, 4) for loss in first if loss is not None] == [0.6931] * 4
+
+
+def test_a_second_run_does_nothing_and_the_board_is_fresh(finished: Path) -> None:
+    before = stored(finished)
+    done = harness(finished, "run", "recipes/smoke.toml")
+    assert "0 tasks done" in done.stdout
+    assert stored(finished) == before
+    assert harness(finished, "leaderboard", "--check").returncode == 0
+
+
+def test_the_board_comes_from_its_records_alone(copy: Path) -> None:
+    board = copy / "leaderboards" / "smoke"
+    readme = (board / "README.md").read_text()
+    shutil.rmtree(copy / ".harness")
+    (board / "README.md").unlink()
+    stale = harness(copy, "leaderboard", "--check")
+    assert (stale.returncode, "README.md" in stale.stderr) == (1, True)
+    assert harness(copy, "leaderboard", "recipes/smoke.toml").returncode == 0
+    assert (board / "README.md").read_text() == readme
+
+
+def test_a_new_method_runs_only_its_own_tasks(copy: Path) -> None:
+    before = stored(copy)
+    recipe = copy / "recipes" / "smoke.toml"
+    recipe.write_text(
+        recipe.read_text()
+        + '[methods.best-worst]\nresponses_per_prompt = 4\npairing = { kind = "best-worst" }\n'
+        + 'depth = { kind = "uniform", pairs = 2 }\n'
+    )
+    done = harness(copy, "run", "recipes/smoke.toml")
+    assert done.returncode == 0, done.stderr
+    new = {name.split("/")[1] for name in set(stored(copy)) - set(before)}
+    assert new == {"pairs", "adapter", "outputs", "alpaca_eval", "lm_eval", "knowledge", "preference"}
+    assert {row["method"] for row in results(copy)} == {"sft", "dpo-random", "balanced", "best-worst"}
+
+
+def lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stdout is not None
+    return iter(process.stdout)
+
+
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_a_broken_run_goes_on_to_the_same_board(finished: Path, tmp_path: Path, sign: int, code: int) -> None:
+    """Stop at the 20th task, then run again: nothing is done twice, and the board is that of a whole run."""
+    project = make_project(tmp_path)
+    command = [HARNESS, "run", "recipes/smoke.toml"]
+    with subprocess.Popen(
+        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        for line in lines(run):
+            if line.strip().startswith("20/"):
+                os.kill(run.pid, sign)
+                break
+        _, errors = run.communicate()
+    assert run.returncode == code
+    if sign == signal.SIGINT:
+        assert "the same command goes on" in errors
+    before = stored(project)
+    assert len(before) >= 20
+    assert harness(project, "run", "recipes/smoke.toml").returncode == 0
+    after = stored(project)
+    assert {name: after[name] for name in before} == before
+    assert results(project) == results(finished)
+
+
+def test_a_changed_result_is_found_and_made_again(copy: Path, finished: Path) -> None:
+    (path,) = (copy / ".harness" / "base_model").glob("*/result.json")
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"template", b"tEmplate"))
+    done = harness(copy, "run", "recipes/smoke.toml")
+    assert done.returncode == 0, done.stderr
+    assert "does not match its digest" in done.stdout
+    assert results(copy) == results(finished)
+
+
+def test_a_failed_method_leaves_the_others_standing(copy: Path) -> None:
+    """5,000 clusters of a few dozen pairs: known only once the pairs are there, so the task fails and says why."""
+    recipe = copy / "recipes" / "smoke.toml"
+    recipe.write_text(
+        recipe.read_text()
+        + "[methods.greedy]\nresponses_per_prompt = 2\n"
+        + 'depth = { kind = "gradient-clusters", clusters = 5000 }\n'
+    )
+    done = harness(copy, "run", "recipes/smoke.toml")
+    assert done.returncode == 1
+    assert "pairs/" in done.stderr
+    assert "failed: " in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert {row["method"] for row in results(copy)} == {"sft", "dpo-random", "balanced"}
+
+
+def test_plan_and_show_read_what_is_there(finished: Path) -> None:
+    plan = harness(finished, "plan", "recipes/smoke.toml")
+    assert "0 of 56 tasks to run" in plan.stdout
+    assert "by the spread on the board" in " ".join(plan.stdout.split())
+    show = harness(finished, "show", "recipes/smoke.toml", "balanced", "--count", "2")
+    assert show.returncode == 0, show.stderr
+    assert show.stdout.count("dpo-random") == 2
+    wrong = harness(finished, "show", "recipes/smoke.toml", "balance")
+    assert (wrong.returncode, "Did you mean 'balanced'?" in wrong.stderr) == (2, True)
