@@ -1,0 +1,70 @@
+"""Seeded k-means, its distances, and pairs without a direction."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from harness.errors import BadInput
+from harness.methods import clustering
+from harness.methods.clustering import cluster_pairs, kmeans
+
+
+def blobs(per_blob: int, count: int, seed: int = 0) -> npt.NDArray[np.float32]:
+    """`count` tight groups, far apart, one after the other."""
+    rng = np.random.default_rng(seed)
+    centres = np.repeat(10.0 * np.eye(count), per_blob, axis=0)
+    return (centres + rng.normal(0, 0.1, centres.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("full_batch_rows", [20_000, 10])
+def test_finds_groups_and_distances(full_batch_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both algorithms: one label for each group; distances as by a plain loop."""
+    monkeypatch.setattr(clustering, "FULL_BATCH_ROWS", full_batch_rows)
+    rows = blobs(20, 4)
+    found = kmeans(rows, 4, seed=0)
+    assert len({tuple(set(part)) for part in found.labels.reshape(4, 20).tolist()}) == 4
+    assert np.all(found.labels.reshape(4, 20) == found.labels.reshape(4, 20)[:, :1])
+    plain = [
+        np.linalg.norm(row - found.centres[label]) for row, label in zip(rows, found.labels, strict=True)
+    ]
+    np.testing.assert_allclose(found.distances, plain, rtol=1e-5)
+
+
+def test_distances_do_not_depend_on_blocks() -> None:
+    rows = blobs(20, 4)
+    found = kmeans(rows, 4, seed=0)
+    np.testing.assert_array_equal(
+        clustering._own_distances(rows, found.centres, found.labels, block=7), found.distances
+    )
+
+
+def test_the_seed_decides() -> None:
+    rows = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    first, again, other = kmeans(rows, 10, 1), kmeans(rows, 10, 1), kmeans(rows, 10, 2)
+    np.testing.assert_array_equal(first.labels, again.labels)
+    np.testing.assert_array_equal(first.distances, again.distances)
+    assert first.labels.tolist() != other.labels.tolist()
+
+
+def test_rows_that_coincide_leave_clusters_empty() -> None:
+    """Two distinct rows cannot fill three clusters; no warning, and no distance."""
+    found = kmeans(np.repeat(np.eye(2, dtype=np.float32), 3, axis=0), 3, seed=0)
+    assert len(set(found.labels.tolist())) == 2
+    np.testing.assert_allclose(found.distances, 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 7])
+def test_an_impossible_number_of_clusters_is_refused(count: int) -> None:
+    with pytest.raises(BadInput, match=f"{count} clusters are asked for, but there are 6 rows"):
+        kmeans(blobs(3, 2), count, seed=0)
+
+
+def test_pairs_without_a_direction_are_in_no_cluster() -> None:
+    """Rows 0 and 4 are zero; the others must be clustered as if those were not there."""
+    rows = blobs(5, 2)
+    features = np.insert(rows, [0, 3], 0.0, axis=0)
+    found, alone = cluster_pairs(features, 2, seed=3), kmeans(rows, 2, seed=3)
+    assert np.flatnonzero(found.directionless).tolist() == [0, 4]
+    assert np.all(np.isinf(found.distances[[0, 4]]))
+    np.testing.assert_array_equal(found.labels[~found.directionless], alone.labels)
+    np.testing.assert_array_equal(found.distances[~found.directionless], alone.distances)

@@ -1,0 +1,163 @@
+"""The gradient bank, against plain autograd of responses and of the DPO loss of pairs."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny_lora import adapted, logprob, plain_gradient, random_rows, tiny_llama
+from torch import Tensor, nn
+from transformers import MixtralConfig, MixtralForCausalLM
+
+from harness.data.tokens import Encoded
+from harness.errors import BadInput
+from harness.methods.candidates import make_candidates
+from harness.methods.clustering import Matrix
+from harness.methods.features import pair_features
+from harness.methods.gradients import add_feature_adapter, response_gradients
+from harness.methods.projection import Sketch, add_sketch, sketch_table
+
+SKETCH = Sketch(dim=256, seed=5)
+BETA = 0.1
+
+
+def sketched(gradient: dict[str, Tensor]) -> Matrix:
+    cells = torch.zeros(1, SKETCH.dim)
+    for name, part in gradient.items():
+        add_sketch(cells, part.flatten()[None], sketch_table(SKETCH, name, tuple(part.shape)))
+    found: Matrix = cells[0].numpy()
+    return found
+
+
+def relative_error(found: Matrix, plain: Matrix) -> float:
+    return float(np.linalg.norm(found - plain) / np.linalg.norm(plain))
+
+
+@pytest.mark.parametrize("b_std", [0.0, 0.1], ids=["fresh", "trained"])
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_the_bank_equals_one_backward_for_each_response(architecture: str, b_std: float) -> None:
+    """In input order, though batches are formed by length; the model is left in its own mode."""
+    model, rows = adapted(architecture, b_std).eval(), random_rows(11)
+    plain = [logprob(model, row) for row in rows]
+    model.train()
+    bank = response_gradients(model, rows, SKETCH, pad_id=0, batch_size=4)
+    assert model.training
+    np.testing.assert_allclose(bank.logprobs, [value.item() for value in plain], rtol=1e-5)
+    for at, value in enumerate(plain):
+        assert relative_error(bank.gradients[at], sketched(plain_gradient(model, value))) < 1e-5
+
+
+def dpo_loss(model: nn.Module, chosen: Encoded, rejected: Encoded) -> Tensor:
+    """-log sigmoid(beta (log-ratio of chosen - log-ratio of rejected)): arXiv 2305.18290, equation 7."""
+    with torch.no_grad(), model.disable_adapter():  # type: ignore[operator]
+        reference = logprob(model, chosen) - logprob(model, rejected)
+    return -F.logsigmoid(BETA * (logprob(model, chosen) - logprob(model, rejected) - reference))
+
+
+@pytest.mark.parametrize("b_std", [0.0, 0.1], ids=["fresh", "trained"])
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_pair_features_equal_the_descent_direction_of_dpo(architecture: str, b_std: float) -> None:
+    """Every pair by its own backward of the DPO loss: the unit row of minus its gradient."""
+    model, rows = adapted(architecture, b_std).eval(), random_rows(8)
+    scores = np.random.default_rng(0).permutation(8).astype(float).tolist()
+    pairs = make_candidates([at // 4 for at in range(8)], [str(row.response) for row in rows], scores)
+    features = pair_features(response_gradients(model, rows, SKETCH, pad_id=0, batch_size=3), pairs)
+    assert len(features) == 12
+    for at in range(12):
+        loss = dpo_loss(model, rows[pairs.chosen[at]], rows[pairs.rejected[at]])
+        descent = -sketched(plain_gradient(model, loss))
+        assert relative_error(features[at], descent / np.linalg.norm(descent)) < 1e-5
+
+
+def test_batch_size_and_padding_change_nothing() -> None:
+    model, rows = adapted("llama", 0.1), random_rows(9)
+    one = response_gradients(model, rows, SKETCH, pad_id=0, batch_size=1)
+    for batch_size, pad_id in [(4, 0), (9, 1), (100, 0)]:
+        other = response_gradients(model, rows, SKETCH, pad_id, batch_size)
+        np.testing.assert_allclose(other.logprobs, one.logprobs, rtol=1e-5)
+        assert relative_error(other.gradients, one.gradients) < 1e-5
+
+
+def test_rows_are_batched_by_length() -> None:
+    """Lengths 4, 9, 5, 8 in batches of two, longest first: padded to 9 and to 5."""
+    model, shapes = adapted("llama", 0.0), list[tuple[int, ...]]()
+    model.register_forward_pre_hook(
+        lambda _, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    rows = [Encoded((2, 3), tuple(range(length - 2))) for length in (4, 9, 5, 8)]
+    response_gradients(model, rows, SKETCH, pad_id=0, batch_size=2)
+    assert shapes == [(2, 9), (2, 5)]
+
+
+def test_a_response_does_not_depend_on_the_others() -> None:
+    model, rows = adapted("llama", 0.0), random_rows(9)
+    whole = response_gradients(model, rows, SKETCH, pad_id=0)
+    part = response_gradients(model, rows[5:7], SKETCH, pad_id=0)
+    assert relative_error(part.gradients, whole.gradients[5:7]) < 1e-5
+
+
+def test_progress_counts_rows() -> None:
+    seen: list[tuple[int, int]] = []
+    response_gradients(
+        adapted("llama", 0.0),
+        random_rows(5),
+        SKETCH,
+        0,
+        2,
+        progress=lambda done, rows: seen.append((done, rows)),
+    )
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_gradients_are_taken_under_no_grad_too() -> None:
+    model, rows = adapted("llama", 0.0), random_rows(2)
+    with torch.no_grad():
+        bank = response_gradients(model, rows, SKETCH, pad_id=0)
+    assert np.all(np.linalg.norm(bank.gradients, axis=1) > 0)
+
+
+def test_no_rows() -> None:
+    bank = response_gradients(adapted("llama", 0.0), [], SKETCH, pad_id=0)
+    assert bank.gradients.shape == (0, 256)
+
+
+def test_the_adapter_depends_on_its_seed_alone() -> None:
+    """A is drawn from the seed, not from the global generator, which is left as it was; outputs stay."""
+    row = random_rows(1)[0]
+    plain = logprob(tiny_llama(), row)
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first = add_feature_adapter(tiny_llama_keeping(state), 4, seed=3)
+    assert torch.equal(torch.get_rng_state(), state)
+    again, other = add_feature_adapter(tiny_llama(), 4, seed=3), add_feature_adapter(tiny_llama(), 4, seed=4)
+    assert torch.equal(lora_a(first), lora_a(again))
+    assert not torch.equal(lora_a(first), lora_a(other))
+    assert torch.equal(logprob(first.eval(), row), plain)
+
+
+def tiny_llama_keeping(state: Tensor) -> nn.Module:
+    """A tiny model, with the global generator put back to `state`."""
+    model = tiny_llama()
+    torch.set_rng_state(state)
+    return model
+
+
+def lora_a(model: nn.Module) -> Tensor:
+    return next(weight for name, weight in model.named_parameters() if "lora_A" in name)
+
+
+@pytest.mark.filterwarnings("ignore:The following .*_pattern keys did not match:RuntimeWarning")
+def test_experts_are_refused() -> None:
+    """A mixture's experts see tokens of all rows at once, so no gradient for each row can be had."""
+    torch.manual_seed(0)
+    config = MixtralConfig(
+        vocab_size=50,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_local_experts=2,
+    )
+    model = add_feature_adapter(MixtralForCausalLM(config), 4, seed=0)
+    with pytest.raises(BadInput, match="cannot be taken for each response"):
+        response_gradients(model, random_rows(3), SKETCH, pad_id=0)
