@@ -147,7 +147,7 @@ def lines(process: subprocess.Popen[str]) -> Iterator[str]:
 def test_a_broken_run_goes_on_to_the_same_board(finished: Path, tmp_path: Path, sign: int, code: int) -> None:
     """Stop at the 20th task, then run again: nothing is done twice, and the board is that of a whole run."""
     project = make_project(tmp_path)
-    command = [HARNESS, "run", "recipes/smoke.toml"]
+    command = [str(HARNESS), "run", "recipes/smoke.toml"]
     with subprocess.Popen(
         command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as run:
@@ -178,7 +178,7 @@ def test_a_changed_result_is_found_and_made_again(copy: Path, finished: Path) ->
 
 
 def test_a_failed_method_leaves_the_others_standing(copy: Path) -> None:
-    """5,000 clusters of a few dozen pairs: known only once the pairs are there, so the task fails and says why."""
+    """5,000 clusters of a few dozen pairs: known only when the pairs are there, so the task fails."""
     recipe = copy / "recipes" / "smoke.toml"
     recipe.write_text(
         recipe.read_text()
