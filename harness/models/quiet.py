@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import huggingface_hub.constants
 import transformers
-from tqdm.std import tqdm  # type: ignore[import-untyped]
+from tqdm.std import tqdm
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import warnings
 import huggingface_hub.constants
 import pytest
 import transformers
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from harness.models.quiet import quiet
 
