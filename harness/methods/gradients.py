@@ -13,6 +13,7 @@ from harness.methods.capture import Factor, captured, lora_factors, refuse
 from harness.methods.clustering import Matrix
 from harness.methods.features import GradientBank
 from harness.methods.projection import Sketch, SketchTable, add_sketch, sketch_table
+from harness.methods.still import still
 
 Progress = Callable[[int, int], None]
 
@@ -49,8 +50,8 @@ def response_gradients(
     """The gradient of log pi(response | prompt) by the LoRA factors, sketched, and the value itself.
 
     Where the adapter is fresh (B = 0) the policy is the reference, so these are the reference's
-    log-probabilities. Rows are batched by length; the batch size changes only the speed. Runs in eval mode:
-    dropout would make the gradient another one.
+    log-probabilities. Rows are batched by length; the batch size changes only the speed. Runs without
+    dropout, which would make the gradient another one; activation checkpointing, where it is on, is used.
 
     Args:
         model: a causal language model with a peft LoRA adapter, on any device.
@@ -72,10 +73,8 @@ def response_gradients(
     }
     bank = GradientBank(np.zeros((len(rows), sketch.dim), np.float32), np.zeros(len(rows), np.float32))
     longest_first = sorted(range(len(rows)), key=lambda at: -len(rows[at]))
-    training = model.training
-    model.eval()
     model.zero_grad(set_to_none=True)
-    try:
+    with still(model):
         for start in range(0, len(rows), batch_size):
             part = longest_first[start : start + batch_size]
             batch = pad([rows[at] for at in part], pad_id).to(device)
@@ -84,8 +83,6 @@ def response_gradients(
             bank.gradients[part] = cells.cpu().numpy()
             if progress is not None:
                 progress(start + len(part), len(rows))
-    finally:
-        model.train(training)
     return bank
 
 
@@ -98,8 +95,10 @@ def _backward(
 ) -> Matrix:
     """Add each row's sketched gradient to `cells` [rows, dim]; return the log-probabilities [rows]."""
     rows, length = batch.input_ids.shape
+    unseen = set(tables)
 
     def sink(name: str, gradients: Tensor) -> None:
+        unseen.discard(name)
         add_sketch(cells, gradients.flatten(1), tables[name])
 
     with captured(factors, (rows, length), sink), torch.enable_grad():
@@ -108,5 +107,6 @@ def _backward(
         torch.autograd.backward(logprobs.sum())
     # A weight that was read past its layer's forward has got an ordinary gradient, which the sink never saw.
     refuse([factor.name for factor in factors if factor.layer.weight.grad is not None])
+    refuse([name for name in tables if name in unseen])
     values: Matrix = logprobs.detach().cpu().numpy()
     return values
