@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,22 @@ Matrix = npt.NDArray[np.float32]
 
 # Beyond this many rows mini-batches are 4 to 6 times quicker, at half a percent more inertia.
 FULL_BATCH_ROWS = 20_000
+
+# Beyond this many pairs the centres come from a random sample of so many, and all pairs are then assigned to
+# them block by block. At 2,048 numbers a pair the sample takes 0.4 GB; 100 clusters get 500 pairs each, which
+# leaves each centre an error of 1 / sqrt(500) of the spread around it.
+SAMPLE_ROWS = 50_000
+
+BLOCK_ROWS = 2048
+"""Pairs whose features exist at one time, beyond the sample."""
+
+
+class Rows(Protocol):
+    """Rows of a matrix that need not exist as a whole; an array is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: Ints, /) -> Matrix: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,22 +85,46 @@ def kmeans(rows: Matrix, count: int, seed: int) -> Clusters:
     return Clusters(labels, centres, _own_distances(rows, centres, labels))
 
 
-def cluster_pairs(features: Matrix, count: int, seed: int) -> PairClusters:
-    """Cluster the pairs that have a direction.
+def cluster_pairs(features: Rows, count: int, seed: int) -> PairClusters:
+    """Cluster the pairs that have a direction: plain k-means on all of them, or on a sample of very many.
+
+    Never more than SAMPLE_ROWS rows are asked for at once.
 
     Args:
         features: [P, width] rows of unit length, or zero where the pair has no direction.
         count: number of clusters.
-        seed: of the k-means++ start.
+        seed: of the sample and of the k-means++ start.
 
     Raises:
         BadInput: fewer pairs with a direction than clusters.
     """
-    directed = np.flatnonzero(features.any(axis=1))
-    found = kmeans(features[directed], count, seed)
-    labels = np.full(len(features), -1, np.int64)
-    distances = np.full(len(features), np.inf)
+    total = len(features)
+    if total > SAMPLE_ROWS:
+        drawn = np.sort(np.random.default_rng(seed).choice(total, SAMPLE_ROWS, replace=False))
+        return _assigned(features, _directed_kmeans(features[drawn], count, seed)[0].centres)
+    found, directed = _directed_kmeans(features[np.arange(total)], count, seed)
+    labels, distances = np.full(total, -1, np.int64), np.full(total, np.inf)
     labels[directed], distances[directed] = found.labels, found.distances
+    return PairClusters(labels, distances)
+
+
+def _directed_kmeans(rows: Matrix, count: int, seed: int) -> tuple[Clusters, npt.NDArray[np.bool_]]:
+    """The clusters of the rows that are not zero, and which these are."""
+    directed = np.any(rows, axis=1)
+    return kmeans(rows if directed.all() else rows[directed], count, seed), directed
+
+
+def _assigned(features: Rows, centres: Matrix) -> PairClusters:
+    """Every pair in the cluster of its nearest centre, block by block."""
+    labels, distances = np.full(len(features), -1, np.int64), np.full(len(features), np.inf)
+    offsets = np.square(centres).sum(axis=1)
+    with threadpool_limits(limits=1):
+        for start in range(0, len(features), BLOCK_ROWS):
+            at = np.arange(start, min(start + BLOCK_ROWS, len(features)))
+            rows = features[at]
+            at, rows = at[directed := rows.any(axis=1)], rows[directed]
+            labels[at] = np.argmin(offsets - 2 * (rows @ centres.T), axis=1)
+            distances[at] = _own_distances(rows, centres, labels[at])
     return PairClusters(labels, distances)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.methods.candidates import Candidates
+from harness.methods.candidates import Candidates, Ints
 from harness.methods.clustering import Matrix
 
 # Below this share of the longer gradient, a difference of two gradients is mostly rounding.
@@ -30,11 +30,29 @@ def pair_features(bank: GradientBank, candidates: Candidates) -> Matrix:
         [P, dim] rows of unit length along g_w - g_l; zero where the responses are so alike in gradient that
         the difference is below 5 % of the longer one, and its direction would be noise.
     """
-    lengths = np.linalg.norm(bank.gradients, axis=1)
-    rows = bank.gradients[candidates.chosen]
-    rows -= bank.gradients[candidates.rejected]
+    # Only the responses asked for are read: the bank may be a file larger than memory.
+    used, sides = np.unique((candidates.chosen, candidates.rejected), return_inverse=True)
+    chosen, rejected = sides.reshape(2, -1)
+    gradients = np.asarray(bank.gradients[used], np.float32)
+    lengths = np.linalg.norm(gradients, axis=1)
+    rows = gradients[chosen]
+    rows -= gradients[rejected]
     norms = np.linalg.norm(rows, axis=1)
-    longer = np.maximum(lengths[candidates.chosen], lengths[candidates.rejected])
+    longer = np.maximum(lengths[chosen], lengths[rejected])
     clear = norms > SMALLEST_DIFFERENCE * longer
     rows *= np.divide(1.0, norms, out=np.zeros_like(norms), where=clear)[:, None]
     return rows
+
+
+@dataclass(frozen=True, eq=False)
+class PairFeatures:
+    """The rows of `pair_features` [P, dim], each formed when it is asked for; never all at once."""
+
+    bank: GradientBank
+    candidates: Candidates
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    def __getitem__(self, at: Ints) -> Matrix:
+        return pair_features(self.bank, self.candidates.take(at))

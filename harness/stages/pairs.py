@@ -9,7 +9,7 @@ from harness.data.rows import PreferencePair, Prompt, Response, Score
 from harness.methods import depth, pairing
 from harness.methods.candidates import Candidates, Ints, make_candidates
 from harness.methods.clustering import PairClusters, cluster_pairs
-from harness.methods.features import pair_features
+from harness.methods.features import PairFeatures
 from harness.recipe import schema
 from harness.stages.gradients import read_bank
 from harness.stages.job import Job
@@ -54,7 +54,7 @@ def run(job: Job) -> None:
 def _clusters(job: Job, rule: schema.Depth, candidates: Candidates) -> PairClusters | None:
     if not isinstance(rule, schema.GradientClustersDepth):
         return None
-    features = pair_features(read_bank(job.inputs["gradients"]), candidates)
+    features = PairFeatures(read_bank(job.inputs["gradients"]), candidates)
     return cluster_pairs(features, rule.clusters, job.params["seed"])
 
 

@@ -1,9 +1,11 @@
 """Pair features by linearity."""
 
+from pathlib import Path
+
 import numpy as np
 
 from harness.methods.candidates import make_candidates
-from harness.methods.features import GradientBank, pair_features
+from harness.methods.features import GradientBank, PairFeatures, pair_features
 
 
 def test_by_hand() -> None:
@@ -31,3 +33,20 @@ def test_the_bank_is_left_as_it_was() -> None:
         GradientBank(gradients, np.zeros(2, np.float32)), make_candidates([0, 0], ["a", "b"], [1, 0])
     )
     np.testing.assert_array_equal(gradients, np.eye(2))
+
+
+def test_rows_formed_on_demand_are_the_same(tmp_path: Path) -> None:
+    """Any positions, in any order, from a bank of half-precision numbers in a file."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "bank.npy", rng.normal(size=(12, 8)).astype(np.float16))
+    gradients = np.load(tmp_path / "bank.npy", mmap_mode="r")
+    candidates = make_candidates(
+        [at // 4 for at in range(12)], list("abcdefghijkl"), rng.normal(size=12).tolist()
+    )
+    bank = GradientBank(gradients, np.zeros(12, np.float32))
+    whole, lazy = pair_features(bank, candidates), PairFeatures(bank, candidates)
+    assert len(lazy) == len(whole) == 18
+    for at in ([], [5], [17, 3, 3, 0], list(range(18))):
+        rows = lazy[np.array(at, np.int64)]
+        assert rows.dtype == np.float32
+        np.testing.assert_array_equal(rows, whole[at])
