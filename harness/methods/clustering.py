@@ -1,11 +1,12 @@
-"""Seeded k-means, and its distances for pairs."""
+"""Clusters of rows, by k-means or by merging, and their distances for pairs."""
 
 import warnings
 from dataclasses import dataclass
+from typing import Literal, assert_never
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.cluster import AgglomerativeClustering, KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -16,6 +17,11 @@ Matrix = npt.NDArray[np.float32]
 
 # Beyond this many rows mini-batches are 4 to 6 times quicker, at half a percent more inertia.
 FULL_BATCH_ROWS = 20_000
+
+# Merging holds a matrix of all distances: 3.2 GB in fp64 at this many rows.
+MERGED_ROWS = 20_000
+
+Algorithm = Literal["k-means", "agglomerative"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +59,7 @@ def kmeans(rows: Matrix, count: int, seed: int) -> Clusters:
     Raises:
         BadInput: fewer rows than clusters.
     """
-    if not 1 <= count <= len(rows):
-        raise BadInput(
-            f"{count} clusters are asked for, but there are {len(rows)} rows to cluster. "
-            f"The number of clusters must lie between 1 and {len(rows)}."
-        )
+    _check(rows, count)
     kind = KMeans if len(rows) <= FULL_BATCH_ROWS else MiniBatchKMeans
     model = kind(n_clusters=count, n_init=1, random_state=seed)
     with warnings.catch_warnings(), threadpool_limits(limits=1):
@@ -68,23 +70,71 @@ def kmeans(rows: Matrix, count: int, seed: int) -> Clusters:
     return Clusters(labels, centres, _own_distances(rows, centres, labels))
 
 
-def cluster_pairs(features: Matrix, count: int, seed: int) -> PairClusters:
+def agglomerative(rows: Matrix, count: int) -> Clusters:
+    """Merge the two clusters whose union adds least variance (Ward 1963), down to `count`.
+
+    A cluster's centre is the mean of its rows. No seed: the same rows give the same result.
+
+    Raises:
+        BadInput: fewer rows than clusters, or more than 20,000 rows.
+    """
+    _check(rows, count)
+    if len(rows) > MERGED_ROWS:
+        raise BadInput(
+            f"Agglomerative clustering compares each row with each, so it takes at most {MERGED_ROWS:,}. "
+            f"Got {len(rows):,}. Use k-means."
+        )
+    if count == len(rows):
+        labels = np.arange(count)
+    else:
+        labels = AgglomerativeClustering(n_clusters=count).fit(rows).labels_.astype(np.int64)
+    centres = np.zeros((count, rows.shape[1]))
+    np.add.at(centres, labels, rows)
+    means: Matrix = (centres / np.bincount(labels)[:, None]).astype(np.float32)
+    return Clusters(labels, means, _own_distances(rows, means, labels))
+
+
+def cluster(rows: Matrix, count: int, seed: int, algorithm: Algorithm) -> Clusters:
+    """Cluster rows by the algorithm of that name.
+
+    Raises:
+        BadInput: as `kmeans` and `agglomerative` do.
+    """
+    match algorithm:
+        case "k-means":
+            return kmeans(rows, count, seed)
+        case "agglomerative":
+            return agglomerative(rows, count)
+        case _:
+            assert_never(algorithm)
+
+
+def cluster_pairs(features: Matrix, count: int, seed: int, algorithm: Algorithm = "k-means") -> PairClusters:
     """Cluster the pairs that have a direction.
 
     Args:
         features: [P, width] rows of unit length, or zero where the pair has no direction.
         count: number of clusters.
         seed: of the k-means++ start.
+        algorithm: of clustering.
 
     Raises:
         BadInput: fewer pairs with a direction than clusters.
     """
     directed = np.flatnonzero(features.any(axis=1))
-    found = kmeans(features[directed], count, seed)
+    found = cluster(features[directed], count, seed, algorithm)
     labels = np.full(len(features), -1, np.int64)
     distances = np.full(len(features), np.inf)
     labels[directed], distances[directed] = found.labels, found.distances
     return PairClusters(labels, distances)
+
+
+def _check(rows: Matrix, count: int) -> None:
+    if not 1 <= count <= len(rows):
+        raise BadInput(
+            f"{count} clusters are asked for, but there are {len(rows)} rows to cluster. "
+            f"The number of clusters must lie between 1 and {len(rows)}."
+        )
 
 
 def _own_distances(rows: Matrix, centres: Matrix, labels: Ints, block: int = 4096) -> Floats:

@@ -30,11 +30,24 @@ def pair_features(bank: GradientBank, candidates: Candidates) -> Matrix:
         [P, dim] rows of unit length along g_w - g_l; zero where the responses are so alike in gradient that
         the difference is below 5 % of the longer one, and its direction would be noise.
     """
-    lengths = np.linalg.norm(bank.gradients, axis=1)
-    rows = bank.gradients[candidates.chosen]
-    rows -= bank.gradients[candidates.rejected]
-    norms = np.linalg.norm(rows, axis=1)
+    return unit_differences(bank.gradients, candidates)
+
+
+def unit_differences(rows: Matrix, candidates: Candidates) -> Matrix:
+    """Rows of unit length from a pair's rejected to its chosen response.
+
+    Args:
+        rows: [n, width], one for each response.
+        candidates: the usable pairs.
+
+    Returns:
+        [P, width]; zero where the difference is below 5 % of the longer of the two, and so mostly rounding.
+    """
+    lengths = np.linalg.norm(rows, axis=1)
+    found = rows[candidates.chosen]
+    found -= rows[candidates.rejected]
+    norms = np.linalg.norm(found, axis=1)
     longer = np.maximum(lengths[candidates.chosen], lengths[candidates.rejected])
     clear = norms > SMALLEST_DIFFERENCE * longer
-    rows *= np.divide(1.0, norms, out=np.zeros_like(norms), where=clear)[:, None]
-    return rows
+    found *= np.divide(1.0, norms, out=np.zeros_like(norms), where=clear)[:, None]
+    return found
