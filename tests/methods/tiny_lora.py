@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM
 
 from harness.data.tokens import Encoded, pad, response_logprobs
-from harness.methods.gradients import add_feature_adapter
+from harness.methods.feature_adapter import add_feature_adapter
 
 
 def tiny_llama() -> nn.Module:

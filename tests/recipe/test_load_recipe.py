@@ -109,8 +109,8 @@ def test_one_mistake_one_sentence(tmp_path: Path, old: str, new: str, sentence: 
         ),
         (
             'breadth = { kind = "score-variance", prompts = 8 }',
-            "breadth.among: 'score-variance' first scores 100 prompts with 2 responses each, but "
-            "budget.responses (64) pays for 32. Set `among` to at most 32, or hold a budget of pairs instead.",
+            "breadth.among: 'score-variance' first scores 100 prompts with 2 responses each, but budget.responses "
+            "(64) pays for 32. Set `among` to at most 32, or hold a budget of pairs instead.",
         ),
         (
             'breadth = { kind = "score-variance", prompts = 9, among = 8 }',
