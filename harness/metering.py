@@ -51,9 +51,9 @@ class Meter:
         wall = time.perf_counter() - self._wall
         self.cost = replace(
             self.cost,
-            wall_s=wall,
-            cpu_s=time.process_time() - self._cpu,
-            device_s=wall if on_device else 0.0,
+            wall_s=self.cost.wall_s + wall,
+            cpu_s=self.cost.cpu_s + time.process_time() - self._cpu,
+            device_s=self.cost.device_s + (wall if on_device else 0.0),
             peak_memory_bytes=_peak(),
         )
 
@@ -74,6 +74,21 @@ class Meter:
             flops=self.cost.flops + flops,
             tokens_forward=self.cost.tokens_forward + forward,
             tokens_backward=self.cost.tokens_backward + backward,
+        )
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """(wall, CPU) so far inside the block."""
+        return time.perf_counter() - self._wall, time.process_time() - self._cpu
+
+    def carry(self, wall_s: float, cpu_s: float) -> None:
+        """Add the seconds of work that an earlier process did for the same result."""
+        device = wall_s if _synchronize() else 0.0
+        self.cost = replace(
+            self.cost,
+            wall_s=self.cost.wall_s + wall_s,
+            cpu_s=self.cost.cpu_s + cpu_s,
+            device_s=self.cost.device_s + device,
         )
 
     def count_judge(self, calls: int, usd: float = 0.0) -> None:

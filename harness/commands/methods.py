@@ -13,7 +13,7 @@ def show_methods(console: Console) -> None:
             title=part, title_justify="left", show_header=False, box=None, padding=(0, 2), title_style="bold"
         )
         for variant in variants:
-            table.add_row(kind_of(variant), " ".join((variant.__doc__ or "").split()))
+            table.add_row(kind_of(variant), (variant.__doc__ or "").partition("\n")[0])
         console.print(table)
         console.print()
     console.print("A method is one of each, for example:", highlight=False)

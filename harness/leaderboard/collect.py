@@ -8,7 +8,7 @@ from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
 from harness.plan.build import Cell
 from harness.plan.catalog import STAGES
 from harness.plan.task import Task
-from harness.recipe.schema import Recipe
+from harness.recipe.schema import InfluenceDepth, Method, Recipe
 from harness.store.formats import read_json
 from harness.store.local import LocalStore
 
@@ -39,7 +39,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         prompts=len({pair["prompt_id"] for pair in pairs}),
         pairs_dropped=training.get("pairs_dropped", 0),
         pairs_truncated=training.get("pairs_truncated", 0),
-        notes=_notes(method.training.model_dump(exclude_none=True)),
+        notes=_notes(method),
         items=_items(reader),
         tasks=[_task_cost(task, store) for task in cell.tasks],
         training=training,
@@ -120,8 +120,16 @@ def _comparable(recipe: Recipe, reader: _Reader) -> dict[str, str]:
     }
 
 
-def _notes(override: dict[str, Any]) -> list[str]:
-    return [f"training.{key} = {value}, other than the recipe's" for key, value in override.items()]
+def _notes(method: Method) -> list[str]:
+    """What a reader of the board must know of a method."""
+    override = method.training.model_dump(exclude_none=True)
+    notes = [f"training.{key} = {value}, other than the recipe's" for key, value in override.items()]
+    if isinstance(method.depth, InfluenceDepth) and method.trains:
+        notes.append(
+            f"saw validation prompts: {method.depth.validation} prompts outside the pool and the evaluation "
+            "guided its selection"
+        )
+    return notes
 
 
 def _task_cost(task: Task, store: LocalStore) -> TaskCost:

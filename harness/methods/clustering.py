@@ -1,12 +1,12 @@
-"""Seeded k-means, and its distances for pairs."""
+"""Clusters of rows, by k-means or by merging, and their distances for pairs."""
 
 import warnings
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, assert_never
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.cluster import AgglomerativeClustering, KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -18,13 +18,18 @@ Matrix = npt.NDArray[np.float32]
 # Beyond this many rows mini-batches are 4 to 6 times quicker, at half a percent more inertia.
 FULL_BATCH_ROWS = 20_000
 
-# Beyond this many pairs the centres come from a random sample of so many, and all pairs are then assigned to
-# them block by block. At 2,048 numbers a pair the sample takes 0.4 GB; 100 clusters get 500 pairs each, which
-# leaves each centre an error of 1 / sqrt(500) of the spread around it.
+# Beyond this many pairs k-means finds its centres on a random sample of so many, and all pairs are then
+# assigned to them block by block. At 2,048 numbers a pair the sample takes 0.4 GB; 100 clusters get 500 pairs
+# each, which leaves each centre an error of 1 / sqrt(500) of the spread around it.
 SAMPLE_ROWS = 50_000
 
 BLOCK_ROWS = 2048
 """Pairs whose features exist at one time, beyond the sample."""
+
+# Merging holds a matrix of all distances: 3.2 GB in fp64 at this many rows.
+MERGED_ROWS = 20_000
+
+Algorithm = Literal["k-means", "agglomerative"]
 
 
 class Rows(Protocol):
@@ -70,11 +75,7 @@ def kmeans(rows: Matrix, count: int, seed: int) -> Clusters:
     Raises:
         BadInput: fewer rows than clusters.
     """
-    if not 1 <= count <= len(rows):
-        raise BadInput(
-            f"{count} clusters are asked for, but there are {len(rows)} rows to cluster. "
-            f"The number of clusters must lie between 1 and {len(rows)}."
-        )
+    _check(rows, count)
     kind = KMeans if len(rows) <= FULL_BATCH_ROWS else MiniBatchKMeans
     model = kind(n_clusters=count, n_init=1, random_state=seed)
     with warnings.catch_warnings(), threadpool_limits(limits=1):
@@ -85,33 +86,72 @@ def kmeans(rows: Matrix, count: int, seed: int) -> Clusters:
     return Clusters(labels, centres, _own_distances(rows, centres, labels))
 
 
-def cluster_pairs(features: Rows, count: int, seed: int) -> PairClusters:
-    """Cluster the pairs that have a direction: plain k-means on all of them, or on a sample of very many.
+def agglomerative(rows: Matrix, count: int) -> Clusters:
+    """Merge the two clusters whose union adds least variance (Ward 1963), down to `count`.
 
-    Never more than SAMPLE_ROWS rows are asked for at once.
+    A cluster's centre is the mean of its rows. No seed: the same rows give the same result.
+
+    Raises:
+        BadInput: fewer rows than clusters, or more than 20,000 rows.
+    """
+    _check(rows, count)
+    _check_merged(len(rows))
+    if count == len(rows):
+        labels = np.arange(count)
+    else:
+        labels = AgglomerativeClustering(n_clusters=count).fit(rows).labels_.astype(np.int64)
+    centres = np.zeros((count, rows.shape[1]))
+    np.add.at(centres, labels, rows)
+    means: Matrix = (centres / np.bincount(labels)[:, None]).astype(np.float32)
+    return Clusters(labels, means, _own_distances(rows, means, labels))
+
+
+def cluster(rows: Matrix, count: int, seed: int, algorithm: Algorithm) -> Clusters:
+    """Cluster rows by the algorithm of that name.
+
+    Raises:
+        BadInput: as `kmeans` and `agglomerative` do.
+    """
+    match algorithm:
+        case "k-means":
+            return kmeans(rows, count, seed)
+        case "agglomerative":
+            return agglomerative(rows, count)
+        case _:
+            assert_never(algorithm)
+
+
+def cluster_pairs(features: Rows, count: int, seed: int, algorithm: Algorithm = "k-means") -> PairClusters:
+    """Cluster the pairs that have a direction.
+
+    Never more than SAMPLE_ROWS rows are asked for at once: beyond these, k-means is fitted to a sample.
 
     Args:
         features: [P, width] rows of unit length, or zero where the pair has no direction.
         count: number of clusters.
         seed: of the sample and of the k-means++ start.
+        algorithm: of clustering.
 
     Raises:
-        BadInput: fewer pairs with a direction than clusters.
+        BadInput: fewer pairs with a direction than clusters, or too many to be merged.
     """
     total = len(features)
+    if algorithm == "agglomerative":
+        _check_merged(total)
     if total > SAMPLE_ROWS:
         drawn = np.sort(np.random.default_rng(seed).choice(total, SAMPLE_ROWS, replace=False))
-        return _assigned(features, _directed_kmeans(features[drawn], count, seed)[0].centres)
-    found, directed = _directed_kmeans(features[np.arange(total)], count, seed)
+        return _assigned(features, kmeans(_directed(features[drawn])[0], count, seed).centres)
+    rows, directed = _directed(features[np.arange(total)])
+    found = cluster(rows, count, seed, algorithm)
     labels, distances = np.full(total, -1, np.int64), np.full(total, np.inf)
     labels[directed], distances[directed] = found.labels, found.distances
     return PairClusters(labels, distances)
 
 
-def _directed_kmeans(rows: Matrix, count: int, seed: int) -> tuple[Clusters, npt.NDArray[np.bool_]]:
-    """The clusters of the rows that are not zero, and which these are."""
-    directed = np.any(rows, axis=1)
-    return kmeans(rows if directed.all() else rows[directed], count, seed), directed
+def _directed(rows: Matrix) -> tuple[Matrix, Ints]:
+    """The rows that are not zero, and their positions."""
+    directed = np.flatnonzero(rows.any(axis=1))
+    return (rows if len(directed) == len(rows) else rows[directed]), directed
 
 
 def _assigned(features: Rows, centres: Matrix) -> PairClusters:
@@ -120,12 +160,28 @@ def _assigned(features: Rows, centres: Matrix) -> PairClusters:
     offsets = np.square(centres).sum(axis=1)
     with threadpool_limits(limits=1):
         for start in range(0, len(features), BLOCK_ROWS):
-            at = np.arange(start, min(start + BLOCK_ROWS, len(features)))
-            rows = features[at]
-            at, rows = at[directed := rows.any(axis=1)], rows[directed]
+            block = np.arange(start, min(start + BLOCK_ROWS, len(features)))
+            rows, directed = _directed(features[block])
+            at = block[directed]
             labels[at] = np.argmin(offsets - 2 * (rows @ centres.T), axis=1)
             distances[at] = _own_distances(rows, centres, labels[at])
     return PairClusters(labels, distances)
+
+
+def _check_merged(rows: int) -> None:
+    if rows > MERGED_ROWS:
+        raise BadInput(
+            f"Agglomerative clustering compares each row with each, so it takes at most {MERGED_ROWS:,}. "
+            f"Got {rows:,}. Use k-means."
+        )
+
+
+def _check(rows: Matrix, count: int) -> None:
+    if not 1 <= count <= len(rows):
+        raise BadInput(
+            f"{count} clusters are asked for, but there are {len(rows)} rows to cluster. "
+            f"The number of clusters must lie between 1 and {len(rows)}."
+        )
 
 
 def _own_distances(rows: Matrix, centres: Matrix, labels: Ints, block: int = 4096) -> Floats:

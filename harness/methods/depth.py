@@ -9,6 +9,7 @@ from typing import Literal, assert_never
 import numpy as np
 import numpy.typing as npt
 
+from harness.errors import BadInput
 from harness.methods.apportion import apportion, check_budget
 from harness.methods.candidates import Candidates, Floats, Ints, rank_within
 from harness.methods.clustering import PairClusters
@@ -49,6 +50,76 @@ def by_score_gap(candidates: Candidates, total: int, minimum: int = 1) -> Ints:
     return apportion(_prompt_means(candidates, candidates.gap), total, candidates.per_prompt, minimum)
 
 
+def by_value(candidates: Candidates, values: Floats, total: int, minimum: int = 1) -> Ints:
+    """Count, for each prompt, the pairs that are among the best of the whole pool.
+
+    First each prompt takes its own `minimum` best pairs, then the best of all the others fill the budget;
+    equal values go by position. With `pairing.by_value` and no minimum, these are the best `total` pairs.
+
+    Args:
+        candidates: the usable pairs.
+        values: [P] the highest are taken first; -inf comes last.
+        total: the budget of pairs.
+        minimum: the least for each prompt.
+
+    Raises:
+        BadInput: a value is not a number.
+    """
+    check_budget(total, candidates.per_prompt, minimum)
+    broken = np.flatnonzero(np.isnan(values))
+    if len(broken):
+        at = candidates.prompt[broken[0]]
+        raise BadInput(
+            f"A pair of prompt {at} has no value (nan), so it cannot be ranked. Leave that prompt out."
+        )
+    first = rank_within(candidates.prompt, -values) < minimum
+    return _filled(candidates, -values, first, total)
+
+
+def by_weight(candidates: Candidates, weights: Floats, total: int, minimum: int = 1) -> Ints:
+    """In proportion to the sum of `weights` [P] over the prompt's candidates.
+
+    Where a prompt's candidates weigh nothing at all it still has a billionth of the heaviest prompt's share:
+    it comes last, but can be reached.
+    """
+    sums = np.bincount(candidates.prompt, weights=weights, minlength=candidates.prompt_count)
+    least = max(float(sums.max(initial=0)) * 1e-9, np.finfo(np.float64).tiny)
+    shares = np.where(candidates.per_prompt > 0, np.maximum(sums, least), 0)
+    return apportion(shares, total, candidates.per_prompt, minimum)
+
+
+def softmax_weights(clusters: PairClusters, prefer: Preference, temperature: float) -> Floats:
+    """[P] exp(similarity / temperature): a pair counts more the nearer it is to its own cluster's centre.
+
+    The similarity is minus the distance (near), the distance (far), or the same for all (uniform): then each
+    cluster weighs as much as any other. Pairs without a direction weigh nothing.
+    """
+    match prefer:
+        case "near" | "far":
+            similarity = -clusters.distances if prefer == "near" else clusters.distances
+            similarity = np.where(clusters.directionless, -np.inf, similarity / temperature)
+            weights: Floats = np.exp(similarity - similarity.max())
+            return weights
+        case "uniform":
+            return share_weights(clusters, prefer)
+        case _:
+            assert_never(prefer)
+
+
+def share_weights(clusters: PairClusters, prefer: Preference) -> Floats:
+    """[P] The share of its cluster that a pair leaves behind, itself included: from 1 down to 1 / size.
+
+    near: the share that lies no nearer to the centre; far: no farther. So distances are compared only within
+    a cluster, and tight clusters weigh no more than loose ones of their size. uniform: 1 / size, so that each
+    cluster weighs the same. Pairs without a direction weigh nothing.
+    """
+    sizes = _cluster_sizes(clusters)
+    if prefer == "uniform":
+        return np.where(clusters.directionless, 0, 1 / sizes)
+    nearest_first = clusters.distances if prefer == "near" else -clusters.distances
+    return np.where(clusters.directionless, 0, 1 - rank_within(clusters.labels, nearest_first) / sizes)
+
+
 def by_gradient_clusters(
     candidates: Candidates,
     clusters: PairClusters,
@@ -79,12 +150,22 @@ def by_gradient_clusters(
     check_budget(total, candidates.per_prompt, minimum)
     cost = _cost(clusters, prefer, rng)
     first = rank_within(candidates.prompt, cost) < minimum
-    others = np.flatnonzero(~first)
     if prefer == "uniform":
         cost = _levels(clusters, cost, first)
+    return _filled(candidates, cost, first, total)
+
+
+def _filled(candidates: Candidates, cost: Floats, first: npt.NDArray[np.bool_], total: int) -> Ints:
+    """Counts by prompt of the pairs in `first` [P] and, up to `total`, of those of the least cost."""
+    others = np.flatnonzero(~first)
     best = others[np.argsort(cost[others], kind="stable")[: total - np.count_nonzero(first)]]
     taken = np.concatenate((np.flatnonzero(first), best))
     return np.bincount(candidates.prompt[taken], minlength=candidates.prompt_count).astype(np.int64)
+
+
+def _cluster_sizes(clusters: PairClusters) -> Ints:
+    """[P] How many pairs each pair's cluster has; those without a direction count as one cluster."""
+    return np.bincount(clusters.labels + 1)[clusters.labels + 1].astype(np.int64)
 
 
 def _cost(clusters: PairClusters, prefer: Preference, rng: np.random.Generator) -> Floats:

@@ -1,112 +1,216 @@
-"""The gradient bank: one sketched LoRA gradient and one log-probability for each response."""
+"""The gradient of each response's log-probability by the LoRA factors, sketched."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from harness.data.tokens import Encoded, TokenBatch, pad, response_logprobs
-from harness.methods.capture import Factor, captured, lora_factors, refuse
+from harness.errors import BadInput
+from harness.methods.capture import Factor, Sink, captured, lora_factors, refuse
 from harness.methods.clustering import Matrix
-from harness.methods.features import GradientBank
+from harness.methods.features import GradientBank, Lengths
 from harness.methods.projection import Sketch, SketchTable, add_sketch, sketch_table
 from harness.methods.still import still
 
 Progress = Callable[[int, int], None]
 
-# What peft 0.21 says of its own dealings: it reads a name that transformers renamed, and it notes that
-# GPT-2's layers store the transposed weight before it does the right thing.
-PEFT_NOISE = ("`is_gradient_checkpointing` is deprecated", "fan_in_fan_out is set to False")
 
+@dataclass(frozen=True, eq=False)
+class GradientPass:
+    """A model made ready to take gradients.
 
-def add_feature_adapter(model: nn.Module, rank: int, seed: int) -> nn.Module:
-    """Put a fresh LoRA adapter on all linear layers, to take gradients with; `model` is changed in place.
-
-    B = 0, so the model's outputs stay as they are, and only the B factors have a gradient. The seed draws A,
-    and so belongs to what the features depend on: between two seeds the cosines of pair features correlate by
-    0.94 at rank 8, 0.98 at rank 32. Adapters used for features need not be those trained later.
+    Made by `gradient_pass`. `scales` holds one number for each coordinate [D] of each parameter, applied
+    before the sketch; none: the plain gradient.
     """
-    config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules="all-linear")
-    devices = range(torch.cuda.device_count())
-    with torch.random.fork_rng(devices), warnings.catch_warnings():
-        for noise in PEFT_NOISE:
-            warnings.filterwarnings("ignore", message=noise)
-        torch.manual_seed(seed)
-        adapted: nn.Module = get_peft_model(model, config)
-    return adapted
+
+    model: nn.Module
+    factors: Sequence[Factor]
+    tables: Mapping[str, SketchTable]
+    dim: int
+    pad_id: int
+    response_only: bool = False
+    scales: Mapping[str, Tensor] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return next(self.model.parameters()).device
+
+    @property
+    def captured(self) -> int:
+        """How many numbers a gradient has before the sketch."""
+        return sum(factor.layer.weight.numel() for factor in self.factors if factor.name in self.tables)
+
+    def sketch(self, gradient: Mapping[str, Tensor]) -> Matrix:
+        """[dim] sketch of one gradient, given by parameter, scaled like those of responses."""
+        cells = torch.zeros((1, self.dim), device=self.device)
+        for name, table in self.tables.items():
+            add_sketch(cells, self.scaled(name, gradient[name].to(self.device).flatten()[None]), table)
+        found: Matrix = cells[0].cpu().numpy()
+        return found
+
+    def scaled(self, name: str, rows: Tensor) -> Tensor:
+        """`rows` [b, D] of one parameter times its scale."""
+        return rows if self.scales is None else rows * self.scales[name]
+
+
+def gradient_pass(
+    model: nn.Module,
+    sketch: Sketch,
+    pad_id: int,
+    response_only: bool = False,
+    scales: Mapping[str, Tensor] | None = None,
+) -> GradientPass:
+    """Find the model's LoRA factors and make the sketch's tables for them.
+
+    Args:
+        model: a causal language model with a peft LoRA adapter, on any device.
+        sketch: how gradients are projected.
+        pad_id: a token id to fill rows with; its value does not matter.
+        response_only: leave out what comes through the prompt: all its tokens but the last are run forward
+            without gradient. Cheaper, and another feature: pair cosines correlate by 0.97 with the full.
+        scales: of each parameter, in its shape.
+
+    Raises:
+        BadInput: a trainable parameter's gradient cannot be had for each response; the sentence names it.
+    """
+    factors = lora_factors(model)
+    device = next(model.parameters()).device
+    tables = {
+        factor.name: sketch_table(sketch, factor.name, tuple(factor.layer.weight.shape)).to(device)
+        for factor in factors
+        if not factor.zero_gradient
+    }
+    flat = scales and {name: scales[name].to(device).flatten() for name in tables}
+    return GradientPass(model, factors, tables, sketch.dim, pad_id, response_only, flat)
 
 
 def response_gradients(
-    model: nn.Module,
-    rows: Sequence[Encoded],
-    sketch: Sketch,
-    pad_id: int,
-    batch_size: int = 32,
-    progress: Progress | None = None,
+    taken: GradientPass, rows: Sequence[Encoded], batch_size: int = 32, progress: Progress | None = None
 ) -> GradientBank:
     """The gradient of log pi(response | prompt) by the LoRA factors, sketched, and the value itself.
 
     Where the adapter is fresh (B = 0) the policy is the reference, so these are the reference's
     log-probabilities. Rows are batched by length; the batch size changes only the speed. Runs without
-    dropout, which would make the gradient another one; activation checkpointing, where it is on, is used.
+    dropout, which would make the gradient another one; activation checkpointing, where it is on, is used. A
+    response without tokens has log-probability and gradient 0.
 
     Args:
-        model: a causal language model with a peft LoRA adapter, on any device.
+        taken: the model, and how gradients are taken.
         rows: the responses with their prompts.
-        sketch: how gradients are projected.
-        pad_id: a token id to fill rows with; its value does not matter.
         batch_size: responses in one padded pass.
         progress: called with (rows done, rows in all) after every batch.
 
     Raises:
         BadInput: a trainable parameter's gradient cannot be had for each response; the sentence names it.
     """
-    device = next(model.parameters()).device
-    factors = lora_factors(model)
-    tables = {
-        factor.name: sketch_table(sketch, factor.name, tuple(factor.layer.weight.shape)).to(device)
-        for factor in factors
-        if not factor.zero_gradient
-    }
-    bank = GradientBank(np.zeros((len(rows), sketch.dim), np.float32), np.zeros(len(rows), np.float32))
+    gradients = np.zeros((len(rows), taken.dim), np.float32)
+    logprobs, norms = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
     longest_first = sorted(range(len(rows)), key=lambda at: -len(rows[at]))
-    model.zero_grad(set_to_none=True)
-    with still(model):
+    with still(taken.model, checkpointing=not taken.response_only):
         for start in range(0, len(rows), batch_size):
             part = longest_first[start : start + batch_size]
-            batch = pad([rows[at] for at in part], pad_id).to(device)
-            cells = torch.zeros((len(part), sketch.dim), device=device)
-            bank.logprobs[part] = _backward(model, batch, factors, tables, cells)
-            bank.gradients[part] = cells.cpu().numpy()
+            cells = torch.zeros((len(part), taken.dim), device=taken.device)
+            squares = torch.zeros(len(part), device=taken.device)
+            sketching = _sketching(taken, cells, squares)
+            logprobs[part] = backward(taken, [rows[at] for at in part], sketching)
+            gradients[part] = cells.cpu().numpy()
+            norms[part] = squares.sqrt().cpu().numpy()
             if progress is not None:
                 progress(start + len(part), len(rows))
-    return bank
+    return GradientBank(gradients, logprobs, response_lengths(rows), norms)
 
 
-def _backward(
-    model: nn.Module,
-    batch: TokenBatch,
-    factors: Sequence[Factor],
-    tables: Mapping[str, SketchTable],
-    cells: Tensor,
-) -> Matrix:
-    """Add each row's sketched gradient to `cells` [rows, dim]; return the log-probabilities [rows]."""
-    rows, length = batch.input_ids.shape
-    unseen = set(tables)
+def response_lengths(rows: Sequence[Encoded]) -> Lengths:
+    """[rows] tokens of each response."""
+    return np.array([len(row.response) for row in rows], np.int32)
+
+
+def backward(taken: GradientPass, rows: Sequence[Encoded], sink_for: Callable[[Tensor], Sink]) -> Matrix:
+    """One padded forward and backward pass of a model that is `still`; the log-probabilities [rows].
+
+    Args:
+        taken: the model, and how gradients are taken.
+        rows: one batch.
+        sink_for: given the log-probabilities [rows], before the backward pass, returns what takes each
+            parameter's gradients [rows, out, in] in it.
+    """
+    sinks: dict[str, Sink] = {}
+    seen: set[str] = set()
 
     def sink(name: str, gradients: Tensor) -> None:
-        unseen.discard(name)
-        add_sketch(cells, gradients.flatten(1), tables[name])
+        # The norm of a sum, and Adam's square of one, cannot be had from its parts.
+        refuse([name] if name in seen else [])
+        seen.add(name)
+        sinks["now"](name, gradients)
 
-    with captured(factors, (rows, length), sink), torch.enable_grad():
-        output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
-        logprobs = response_logprobs(output.logits, batch)
+    batch, context = _split(taken, rows) if taken.response_only else _whole(taken, rows)
+    shape = (len(rows), batch.input_ids.shape[1])
+    with captured(taken.factors, shape, sink), torch.enable_grad():
+        logits = taken.model(input_ids=batch.input_ids, **context).logits
+        logprobs = response_logprobs(logits, batch)
+        sinks["now"] = sink_for(logprobs.detach())
         torch.autograd.backward(logprobs.sum())
     # A weight that was read past its layer's forward has got an ordinary gradient, which the sink never saw.
-    refuse([factor.name for factor in factors if factor.layer.weight.grad is not None])
-    refuse([name for name in tables if name in unseen])
+    refuse([factor.name for factor in taken.factors if factor.layer.weight.grad is not None])
+    refuse([name for name in taken.tables if name not in seen])
     values: Matrix = logprobs.detach().cpu().numpy()
     return values
+
+
+def _sketching(taken: GradientPass, cells: Tensor, squares: Tensor) -> Callable[[Tensor], Sink]:
+    """Adds each row's sketched gradient to `cells` [rows, dim], its squared length to `squares` [rows]."""
+
+    def sink(name: str, gradients: Tensor) -> None:
+        flat = taken.scaled(name, gradients.flatten(1))
+        squares.add_(torch.linalg.vector_norm(flat, dim=1).square())
+        add_sketch(cells, flat, taken.tables[name])
+
+    return lambda _: sink
+
+
+def _whole(taken: GradientPass, rows: Sequence[Encoded]) -> tuple[TokenBatch, dict[str, Any]]:
+    """The rows, and the other arguments of the model."""
+    batch = pad(rows, taken.pad_id).to(taken.device)
+    return batch, {"attention_mask": batch.attention_mask, "use_cache": False}
+
+
+def _split(taken: GradientPass, rows: Sequence[Encoded]) -> tuple[TokenBatch, dict[str, Any]]:
+    """The rows from their prompt's last token on, and the other arguments of the model.
+
+    The tokens before are run forward without gradient, padded on the left so that they end together. The
+    cut leaves the last prompt token out, because it predicts the first response token.
+
+    Raises:
+        BadInput: a prompt has fewer than two tokens.
+    """
+    if min(len(row.prompt) for row in rows) < 2:
+        raise BadInput(
+            "features.gradients.tokens: 'response' needs prompts of at least two tokens, and one is shorter. "
+            "Use 'all', or a chat template that writes more."
+        )
+    batch, _ = _whole(taken, [Encoded(row.prompt[-1:], row.response) for row in rows])
+    before = [row.prompt[:-1] for row in rows]
+    length = max(len(tokens) for tokens in before)
+    ids = torch.tensor([[taken.pad_id] * (length - len(tokens)) + list(tokens) for tokens in before])
+    mask = torch.tensor([[0] * (length - len(tokens)) + [1] * len(tokens) for tokens in before])
+    ids, mask = ids.to(taken.device), mask.to(taken.device)
+    with torch.no_grad():
+        past = taken.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+            use_cache=True,
+            logits_to_keep=1,
+        ).past_key_values
+    positions = mask.sum(1, keepdim=True) + torch.arange(batch.input_ids.shape[1], device=taken.device)
+    return batch, {
+        "attention_mask": torch.cat((mask, batch.attention_mask), dim=1),
+        "position_ids": positions,
+        "past_key_values": past,
+        "use_cache": True,
+    }

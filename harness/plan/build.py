@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from harness.plan.draw import Draw, plain
+from harness.plan.selection import pairs_task
 from harness.plan.task import Task, in_order
-from harness.recipe.load import prompts_of
-from harness.recipe.schema import ClustersBreadth, GradientClustersDepth, Method, Recipe, Role, Table
+from harness.recipe.schema import Method, Recipe
 
 
 @dataclass(frozen=True)
@@ -59,115 +59,45 @@ def build_plan(recipe: Recipe) -> Plan:
     return Plan(cells, in_order(end for cell in cells for end in cell.ends.values()))
 
 
-@dataclass(frozen=True)
-class Draw:
-    """A recipe under one replicate."""
-
-    recipe: Recipe
-    replicate: int
-
-    def seed(self, role: Role) -> int:
-        """The seed of a role in this replicate."""
-        return self.recipe.seeds.of(role, self.replicate)
-
-    @property
-    def world(self) -> int:
-        """The seed of the embedded world."""
-        return self.recipe.model.seed
-
-
-def _plain(table: Table, *without: str) -> dict[str, Any]:
-    return table.model_dump(mode="json", exclude=set(without))
-
-
 def _cell(draw: Draw, name: str, method: Method) -> Cell:
-    base = Task("base_model", _plain(draw.recipe.model), {})
+    base = Task("base_model", plain(draw.recipe.model), {})
     ends = {"base_model": base}
     if method.trains:
-        ends["pairs"] = _pairs(draw, method, base)
+        ends["pairs"] = pairs_task(draw, method, base)
         ends["adapter"] = _adapter(draw, method, base, ends["pairs"])
     return Cell(name, draw.replicate, ends | _evaluation(draw, method, base, ends.get("adapter")))
-
-
-def _pairs(draw: Draw, method: Method, base: Task) -> Task:
-    recipe = draw.recipe
-    pool = Task(
-        "prompts", {"source": _plain(recipe.pool.prompts), "world": draw.world, "seed": draw.seed("pool")}, {}
-    )
-    prompts = _breadth(draw, method, base, pool)
-    responses = Task(
-        "responses",
-        {
-            **_plain(recipe.pool.responses),
-            "per_prompt": method.responses_per_prompt,
-            "seed": draw.seed("pool"),
-        },
-        {"base_model": base, "prompts": prompts},
-    )
-    scores = Task(
-        "scores",
-        {"judge": _plain(recipe.pool.judge), "world": draw.world},
-        {"prompts": prompts, "responses": responses},
-    )
-    inputs = {"prompts": prompts, "responses": responses, "scores": scores}
-    if isinstance(method.depth, GradientClustersDepth):
-        inputs["gradients"] = Task(
-            "gradients",
-            _plain(recipe.features.gradients),
-            {"base_model": base, "prompts": prompts, "responses": responses},
-        )
-    params = {
-        "depth": _plain(method.depth),
-        "pairing": _plain(method.pairing),
-        "budget": recipe.budget.pairs,
-        "seed": draw.seed("selection"),
-    }
-    return Task("pairs", params, inputs)
-
-
-def _breadth(draw: Draw, method: Method, base: Task, pool: Task) -> Task:
-    inputs = {"prompts": pool}
-    if isinstance(method.breadth, ClustersBreadth):
-        embedding = _plain(draw.recipe.features.embedding)
-        inputs["embeddings"] = Task("embeddings", embedding, {"base_model": base, "prompts": pool})
-    params = {
-        "breadth": _plain(method.breadth, "prompts"),
-        "count": prompts_of(draw.recipe, method),
-        "seed": draw.seed("selection"),
-    }
-    return Task("breadth", params, inputs)
 
 
 def _adapter(draw: Draw, method: Method, base: Task, pairs: Task) -> Task:
     override = method.training.model_dump(exclude_none=True)
     training = draw.recipe.training.model_copy(update=override)
-    params = {"loss": _plain(method.loss), "training": _plain(training), "seed": draw.seed("training")}
+    params = {"loss": plain(method.loss), "training": plain(training), "seed": draw.seed("training")}
     return Task("adapter", params, {"base_model": base, "pairs": pairs})
 
 
 def _evaluation(draw: Draw, method: Method, base: Task, adapter: Task | None) -> dict[str, Task]:
     alpaca = draw.recipe.evaluation.alpaca_eval
-    held_out = Task("held_out", {"source": _plain(alpaca.prompts), "world": draw.world}, {})
+    held_out = Task("held_out", {"source": plain(alpaca.prompts), "world": draw.world}, {})
     sampling = _Outputs(draw, held_out, base)
     reference = sampling.task("reference", None)
     outputs = sampling.constant(method.answer) if method.answer else sampling.task("outputs", adapter)
     judged = Task(
         "alpaca_eval",
-        {"judge": _plain(alpaca.judge), "world": draw.world, "seed": draw.seed("evaluation")},
+        {"judge": plain(alpaca.judge), "world": draw.world, "seed": draw.seed("evaluation")},
         {"held_out": held_out, "reference": reference, "outputs": outputs},
     )
     ends = {"held_out": held_out, "reference": reference, "outputs": outputs, "alpaca_eval": judged}
     if method.answer:
         return ends
     policy = {"base_model": base} | ({"adapter": adapter} if adapter else {})
-    ends["lm_eval"] = Task("lm_eval", {**_plain(draw.recipe.evaluation.lm_eval), "world": draw.world}, policy)
+    ends["lm_eval"] = Task("lm_eval", {**plain(draw.recipe.evaluation.lm_eval), "world": draw.world}, policy)
     ends["knowledge"] = Task(
         "knowledge", {"world": draw.world, "max_new_tokens": alpaca.max_new_tokens}, policy
     )
     if adapter:
         ends["preference"] = Task(
             "preference",
-            {"judge": _plain(alpaca.judge), "world": draw.world},
+            {"judge": plain(alpaca.judge), "world": draw.world},
             {**policy, "held_out": held_out, "reference": reference},
         )
     return ends

@@ -11,10 +11,17 @@ from pydantic_core import ErrorDetails
 from harness.errors import BadInput
 from harness.recipe.schema import (
     AllBreadth,
+    ClustersBreadth,
     GradientClustersDepth,
+    InfluenceDepth,
+    LengthDepth,
     Method,
     NearestPairing,
+    RandomDepth,
     Recipe,
+    ScoreGapDepth,
+    ScoreVarianceBreadth,
+    TopPairing,
     UniformDepth,
 )
 from harness.recipe.wording import sentence, suggestion
@@ -45,11 +52,27 @@ def prompts_of(recipe: Recipe, method: Method) -> int:
     """How many prompts a training method uses: what the responses budget pays for, what its breadth
     asks for, or the whole pool.
     """
-    pool = recipe.pool.prompts.count
-    asked = None if isinstance(method.breadth, AllBreadth) else method.breadth.prompts
-    if isinstance(method.breadth, AllBreadth) or recipe.budget.responses is None:
-        return asked or pool
-    return recipe.budget.responses // (method.responses_per_prompt or 1)
+    asked = _asked(method)
+    if isinstance(method.breadth, AllBreadth | ScoreVarianceBreadth) or recipe.budget.responses is None:
+        return asked or recipe.pool.prompts.count
+    return recipe.budget.responses // (method.responses_per_prompt or 1) - validation_of(method)
+
+
+def screened_of(recipe: Recipe, method: Method) -> int:
+    """How many prompts of the pool get responses: those it uses, or all that its breadth scores first."""
+    if isinstance(method.breadth, ScoreVarianceBreadth):
+        return method.breadth.among or recipe.pool.prompts.count
+    return prompts_of(recipe, method)
+
+
+def validation_of(method: Method) -> int:
+    """How many prompts outside the pool get responses, to guide the selection."""
+    return method.depth.validation if isinstance(method.depth, InfluenceDepth) else 0
+
+
+def _asked(method: Method) -> int | None:
+    """The number of prompts that a method's breadth names."""
+    return None if isinstance(method.breadth, AllBreadth) else method.breadth.prompts
 
 
 def _follows(detail: ErrorDetails) -> bool:
@@ -140,38 +163,86 @@ def _method_contradictions(recipe: Recipe, method: Method) -> Iterator[str]:
     if method.answer is not None:
         yield "answer: a method with a constant answer trains on nothing. Remove `responses_per_prompt`."
     yield from _prompt_contradictions(recipe, method, per_prompt)
+    yield from _rule_contradictions(method)
     yield from _pair_contradictions(recipe, method, per_prompt)
 
 
 def _prompt_contradictions(recipe: Recipe, method: Method, per_prompt: int) -> Iterator[str]:
-    responses, pool = recipe.budget.responses, recipe.pool.prompts.count
-    asked = None if isinstance(method.breadth, AllBreadth) else method.breadth.prompts
+    responses = recipe.budget.responses
     if responses is not None and responses % per_prompt:
         yield f"responses_per_prompt: must divide budget.responses ({responses}). Got {per_prompt}."
         return
-    paid = None if responses is None else responses // per_prompt
-    if isinstance(method.breadth, AllBreadth) and paid is not None and paid != pool:
+    paid = None if responses is None else responses // per_prompt - validation_of(method)
+    if responses is not None and paid is not None and paid < 1:
+        yield (
+            f"depth.validation: leaves no prompt of the {responses // per_prompt} that budget.responses "
+            f"({responses}) pays for with {per_prompt} responses each. Got {validation_of(method)}. Lower it."
+        )
+        return
+    yield from _breadth_contradictions(recipe, method, per_prompt, paid)
+    breadth, prompts = method.breadth, prompts_of(recipe, method)
+    if isinstance(breadth, ClustersBreadth):
+        if breadth.clusters is None and breadth.pick == "proportional":
+            yield "breadth.clusters: required where `pick` is 'proportional'. Add it."
+        if breadth.clusters is not None and breadth.clusters > prompts:
+            yield f"breadth.clusters: must be at most {prompts}, the prompts taken. Got {breadth.clusters}."
+
+
+def _breadth_contradictions(
+    recipe: Recipe, method: Method, per_prompt: int, paid: int | None
+) -> Iterator[str]:
+    """Problems with how many prompts there are; `paid` is what the responses budget pays for."""
+    responses, pool = recipe.budget.responses, recipe.pool.prompts.count
+    breadth, asked = method.breadth, _asked(method)
+    screened, prompts = screened_of(recipe, method), prompts_of(recipe, method)
+    if isinstance(breadth, ScoreVarianceBreadth) and paid is not None and screened > paid:
+        yield (
+            f"breadth.among: 'score-variance' first scores {screened} prompts with {per_prompt} responses "
+            f"each, but budget.responses ({responses}) pays for {paid}. Set `among` to at most {paid}, or "
+            "hold a budget of pairs instead."
+        )
+    elif isinstance(breadth, ScoreVarianceBreadth) and prompts > screened:
+        yield f"breadth.prompts: must be at most the {screened} prompts it chooses among. Got {prompts}."
+    elif isinstance(breadth, AllBreadth) and paid is not None and paid != pool:
         yield (
             f"breadth: 'all' asks for {pool} prompts, but budget.responses ({responses}) pays for {paid} "
             f"with {per_prompt} responses each. Use 'random' or 'clusters', or change the budget."
         )
-    elif asked is not None and paid is not None and asked != paid:
+    elif not isinstance(breadth, ScoreVarianceBreadth) and None not in (asked, paid) and asked != paid:
         yield (
             f"breadth.prompts: budget.responses ({responses}) pays for {paid} prompts with {per_prompt} "
             f"responses each. Got {asked}. Remove the key."
         )
-    elif prompts_of(recipe, method) > pool:
+    elif screened > pool:
         yield (
-            f"breadth: asks for {prompts_of(recipe, method)} prompts, but the pool has {pool}. "
+            f"breadth: asks for {screened} prompts, but the pool has {pool}. "
             f"Raise pool.prompts.count or responses_per_prompt."
         )
+
+
+def _rule_contradictions(method: Method) -> Iterator[str]:
+    """Problems between depth and pairing."""
+    depth = method.depth
+    clusters = depth if isinstance(depth, GradientClustersDepth) else None
+    if isinstance(method.pairing, NearestPairing) and clusters is None:
+        yield "pairing: 'nearest' needs the clusters of depth 'gradient-clusters'. Change one of the two."
+    if isinstance(method.pairing, TopPairing) and (
+        isinstance(depth, UniformDepth | RandomDepth | LengthDepth)
+        or (clusters and clusters.prefer == "uniform")
+    ):
+        yield (
+            "pairing: 'top' needs a depth that ranks pairs, and this one does not. "
+            "Use 'random', or another depth."
+        )
+    if isinstance(depth, ScoreGapDepth) and depth.count == "mean" and depth.prefer != "largest":
+        yield "depth.prefer: 'smallest' needs count 'top': a mean is no rank. Change one of the two."
+    if clusters and clusters.gradients is not None and clusters.features != "gradients":
+        yield f"depth.gradients: not used where `features` is '{clusters.features}'. Remove it."
 
 
 def _pair_contradictions(recipe: Recipe, method: Method, per_prompt: int) -> Iterator[str]:
     prompts, pairs = prompts_of(recipe, method), recipe.budget.pairs
     most = per_prompt * (per_prompt - 1) // 2
-    if isinstance(method.pairing, NearestPairing) and not isinstance(method.depth, GradientClustersDepth):
-        yield "pairing: 'nearest' needs the clusters of depth 'gradient-clusters'. Change one of the two."
     if method.depth.pairs is not None and method.depth.pairs > most:
         yield f"depth.pairs: {per_prompt} responses make at most {most} pairs. Got {method.depth.pairs}."
     if pairs is None:

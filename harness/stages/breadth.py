@@ -4,11 +4,13 @@ from typing import assert_never
 
 import numpy as np
 
-from harness.methods.breadth import cluster_representatives, every, random_prompts
+from harness.methods import breadth
 from harness.methods.candidates import Ints
+from harness.methods.clustering import Matrix, cluster
 from harness.recipe import schema
 from harness.stages.embeddings import EMBEDDINGS
 from harness.stages.job import Job
+from harness.stages.pool import read_pool
 from harness.stages.shared import PROMPTS, read_prompts, variant
 from harness.store.formats import read_matrix, write_rows
 
@@ -20,14 +22,25 @@ def run(job: Job) -> None:
 
 
 def _select(job: Job, size: int) -> Ints:
-    breadth: schema.Breadth = variant(schema.Breadth, job.params["breadth"])
+    rule: schema.Breadth = variant(schema.Breadth, job.params["breadth"])
     count, seed = job.params["count"], job.params["seed"]
-    match breadth:
+    rng = np.random.default_rng(seed)
+    match rule:
         case schema.AllBreadth():
-            return every(size)
+            return breadth.every(size)
         case schema.RandomBreadth():
-            return random_prompts(size, count, np.random.default_rng(seed))
+            return breadth.random_prompts(size, count, rng)
         case schema.ClustersBreadth():
-            return cluster_representatives(read_matrix(job.inputs["embeddings"] / EMBEDDINGS), count, seed)
+            found = cluster(_embeddings(job), min(rule.clusters or count, size), seed, rule.algorithm)
+            return breadth.cluster_representatives(found, count, rule.pick, rng)
+        case schema.KCenterBreadth():
+            return breadth.k_center(_embeddings(job), count, rng)
+        case schema.ScoreVarianceBreadth():
+            pool = read_pool(job.inputs)
+            return breadth.highest(breadth.preference_variance(pool.prompt_of, pool.scores, size), count)
         case _:
-            assert_never(breadth)
+            assert_never(rule)
+
+
+def _embeddings(job: Job) -> Matrix:
+    return read_matrix(job.inputs["embeddings"] / EMBEDDINGS)

@@ -13,7 +13,9 @@ class Job:
     """One task as its stage sees it.
 
     `params` are the task's parameters, `inputs` the folders of its input artifacts by name, `out` the folder
-    to fill, `meter` takes the counts of what was done, `progress` is told (done, of).
+    to fill, `meter` takes the counts of what was done, `progress` is told (done, of). `scratch` gives a
+    second folder, where a stage that takes long writes what must survive if the process does not: it is
+    there again at the next try, and its files (not its folders) join those of `out` at the end.
     """
 
     params: Mapping[str, Any]
@@ -21,3 +23,4 @@ class Job:
     out: Path
     meter: Meter
     progress: Callable[[int, int], None]
+    scratch: Callable[[], Path]

@@ -5,106 +5,121 @@ from typing import assert_never
 
 import numpy as np
 
-from harness.data.rows import PreferencePair, Prompt, Response, Score
+from harness.data.rows import PreferencePair
 from harness.methods import depth, pairing
-from harness.methods.candidates import Candidates, Ints, make_candidates
-from harness.methods.clustering import PairClusters, cluster_pairs
-from harness.methods.features import PairFeatures
+from harness.methods.candidates import Candidates, Floats, Ints
+from harness.methods.clustering import PairClusters
 from harness.recipe import schema
-from harness.stages.gradients import read_bank
 from harness.stages.job import Job
-from harness.stages.shared import PAIRS, SCORES, read_prompts, read_responses, variant
-from harness.store.formats import read_rows, write_rows
+from harness.stages.pool import ScoredPool, read_pool
+from harness.stages.shared import PAIRS, variant
+from harness.stages.values import clusters_of, depth_values, response_distances
+from harness.store.formats import write_rows
 
 
-@dataclass(frozen=True)
-class _Pool:
-    """The selected prompts, and their responses and scores in one flat order."""
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """All that depth and pairing look at; `values` [P] are the depth rule's, where it ranks pairs."""
 
-    prompts: list[Prompt]
-    responses: list[Response]
-    scores: list[float]
-
-    def candidates(self, judged_by: schema.Pairing) -> Candidates:
-        """All usable pairs; the control `longest` judges by length."""
-        position = {prompt.id: index for index, prompt in enumerate(self.prompts)}
-        by_length = isinstance(judged_by, schema.LongestPairing)
-        return make_candidates(
-            [position[response.prompt_id] for response in self.responses],
-            [response.text for response in self.responses],
-            [float(len(response.text)) for response in self.responses] if by_length else self.scores,
-        )
+    pool: ScoredPool
+    candidates: Candidates
+    clusters: PairClusters | None
+    values: Floats | None
+    rng: np.random.Generator
 
 
 def run(job: Job) -> None:
     """Choose how many pairs each prompt gives, and which."""
-    scores = [row.score for row in read_rows(job.inputs["scores"] / SCORES, Score)]
-    pool = _Pool(read_prompts(job.inputs["prompts"]), read_responses(job.inputs["responses"]), scores)
+    pool, seed = read_pool(job.inputs), job.params["seed"]
     rule: schema.Depth = variant(schema.Depth, job.params["depth"])
     order: schema.Pairing = variant(schema.Pairing, job.params["pairing"])
-    candidates = pool.candidates(order)
-    rng = np.random.default_rng(job.params["seed"])
-    clusters = _clusters(job, rule, candidates)
+    candidates = pool.candidates(by_length=isinstance(order, schema.LongestPairing))
+    clusters = clusters_of(rule, candidates, job.inputs, seed)
+    values = depth_values(rule, candidates, pool, clusters, job.inputs)
+    known = _Known(pool, candidates, clusters, values, np.random.default_rng(seed))
     total = job.params["budget"] or int(np.minimum(candidates.per_prompt, rule.pairs or 1).sum())
-    counts = _counts(rule, candidates, clusters, pool, total, rng)
-    chosen = _choose(order, candidates, clusters, counts, rng)
+    counts = _counts(rule, known, total)
+    chosen = _choose(order, known, counts, job)
     write_rows(job.out / PAIRS, [_pair(pool, candidates, index) for index in chosen])
 
 
-def _clusters(job: Job, rule: schema.Depth, candidates: Candidates) -> PairClusters | None:
-    if not isinstance(rule, schema.GradientClustersDepth):
-        return None
-    features = PairFeatures(read_bank(job.inputs["gradients"]), candidates)
-    return cluster_pairs(features, rule.clusters, job.params["seed"])
-
-
-def _counts(
-    rule: schema.Depth,
-    candidates: Candidates,
-    clusters: PairClusters | None,
-    pool: _Pool,
-    total: int,
-    rng: np.random.Generator,
-) -> Ints:
+def _counts(rule: schema.Depth, known: _Known, total: int) -> Ints:
+    candidates = known.candidates
     match rule:
         case schema.UniformDepth():
-            return depth.uniform(candidates, total, rng, minimum=0)
+            return depth.uniform(candidates, total, known.rng, minimum=0)
         case schema.RandomDepth():
-            return depth.at_random(candidates, total, rng, rule.minimum)
+            return depth.at_random(candidates, total, known.rng, rule.minimum)
         case schema.LengthDepth():
-            lengths = np.array([response.tokens for response in pool.responses])
+            lengths = np.array([response.tokens for response in known.pool.responses])
             return depth.by_length(candidates, lengths, total, rule.minimum)
-        case schema.ScoreGapDepth():
+        case schema.ScoreGapDepth(count="mean"):
             return depth.by_score_gap(candidates, total, rule.minimum)
         case schema.GradientClustersDepth():
-            assert clusters is not None
-            return depth.by_gradient_clusters(candidates, clusters, rule.prefer, total, rng, rule.minimum)
+            return _by_clusters(rule, known, total)
+        case (
+            schema.ScoreGapDepth()
+            | schema.LossDepth()
+            | schema.GradientNormDepth()
+            | schema.InfluenceDepth()
+            | schema.BeesDepth()
+            | schema.DeitaDepth()
+            | schema.IfdDepth()
+        ):
+            assert known.values is not None
+            return depth.by_value(candidates, known.values, total, rule.minimum)
         case _:
             assert_never(rule)
 
 
-def _choose(
-    order: schema.Pairing,
-    candidates: Candidates,
-    clusters: PairClusters | None,
-    counts: Ints,
-    rng: np.random.Generator,
-) -> Ints:
+def _by_clusters(rule: schema.GradientClustersDepth, known: _Known, total: int) -> Ints:
+    candidates, clusters = known.candidates, known.clusters
+    assert clusters is not None
+    match rule.count:
+        case "rank":
+            return depth.by_gradient_clusters(
+                candidates, clusters, rule.prefer, total, known.rng, rule.minimum
+            )
+        case "softmax":
+            weights = depth.softmax_weights(clusters, rule.prefer, rule.temperature)
+        case "share":
+            weights = depth.share_weights(clusters, rule.prefer)
+        case _:
+            assert_never(rule.count)
+    return depth.by_weight(candidates, weights, total, rule.minimum)
+
+
+def _choose(order: schema.Pairing, known: _Known, counts: Ints, job: Job) -> Ints:
+    candidates, scores, rng = known.candidates, known.pool.scores, known.rng
     match order:
         case schema.RandomPairing() | schema.LongestPairing():
             return pairing.random_pairs(candidates, counts, rng)
         case schema.BestWorstPairing():
-            return pairing.best_worst(candidates, counts)
+            return pairing.best_worst(candidates, counts, scores)
+        case schema.BestRandomPairing():
+            return pairing.best_random(candidates, counts, scores, rng)
+        case schema.LargestGapPairing():
+            return pairing.largest_gap(candidates, counts)
+        case schema.SmallestGapPairing():
+            return pairing.smallest_gap(candidates, counts)
+        case schema.MeanMinusTwoSdPairing():
+            return pairing.mean_minus_2sd(candidates, counts, scores, known.pool.prompt_of)
         case schema.UniformPairing():
             return pairing.uniform(candidates, counts)
         case schema.NearestPairing():
-            assert clusters is not None
-            return pairing.nearest(candidates, counts, clusters)
+            assert known.clusters is not None
+            return pairing.nearest(candidates, counts, known.clusters)
+        case schema.DiversePairing():
+            apart = response_distances(order, candidates, known.pool, job.inputs)
+            return pairing.by_value(candidates, counts, apart)
+        case schema.TopPairing():
+            assert known.values is not None
+            return pairing.by_value(candidates, counts, known.values)
         case _:
             assert_never(order)
 
 
-def _pair(pool: _Pool, candidates: Candidates, index: int) -> PreferencePair:
+def _pair(pool: ScoredPool, candidates: Candidates, index: int) -> PreferencePair:
     prompt = pool.prompts[candidates.prompt[index]]
     chosen = pool.responses[candidates.chosen[index]]
     rejected = pool.responses[candidates.rejected[index]]

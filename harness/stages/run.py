@@ -35,7 +35,7 @@ def run_task(task: Task, root: Path, progress: Callable[[int, int], None]) -> No
     with store.create(task.identity) as draft:
         meter = Meter()
         with meter:
-            stage.run(Job(task.params, inputs, draft.folder, meter, progress))
+            stage.run(Job(task.params, inputs, draft.folder, meter, progress, lambda: draft.scratch))
         draft.cost = meter.cost.as_dict()
         draft.provenance = provenance()
 

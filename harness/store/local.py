@@ -1,10 +1,12 @@
 """The store on a local or shared disk: `<root>/<stage>/<key>/`, committed by rename."""
 
+import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,35 @@ from harness.store.manifest import (
 
 
 class Draft:
-    """An artifact being made: a folder to fill, and the cost and provenance to state."""
+    """An artifact being made: a folder to fill, and the cost and provenance to state.
 
-    def __init__(self, folder: Path) -> None:
+    `scratch` is a second folder, for work that must survive the process: it is there again, with what was
+    written, when the same artifact is next tried. At the commit its files join those of `folder`, and what
+    lies in folders inside it is dropped.
+    """
+
+    def __init__(self, folder: Path, keep: Callable[[], Path]) -> None:
         self.folder = folder
+        self._keep = keep
         self.cost: Mapping[str, float] = {}
         self.provenance: Mapping[str, Any] = {}
+
+    @cached_property
+    def scratch(self) -> Path:
+        """The folder that survives; made when it is first asked for."""
+        return self._keep()
+
+    def gather(self) -> None:
+        """Link the files of `scratch` into `folder`; until the commit is done they are in both."""
+        if "scratch" in self.__dict__:
+            for path in sorted(self.scratch.iterdir()):
+                if path.is_file():
+                    os.link(path, self.folder / path.name)
+
+    def forget(self) -> None:
+        """Empty `scratch`: the artifact is whole."""
+        if "scratch" in self.__dict__:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 class LocalStore:
@@ -37,7 +62,7 @@ class LocalStore:
         self._verified: set[Path] = set()
 
     def prepare(self) -> None:
-        """Make the store's folder and sweep what dead runs left unfinished.
+        """Make the store's folder and sweep what dead runs left, but not what they can go on from.
 
         Raises:
             StoreError: if the folder cannot be written.
@@ -52,6 +77,9 @@ class LocalStore:
             ) from None
         for folder in self._scratch.iterdir():
             if not _alive(folder.name.rpartition(".")[2]):
+                shutil.rmtree(folder, ignore_errors=True)
+        for folder in self._partial.glob("*/*"):
+            if self.has(folder.parent.name, folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def folder(self, stage: str, key: str) -> Path:
@@ -102,12 +130,33 @@ class LocalStore:
         """
         folder = self._scratch / f"{identity.stage}-{identity.key}-{uuid.uuid4().hex[:8]}.{os.getpid()}"
         folder.mkdir(parents=True)
-        try:
-            draft = Draft(folder)
+        with ExitStack() as undo:
+            undo.callback(shutil.rmtree, folder, ignore_errors=True)
+            draft = Draft(folder, lambda: self._keep(identity, folder, undo))
             yield draft
+            draft.gather()
             self._commit(identity, draft)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            draft.forget()
+
+    def _keep(self, identity: Identity, folder: Path, undo: ExitStack) -> Path:
+        """The folder kept for an artifact until it is whole, held by one process at a time.
+
+        The lock is the kernel's, so it goes with the process that holds it, however that ends. Who comes
+        second works in a folder of its own, beside `folder`, that nobody goes on from.
+        """
+        kept = self._partial / identity.stage / identity.key
+        kept.mkdir(parents=True, exist_ok=True)
+        held = os.open(kept, os.O_RDONLY)
+        undo.callback(os.close, held)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            own = folder.with_name(f"kept-{folder.name}")
+            own.mkdir()
+            undo.callback(shutil.rmtree, own, ignore_errors=True)
+            return own
+        undo.callback(_remove_if_empty, kept)
+        return kept
 
     def _commit(self, identity: Identity, draft: Draft) -> None:
         manifest = Manifest(
@@ -134,6 +183,15 @@ class LocalStore:
     @property
     def _scratch(self) -> Path:
         return self.root / "scratch"
+
+    @property
+    def _partial(self) -> Path:
+        return self.root / "partial"
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _alive(pid: str) -> bool:

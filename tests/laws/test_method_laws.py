@@ -13,19 +13,26 @@ import pytest
 
 from harness.errors import ShortBudget
 from harness.methods import breadth, depth, pairing
-from harness.methods.candidates import Candidates, Ints, make_candidates
-from harness.methods.clustering import Matrix, PairClusters, cluster_pairs
+from harness.methods.candidates import Candidates, Floats, Ints, make_candidates
+from harness.methods.clustering import Algorithm, Matrix, PairClusters, cluster, cluster_pairs
 
 SEEDS = range(4)
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """All that any kind may look at; `lengths` are of the responses."""
+    """All that any kind may look at; `lengths`, `scores` and `prompt_of` are of the responses.
+
+    `values` stand for whatever a depth rule ranks pairs by: score gaps, margins, norms, cosines. Some are
+    equal, and some are those of pairs without a direction.
+    """
 
     candidates: Candidates
     clusters: PairClusters
     lengths: Ints
+    scores: Floats
+    prompt_of: Ints
+    values: Floats
 
 
 def make_pool(seed: int) -> Pool:
@@ -38,7 +45,9 @@ def make_pool(seed: int) -> Pool:
     features = rng.normal(size=(len(candidates), 6)).astype(np.float32)
     features[rng.random(len(candidates)) < 0.1] = 0
     clusters = cluster_pairs(features, 8, seed)
-    return Pool(candidates, clusters, rng.integers(1, 10_000, len(prompt_of)))
+    lengths = rng.integers(1, 10_000, len(prompt_of))
+    values = np.where(features.any(axis=1), rng.normal(size=len(candidates)), -np.inf)
+    return Pool(candidates, clusters, lengths, scores, prompt_of, values)
 
 
 def reordered(pool: Pool, order: Ints) -> tuple[Pool, Ints]:
@@ -50,17 +59,37 @@ def reordered(pool: Pool, order: Ints) -> tuple[Pool, Ints]:
         place[old.prompt[moved]], old.chosen[moved], old.rejected[moved], old.gap[moved], old.prompt_count
     )
     clusters = PairClusters(pool.clusters.labels[moved], pool.clusters.distances[moved])
-    return Pool(candidates, clusters, pool.lengths), moved
+    prompt_of = place[pool.prompt_of]
+    return Pool(candidates, clusters, pool.lengths, pool.scores, prompt_of, pool.values[moved]), moved
 
 
 # --- breadth ---------------------------------------------------------------------------------------------
 
 Breadth = Callable[[Matrix, int, int], Ints]
 
+
+def clusters(pick: breadth.Pick, algorithm: Algorithm, rows: Matrix, count: int, seed: int) -> Ints:
+    found = cluster(rows, min(count, 7), seed, algorithm)
+    return breadth.cluster_representatives(found, count, pick, np.random.default_rng(seed))
+
+
+def score_variance(rows: Matrix, count: int, seed: int) -> Ints:
+    """A prompt's row stands for the scores of its eight responses."""
+    prompt_of = np.repeat(np.arange(len(rows)), rows.shape[1])
+    values = breadth.preference_variance(prompt_of, rows.ravel().astype(np.float64), len(rows))
+    return breadth.highest(values, count)
+
+
 BREADTH: dict[str, Breadth] = {
     "random": lambda rows, count, seed: breadth.random_prompts(len(rows), count, np.random.default_rng(seed)),
-    "clusters": breadth.cluster_representatives,
+    "clusters-centre": partial(clusters, "centre", "k-means"),
+    "clusters-random": partial(clusters, "random", "k-means"),
+    "clusters-proportional": partial(clusters, "proportional", "k-means"),
+    "agglomerative-centre": partial(clusters, "centre", "agglomerative"),
+    "k-center": lambda rows, count, seed: breadth.k_center(rows, count, np.random.default_rng(seed)),
+    "score-variance": score_variance,
 }
+UNSEEDED_BREADTH = {"agglomerative-centre", "score-variance"}
 
 
 def embeddings(seed: int, n: int = 60) -> Matrix:
@@ -79,9 +108,18 @@ def test_breadth_takes_exactly_its_count_of_distinct_prompts(kind: str, seed: in
 
 @pytest.mark.parametrize("kind", BREADTH)
 def test_breadth_respects_its_seed(kind: str) -> None:
+    """The same seed, the same prompts; another seed, others, but only where the kind draws at all."""
     rows = embeddings(0)
     draws = [BREADTH[kind](rows, 7, seed).tolist() for seed in (1, 1, 2)]
-    assert draws[0] == draws[1] != draws[2]
+    assert draws[0] == draws[1]
+    assert (draws[0] == draws[2]) == (kind in UNSEEDED_BREADTH)
+
+
+@pytest.mark.parametrize("kind", sorted(UNSEEDED_BREADTH))
+def test_breadth_does_not_depend_on_the_order_of_prompts(kind: str) -> None:
+    rows, order = embeddings(0), np.random.default_rng(1).permutation(60)
+    moved = order[BREADTH[kind](rows[order], 7, 0)]
+    assert sorted(moved.tolist()) == BREADTH[kind](rows, 7, 0).tolist()
 
 
 @pytest.mark.parametrize("kind", BREADTH)
@@ -101,6 +139,15 @@ def by_clusters(
     return depth.by_gradient_clusters(pool.candidates, pool.clusters, prefer, total, rng, least)
 
 
+def by_shares(prefer: depth.Preference, pool: Pool, total: int, _: np.random.Generator, least: int) -> Ints:
+    return depth.by_weight(pool.candidates, depth.share_weights(pool.clusters, prefer), total, least)
+
+
+def by_softmax(prefer: depth.Preference, pool: Pool, total: int, _: np.random.Generator, least: int) -> Ints:
+    weights = depth.softmax_weights(pool.clusters, prefer, temperature=0.1)
+    return depth.by_weight(pool.candidates, weights, total, least)
+
+
 DEPTH: dict[str, Depth] = {
     "uniform": lambda pool, total, rng, least: depth.uniform(pool.candidates, total, rng, least),
     "random": lambda pool, total, rng, least: depth.at_random(pool.candidates, total, rng, least),
@@ -109,6 +156,12 @@ DEPTH: dict[str, Depth] = {
     "clusters-near": partial(by_clusters, "near"),
     "clusters-far": partial(by_clusters, "far"),
     "clusters-uniform": partial(by_clusters, "uniform"),
+    "share-near": partial(by_shares, "near"),
+    "share-far": partial(by_shares, "far"),
+    "share-uniform": partial(by_shares, "uniform"),
+    "softmax-near": partial(by_softmax, "near"),
+    "softmax-far": partial(by_softmax, "far"),
+    "value": lambda pool, total, _, least: depth.by_value(pool.candidates, pool.values, total, least),
 }
 RANDOM_DEPTH = {"uniform", "random", "clusters-uniform"}
 
@@ -167,17 +220,34 @@ def test_depth_says_what_is_short(kind: str) -> None:
         DEPTH[kind](pool, least - 1, rng, 2)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_depth_and_pairing_by_one_value_are_the_best_of_the_pool(seed: int) -> None:
+    """The plain way: sort all pairs by value, take the first ones."""
+    pool = make_pool(seed)
+    for total in totals(pool, 0):
+        counts = depth.by_value(pool.candidates, pool.values, total, minimum=0)
+        plain = sorted(range(len(pool.values)), key=lambda pair: -pool.values[pair])[:total]
+        assert pairing.by_value(pool.candidates, counts, pool.values).tolist() == sorted(plain)
+
+
 # --- pairing ---------------------------------------------------------------------------------------------
 
 Pairing = Callable[[Pool, Ints, np.random.Generator], Ints]
 
 PAIRING: dict[str, Pairing] = {
-    "best-worst": lambda pool, counts, _: pairing.best_worst(pool.candidates, counts),
+    "best-worst": lambda pool, counts, _: pairing.best_worst(pool.candidates, counts, pool.scores),
+    "best-random": lambda pool, counts, rng: pairing.best_random(pool.candidates, counts, pool.scores, rng),
+    "largest-gap": lambda pool, counts, _: pairing.largest_gap(pool.candidates, counts),
+    "smallest-gap": lambda pool, counts, _: pairing.smallest_gap(pool.candidates, counts),
+    "mean-minus-2sd": lambda pool, counts, _: pairing.mean_minus_2sd(
+        pool.candidates, counts, pool.scores, pool.prompt_of
+    ),
+    "value": lambda pool, counts, _: pairing.by_value(pool.candidates, counts, pool.values),
     "uniform": lambda pool, counts, _: pairing.uniform(pool.candidates, counts),
     "nearest": lambda pool, counts, _: pairing.nearest(pool.candidates, counts, pool.clusters),
     "random": lambda pool, counts, rng: pairing.random_pairs(pool.candidates, counts, rng),
 }
-RANDOM_PAIRING = {"random"}
+RANDOM_PAIRING = {"best-random", "random"}
 
 
 def random_counts(pool: Pool, rng: np.random.Generator) -> Ints:

@@ -8,7 +8,7 @@ from torch import nn
 
 from harness.methods.clustering import Matrix
 from harness.methods.features import GradientBank
-from harness.methods.gradients import response_gradients
+from harness.methods.gradients import gradient_pass, response_gradients
 from harness.methods.projection import Sketch, add_sketch, sketch_table
 from harness.methods.still import still
 
@@ -63,7 +63,7 @@ def test_equals_one_backward_for_each_response(
     model.train()
     if checkpointing:
         enable_checkpointing(model)
-    bank = response_gradients(model, ROWS, SKETCH, pad_id=0, batch_size=4)
+    bank = response_gradients(gradient_pass(model, SKETCH, pad_id=0), ROWS, batch_size=4)
     lengths = np.linalg.norm(plain, axis=1)
     assert np.all(np.linalg.norm(bank.gradients - plain, axis=1) <= tolerance(architecture, dtype) * lengths)
     assert np.all(np.linalg.norm(np.roll(bank.gradients, 1, axis=0) - plain, axis=1) > 0.5 * lengths)
@@ -79,7 +79,7 @@ def test_checkpointing_runs_and_changes_no_bit(b_std: float, reentrant: bool) ->
         if checkpointing:
             enable_checkpointing(model, reentrant)
         calls = count_calls(model)
-        return response_gradients(model, ROWS, SKETCH, pad_id=0), len(calls)
+        return response_gradients(gradient_pass(model, SKETCH, pad_id=0), ROWS), len(calls)
 
     (plain, once), (checkpointed, twice) = passed(False), passed(True)
     assert (once, twice) == (1, 2)
@@ -100,3 +100,15 @@ def test_a_model_held_still_has_no_dropout(architecture: str) -> None:
         assert logprob(model, ROWS[0]) == logprob(model, ROWS[0])
     assert {name: module.training for name, module in model.named_modules()} == before
     assert [getattr(module, "dropout", None) for module in model.modules()] == rates
+
+
+def test_a_cached_prompt_is_not_lost_to_checkpointing() -> None:
+    """Of the response alone: the prompt's cache must reach layers that would checkpoint, as without it."""
+
+    def passed(checkpointing: bool) -> GradientBank:
+        model = adapted("llama", 0.1)
+        if checkpointing:
+            enable_checkpointing(model)
+        return response_gradients(gradient_pass(model, SKETCH, pad_id=0, response_only=True), ROWS)
+
+    np.testing.assert_array_equal(passed(True).gradients, passed(False).gradients)

@@ -1,4 +1,4 @@
-"""Seeded k-means, its distances, and pairs without a direction."""
+"""k-means, merging, their distances, and pairs without a direction."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import BadInput
 from harness.methods import clustering
-from harness.methods.clustering import cluster_pairs, kmeans
+from harness.methods.clustering import agglomerative, cluster, cluster_pairs, kmeans
 
 
 def blobs(per_blob: int, count: int, seed: int = 0) -> npt.NDArray[np.float32]:
@@ -57,6 +57,29 @@ def test_rows_that_coincide_leave_clusters_empty() -> None:
 def test_an_impossible_number_of_clusters_is_refused(count: int) -> None:
     with pytest.raises(BadInput, match=f"{count} clusters are asked for, but there are 6 rows"):
         kmeans(blobs(3, 2), count, seed=0)
+
+
+@pytest.mark.parametrize("count", [1, 4, 80])
+def test_merging_finds_groups_means_and_distances(count: int) -> None:
+    """4 groups of 20 into 1, 4 and 80: as plain loops over the labels say; 4 are the groups themselves."""
+    rows = blobs(20, 4)
+    found = agglomerative(rows, count)
+    assert sorted(set(found.labels.tolist())) == list(range(count))
+    for label in range(count):
+        members = rows[found.labels == label]
+        np.testing.assert_allclose(found.centres[label], members.mean(axis=0), rtol=1e-4, atol=1e-5)
+        plain = np.linalg.norm(members - members.mean(axis=0), axis=1)
+        np.testing.assert_allclose(found.distances[found.labels == label], plain, rtol=1e-3, atol=1e-4)
+    if count == 4:
+        assert np.all(found.labels.reshape(4, 20) == found.labels.reshape(4, 20)[:, :1])
+
+
+def test_merging_is_refused_where_it_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clustering, "MERGED_ROWS", 10)
+    with pytest.raises(BadInput, match=r"at most 10\. Got 40\. Use k-means\."):
+        cluster(blobs(20, 2), 2, 0, "agglomerative")
+    with pytest.raises(BadInput, match="7 clusters are asked for, but there are 6 rows"):
+        agglomerative(blobs(3, 2), 7)
 
 
 def test_pairs_without_a_direction_are_in_no_cluster() -> None:

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from harness.errors import BadInput
 from harness.methods import depth, pairing
 from harness.methods.candidates import Candidates
 from harness.methods.clustering import PairClusters
+
+PREFERENCES: tuple[depth.Preference, ...] = ("near", "far")
 
 
 def candidates(sizes: list[int], gaps: list[float] | None = None) -> Candidates:
@@ -108,3 +111,50 @@ def test_uniform_over_clusters_is_equal_for_each(seed: int) -> None:
     shared = clusters([0] * 6 + [1] * 12, [0.5] * 18)
     counts = depth.by_gradient_clusters(candidates([6, 6, 6]), shared, "uniform", 12, rng, minimum=3)
     assert counts.tolist() == [6, 3, 3]
+
+
+def test_by_value_by_hand() -> None:
+    """Values of prompt 0: 5 4 3, prompt 1: 2 1, prompt 2: none. With a minimum of 1 the prompts take 5, 2 and
+    the first of those without; 4 is the next. Without a minimum: 5 4 3 2.
+    """
+    pool = candidates([3, 2, 2])
+    values = np.array([5, 4, 3, 2, 1, -np.inf, -np.inf])
+    assert depth.by_value(pool, values, 4, minimum=1).tolist() == [2, 1, 1]
+    assert depth.by_value(pool, values, 4, minimum=0).tolist() == [3, 1, 0]
+
+
+def test_by_value_refuses_what_is_no_number() -> None:
+    with pytest.raises(BadInput, match=r"A pair of prompt 1 has no value \(nan\)"):
+        depth.by_value(candidates([1, 2]), np.array([1, 2, np.nan]), 2)
+
+
+def test_by_weight_by_hand() -> None:
+    """Weights sum to 3 and 1: of 4 pairs 3 and 1. What weighs nothing comes last, but is reached."""
+    pool, weights = candidates([4, 4, 2]), np.array([1, 1, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25, 0, 0])
+    assert depth.by_weight(pool, weights, 4, minimum=0).tolist() == [3, 1, 0]
+    assert depth.by_weight(pool, weights, 9, minimum=0).tolist() == [4, 4, 1]
+
+
+def test_share_weights_by_hand() -> None:
+    """Cluster 0 has distances .3 .1 .2 .4: shares 1/2, 1, 3/4, 1/4 near and 3/4, 1/4, 1/2, 1 far. Cluster 1
+    is one pair: 1. The last has no direction: 0.
+    """
+    found = clusters([0, 0, 0, 0, 1, -1], [0.3, 0.1, 0.2, 0.4, 9, np.inf])
+    assert depth.share_weights(found, "near").tolist() == [0.5, 1, 0.75, 0.25, 1, 0]
+    assert depth.share_weights(found, "far").tolist() == [0.75, 0.25, 0.5, 1, 1, 0]
+    assert depth.share_weights(found, "uniform").tolist() == [0.25, 0.25, 0.25, 0.25, 1, 0]
+
+
+def test_softmax_weights_by_hand() -> None:
+    """Distances 1 and 2 at temperature 0.5: weights in the ratio e^2 : 1, the other way round for far."""
+    found = clusters([0, 1, -1], [1, 2, np.inf])
+    near, far = (depth.softmax_weights(found, prefer, 0.5) for prefer in PREFERENCES)
+    np.testing.assert_allclose(near, [1, np.exp(-2), 0])
+    np.testing.assert_allclose(far, [np.exp(-2), 1, 0])
+    assert depth.softmax_weights(found, "uniform", 0.5).tolist() == [1, 1, 0]
+
+
+def test_softmax_weights_stay_finite_at_a_low_temperature() -> None:
+    found = clusters([0, 0, -1], [0.5, 0.9, np.inf])
+    assert depth.softmax_weights(found, "near", 1e-6).tolist() == [1, 0, 0]
+    assert depth.softmax_weights(found, "far", 1e-6).tolist() == [0, 1, 0]

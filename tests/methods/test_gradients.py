@@ -1,5 +1,7 @@
 """The gradient bank, against plain autograd of responses and of the DPO loss of pairs."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -12,12 +14,23 @@ from harness.data.tokens import Encoded
 from harness.errors import BadInput
 from harness.methods.candidates import make_candidates
 from harness.methods.clustering import Matrix
-from harness.methods.features import pair_features
-from harness.methods.gradients import add_feature_adapter, response_gradients
+from harness.methods.feature_adapter import add_feature_adapter
+from harness.methods.features import GradientBank, pair_features
+from harness.methods.gradients import Progress, gradient_pass, response_gradients
 from harness.methods.projection import Sketch, add_sketch, sketch_table
 
 SKETCH = Sketch(dim=256, seed=5)
 BETA = 0.1
+
+
+def bank_of(
+    model: nn.Module,
+    rows: Sequence[Encoded],
+    pad_id: int = 0,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> GradientBank:
+    return response_gradients(gradient_pass(model, SKETCH, pad_id), rows, batch_size, progress)
 
 
 def sketched(gradient: dict[str, Tensor]) -> Matrix:
@@ -39,7 +52,7 @@ def test_the_bank_equals_one_backward_for_each_response(architecture: str, b_std
     model, rows = adapted(architecture, b_std).eval(), random_rows(11)
     plain = [logprob(model, row) for row in rows]
     model.train()
-    bank = response_gradients(model, rows, SKETCH, pad_id=0, batch_size=4)
+    bank = bank_of(model, rows, batch_size=4)
     assert model.training
     np.testing.assert_allclose(bank.logprobs, [value.item() for value in plain], rtol=1e-5)
     for at, value in enumerate(plain):
@@ -60,7 +73,7 @@ def test_pair_features_equal_the_descent_direction_of_dpo(architecture: str, b_s
     model, rows = adapted(architecture, b_std).eval(), random_rows(8)
     scores = np.random.default_rng(0).permutation(8).astype(float).tolist()
     pairs = make_candidates([at // 4 for at in range(8)], [str(row.response) for row in rows], scores)
-    features = pair_features(response_gradients(model, rows, SKETCH, pad_id=0, batch_size=3), pairs)
+    features = pair_features(bank_of(model, rows, batch_size=3), pairs)
     assert len(features) == 12
     for at in range(12):
         loss = dpo_loss(model, rows[pairs.chosen[at]], rows[pairs.rejected[at]])
@@ -70,9 +83,9 @@ def test_pair_features_equal_the_descent_direction_of_dpo(architecture: str, b_s
 
 def test_batch_size_and_padding_change_nothing() -> None:
     model, rows = adapted("llama", 0.1), random_rows(9)
-    one = response_gradients(model, rows, SKETCH, pad_id=0, batch_size=1)
+    one = bank_of(model, rows, batch_size=1)
     for batch_size, pad_id in [(4, 0), (9, 1), (100, 0)]:
-        other = response_gradients(model, rows, SKETCH, pad_id, batch_size)
+        other = bank_of(model, rows, pad_id, batch_size)
         np.testing.assert_allclose(other.logprobs, one.logprobs, rtol=1e-5)
         assert relative_error(other.gradients, one.gradients) < 1e-5
 
@@ -84,25 +97,23 @@ def test_rows_are_batched_by_length() -> None:
         lambda _, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
     )
     rows = [Encoded((2, 3), tuple(range(length - 2))) for length in (4, 9, 5, 8)]
-    response_gradients(model, rows, SKETCH, pad_id=0, batch_size=2)
+    bank_of(model, rows, batch_size=2)
     assert shapes == [(2, 9), (2, 5)]
 
 
 def test_a_response_does_not_depend_on_the_others() -> None:
     model, rows = adapted("llama", 0.0), random_rows(9)
-    whole = response_gradients(model, rows, SKETCH, pad_id=0)
-    part = response_gradients(model, rows[5:7], SKETCH, pad_id=0)
+    whole = bank_of(model, rows)
+    part = bank_of(model, rows[5:7])
     assert relative_error(part.gradients, whole.gradients[5:7]) < 1e-5
 
 
 def test_progress_counts_rows() -> None:
     seen: list[tuple[int, int]] = []
-    response_gradients(
+    bank_of(
         adapted("llama", 0.0),
         random_rows(5),
-        SKETCH,
-        0,
-        2,
+        batch_size=2,
         progress=lambda done, rows: seen.append((done, rows)),
     )
     assert seen == [(2, 5), (4, 5), (5, 5)]
@@ -111,12 +122,12 @@ def test_progress_counts_rows() -> None:
 def test_gradients_are_taken_under_no_grad_too() -> None:
     model, rows = adapted("llama", 0.0), random_rows(2)
     with torch.no_grad():
-        bank = response_gradients(model, rows, SKETCH, pad_id=0)
+        bank = bank_of(model, rows)
     assert np.all(np.linalg.norm(bank.gradients, axis=1) > 0)
 
 
 def test_no_rows() -> None:
-    bank = response_gradients(adapted("llama", 0.0), [], SKETCH, pad_id=0)
+    bank = bank_of(adapted("llama", 0.0), [])
     assert bank.gradients.shape == (0, 256)
 
 
@@ -160,7 +171,7 @@ def test_experts_are_refused() -> None:
     )
     model = add_feature_adapter(MixtralForCausalLM(config), 4, seed=0)
     with pytest.raises(BadInput, match=r"mlp\.gate.*mlp\.experts.* cannot be taken .* leave that"):
-        response_gradients(model, random_rows(3), SKETCH, pad_id=0)
+        bank_of(model, random_rows(3))
 
 
 def test_a_factor_that_the_pass_does_not_reach_is_refused() -> None:
@@ -168,4 +179,4 @@ def test_a_factor_that_the_pass_does_not_reach_is_refused() -> None:
     base = tiny_llama()
     base.get_submodule("model.layers.1").add_module("spare", nn.Linear(32, 32))
     with pytest.raises(BadInput, match=r"layers\.1\.spare\.lora_B.* \(1 such"):
-        response_gradients(add_feature_adapter(base, 4, seed=0), random_rows(3), SKETCH, pad_id=0)
+        bank_of(add_feature_adapter(base, 4, seed=0), random_rows(3))

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from harness.data.tokens import Encoded, pad, response_logprobs
-from harness.methods.gradients import add_feature_adapter
+from harness.methods.feature_adapter import add_feature_adapter
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 50,

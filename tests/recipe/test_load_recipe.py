@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BadInput
-from harness.recipe.load import load_recipe, prompts_of
+from harness.recipe.load import load_recipe, prompts_of, screened_of
 
 FIXED = """
 title = "test"
@@ -83,9 +83,9 @@ def test_one_mistake_one_sentence(tmp_path: Path, old: str, new: str, sentence: 
     [
         (
             'breadth = { kind = "cluster" }',
-            "breadth: 'cluster' is not known here. Known: all, random, clusters.",
+            "breadth: 'cluster' is not known here. Known: all, random, clusters, k-center, score-variance.",
         ),
-        ("breadth = { prompts = 3 }", "breadth: needs a `kind`. Known: all, random, clusters."),
+        ("breadth = { prompts = 3 }", "breadth: needs a `kind`. Known: all, random, clusters, k-"),
         (
             'breadth = { kind = "all" }',
             "breadth: 'all' asks for 100 prompts, but budget.responses (64) pays for 32",
@@ -107,6 +107,47 @@ def test_one_mistake_one_sentence(tmp_path: Path, old: str, new: str, sentence: 
             'pairing = { kind = "nearest" }',
             "pairing: 'nearest' needs the clusters of depth 'gradient-clusters'.",
         ),
+        (
+            'breadth = { kind = "score-variance", prompts = 8 }',
+            "breadth.among: 'score-variance' first scores 100 prompts with 2 responses each, but budget.responses "
+            "(64) pays for 32. Set `among` to at most 32, or hold a budget of pairs instead.",
+        ),
+        (
+            'breadth = { kind = "score-variance", prompts = 9, among = 8 }',
+            "breadth.prompts: must be at most the 8 prompts it chooses among. Got 9.",
+        ),
+        (
+            'breadth = { kind = "clusters", pick = "proportional" }',
+            "breadth.clusters: required where `pick` is 'proportional'.",
+        ),
+        (
+            'breadth = { kind = "clusters", clusters = 33 }',
+            "breadth.clusters: must be at most 32, the prompts taken. Got 33.",
+        ),
+        (
+            'depth = { kind = "influence", validation = 32 }',
+            "depth.validation: leaves no prompt of the 32 that budget.responses (64) pays for",
+        ),
+        (
+            'breadth = { kind = "random", prompts = 32 }\ndepth = { kind = "influence", validation = 8 }',
+            "breadth.prompts: budget.responses (64) pays for 24 prompts",
+        ),
+        (
+            'pairing = { kind = "top" }',
+            "pairing: 'top' needs a depth that ranks pairs, and this one does not.",
+        ),
+        (
+            'pairing = { kind = "top" }\ndepth = { kind = "gradient-clusters", prefer = "uniform" }',
+            "pairing: 'top' needs a depth that ranks pairs, and this one does not.",
+        ),
+        (
+            'depth = { kind = "score-gap", prefer = "smallest" }',
+            "depth.prefer: 'smallest' needs count 'top'",
+        ),
+        (
+            'depth = { kind = "gradient-clusters", features = "hidden-states", gradients = { dim = 64 } }',
+            "depth.gradients: not used where `features` is 'hidden-states'. Remove it.",
+        ),
         ('answer = "yes"', "answer: a method with a constant answer trains on nothing."),
         ("pairing = 3", "pairing: must be a table. Got 3."),
     ],
@@ -114,6 +155,27 @@ def test_one_mistake_one_sentence(tmp_path: Path, old: str, new: str, sentence: 
 def test_mistakes_in_a_method(tmp_path: Path, line: str, sentence: str) -> None:
     found = problems(tmp_path, GOOD + line)
     assert any(problem.startswith(f"methods.dpo.{sentence}") for problem in found), found
+
+
+def test_what_selection_samples_first_counts_against_the_responses_budget(tmp_path: Path) -> None:
+    """64 responses at 2 each: 32 prompts. 8 for validation leave 24; score-variance scores 30 and uses 10."""
+    rows = """
+[methods.influence]
+responses_per_prompt = 2
+depth = { kind = "influence", validation = 8 }
+[methods.varied]
+responses_per_prompt = 2
+breadth = { kind = "score-variance", among = 30, prompts = 10 }
+"""
+    recipe = load_recipe(write(tmp_path, GOOD + rows))
+    used = {name: (prompts_of(recipe, row), screened_of(recipe, row)) for name, row in recipe.methods.items()}
+    assert used == {"dpo": (32, 32), "influence": (24, 24), "varied": (10, 30)}
+
+
+def test_score_variance_takes_the_whole_pool_under_a_pairs_budget(tmp_path: Path) -> None:
+    row = 'breadth = { kind = "score-variance", prompts = 20 }'
+    recipe = load_recipe(write(tmp_path, GOOD.replace("responses = 64", "pairs = 20") + row))
+    assert screened_of(recipe, recipe.methods["dpo"]) == 100
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:

@@ -1,0 +1,190 @@
+"""The tasks behind a method's pairs: its prompts, their responses and scores, and what its rules look at."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from harness.plan.draw import Draw, plain
+from harness.plan.task import Task
+from harness.recipe import schema
+from harness.recipe.load import prompts_of, screened_of, validation_of
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Prompts with the responses to them and their scores."""
+
+    prompts: Task
+    responses: Task
+    scores: Task
+
+    def reading(self, base: Task) -> dict[str, Task]:
+        """The inputs of a task that reads the responses with a model."""
+        return {"base_model": base, "prompts": self.prompts, "responses": self.responses}
+
+    @property
+    def inputs(self) -> dict[str, Task]:
+        """The three, by name."""
+        return {"prompts": self.prompts, "responses": self.responses, "scores": self.scores}
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """One method's selection under one replicate."""
+
+    draw: Draw
+    method: schema.Method
+    base: Task
+
+    @property
+    def pool(self) -> Task:
+        source = plain(self.draw.recipe.pool.prompts)
+        params = {"source": source, "world": self.draw.world, "seed": self.draw.seed("pool")}
+        return Task("prompts", params, {})
+
+    def sample(self, prompts: Task) -> Sampled:
+        """K responses for each prompt, and their scores."""
+        pool = self.draw.recipe.pool
+        sampling = {"per_prompt": self.method.responses_per_prompt, "seed": self.draw.seed("pool")}
+        responses = Task(
+            "responses", plain(pool.responses) | sampling, {"base_model": self.base, "prompts": prompts}
+        )
+        judge = {"judge": plain(pool.judge), "world": self.draw.world}
+        return Sampled(
+            prompts, responses, Task("scores", judge, {"prompts": prompts, "responses": responses})
+        )
+
+    def breadth(self, rule: schema.Breadth, count: int, inputs: dict[str, Task]) -> Task:
+        """The prompts that a rule takes."""
+        params = {"breadth": plain(rule, "prompts"), "count": count, "seed": self.draw.seed("selection")}
+        return Task("breadth", params, inputs)
+
+
+def pairs_task(draw: Draw, method: schema.Method, base: Task) -> Task:
+    """The task that chooses a method's pairs, with all that it rests on; the method pays for all of it."""
+    one = _Selection(draw, method, base)
+    sampled = _sampled(one)
+    params = {
+        "depth": plain(method.depth),
+        "pairing": plain(method.pairing),
+        "budget": draw.recipe.budget.pairs,
+        "seed": draw.seed("selection"),
+    }
+    evidence = _evidence_of_depth(one, sampled) | _evidence_of_pairing(one, sampled)
+    return Task("pairs", params, sampled.inputs | evidence)
+
+
+def _sampled(one: _Selection) -> Sampled:
+    """The method's prompts, their responses and scores."""
+    rule, count = one.method.breadth, prompts_of(one.draw.recipe, one.method)
+    inputs = {"prompts": one.pool}
+    match rule:
+        case schema.AllBreadth() | schema.RandomBreadth():
+            pass
+        case schema.ClustersBreadth() | schema.KCenterBreadth():
+            embedding = plain(one.draw.recipe.features.embedding)
+            inputs["embeddings"] = Task(
+                "embeddings", embedding, {"base_model": one.base, "prompts": one.pool}
+            )
+        case schema.ScoreVarianceBreadth():
+            return _screened(one, rule, count)
+        case _:
+            assert_never(rule)
+    return one.sample(one.breadth(rule, count, inputs))
+
+
+def _screened(one: _Selection, rule: schema.ScoreVarianceBreadth, count: int) -> Sampled:
+    """Prompts chosen by their scores; their responses are those already there, so nothing is paid twice."""
+    size = screened_of(one.draw.recipe, one.method)
+    prompts = one.pool
+    if size < one.draw.recipe.pool.prompts.count:
+        prompts = one.breadth(schema.RandomBreadth(), size, {"prompts": prompts})
+    all_of_them = one.sample(prompts)
+    chosen = one.breadth(rule, count, all_of_them.inputs)
+    kept = Task("kept", {}, all_of_them.inputs | {"prompts": chosen})
+    return Sampled(chosen, kept, kept)
+
+
+def _evidence_of_depth(one: _Selection, sampled: Sampled) -> dict[str, Task]:
+    """What the depth rule looks at besides responses and scores, by name."""
+    rule = one.method.depth
+    match rule:
+        case schema.UniformDepth() | schema.RandomDepth() | schema.LengthDepth() | schema.ScoreGapDepth():
+            return {}
+        case schema.GradientNormDepth():
+            return {"gradients": _gradients(one, sampled)}
+        case schema.GradientClustersDepth():
+            if rule.features == "hidden-states":
+                return {"hidden_states": _hidden_states(one, sampled)}
+            return {"gradients": _gradients(one, sampled)}
+        case schema.InfluenceDepth():
+            return {"gradients": _gradients(one, sampled)} | _validation(one, sampled)
+        case schema.LossDepth() | schema.BeesDepth():
+            warm = _logprobs(one, sampled, adapter=_warmup(one, sampled, rule.warmup_steps))
+            return {"logprobs": _logprobs(one, sampled), "warm_logprobs": warm}
+        case schema.DeitaDepth():
+            return {"hidden_states": _hidden_states(one, sampled)}
+        case schema.IfdDepth():
+            return {
+                "logprobs": _logprobs(one, sampled),
+                "unconditional": _logprobs(one, sampled, conditional=False),
+            }
+        case _:
+            assert_never(rule)
+
+
+def _evidence_of_pairing(one: _Selection, sampled: Sampled) -> dict[str, Task]:
+    """What the pairing rule looks at besides responses and scores, by name."""
+    if not isinstance(one.method.pairing, schema.DiversePairing):
+        return {}
+    match one.method.pairing.by:
+        case "text":
+            return {}
+        case "hidden-states":
+            return {"hidden_states": _hidden_states(one, sampled)}
+        case "gradients":
+            return {"gradients": _gradients(one, sampled)}
+        case _:
+            assert_never(one.method.pairing.by)
+
+
+def _validation(one: _Selection, sampled: Sampled) -> dict[str, Task]:
+    """Validation prompts, scored like the pool, and the gradients of their responses."""
+    params = dict(one.pool.params) | {"count": validation_of(one.method)}
+    held = one.sample(Task("validation", params, {}))
+    named = {f"validation_{name}": task for name, task in held.inputs.items()}
+    return named | {"validation_gradients": _gradients(one, sampled, of=held)}
+
+
+def _gradients(one: _Selection, sampled: Sampled, of: Sampled | None = None) -> Task:
+    """The gradient bank of the responses, or of other ones with the same adapter."""
+    return Task("gradients", plain(_settings(one)), (of or sampled).reading(one.base))
+
+
+def _settings(one: _Selection) -> schema.Gradients:
+    """The gradient settings of the method's depth rule where it has its own, else the recipe's."""
+    match one.method.depth:
+        case (
+            schema.GradientNormDepth(gradients=schema.Gradients() as own)
+            | schema.GradientClustersDepth(gradients=schema.Gradients() as own)
+            | schema.InfluenceDepth(gradients=schema.Gradients() as own)
+        ):
+            return own
+    return one.draw.recipe.features.gradients
+
+
+def _warmup(one: _Selection, sampled: Sampled, steps: int) -> Task:
+    """A short DPO run of the feature adapter on random pairs of the same responses."""
+    params = {"steps": steps, "seed": one.draw.seed("selection")}
+    return Task("warmup", params, {"base_model": one.base} | sampled.inputs)
+
+
+def _logprobs(
+    one: _Selection, sampled: Sampled, adapter: Task | None = None, conditional: bool = True
+) -> Task:
+    """Log-probabilities of the responses under the base model, or under an adapter on it."""
+    inputs = sampled.reading(one.base) | ({"adapter": adapter} if adapter else {})
+    return Task("logprobs", {"conditional": conditional}, inputs)
+
+
+def _hidden_states(one: _Selection, sampled: Sampled) -> Task:
+    return Task("hidden_states", {}, sampled.reading(one.base))

@@ -1,0 +1,48 @@
+"""Prompts with their responses and scores, in one flat order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.data.rows import Prompt, Response, Score
+from harness.methods.candidates import Candidates, Floats, Ints, make_candidates
+from harness.stages.shared import SCORES, read_prompts, read_responses
+from harness.store.formats import read_rows
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredPool:
+    """`responses` and their `scores` [n], ordered by prompt; `prompt_of` [n] is each one's prompt's place."""
+
+    prompts: list[Prompt]
+    responses: list[Response]
+    scores: Floats
+    prompt_of: Ints
+
+    @property
+    def texts(self) -> list[str]:
+        """[n] The responses' texts."""
+        return [response.text for response in self.responses]
+
+    def candidates(self, by_length: bool = False) -> Candidates:
+        """All usable pairs; by length, the longer response is the chosen one, whatever its score."""
+        lengths = [float(len(text)) for text in self.texts]
+        return make_candidates(
+            self.prompt_of.tolist(), self.texts, lengths if by_length else self.scores.tolist()
+        )
+
+
+def read_pool(inputs: Mapping[str, Path], prefix: str = "") -> ScoredPool:
+    """The pool in a task's inputs `prompts`, `responses` and `scores`, each named with the prefix."""
+    prompts = read_prompts(inputs[f"{prefix}prompts"])
+    responses = read_responses(inputs[f"{prefix}responses"])
+    scores = read_rows(inputs[f"{prefix}scores"] / SCORES, Score)
+    position = {prompt.id: index for index, prompt in enumerate(prompts)}
+    return ScoredPool(
+        prompts,
+        responses,
+        np.array([row.score for row in scores], np.float64),
+        np.array([position[response.prompt_id] for response in responses], np.int64),
+    )

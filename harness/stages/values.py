@@ -1,0 +1,106 @@
+"""The value of each candidate pair under a depth rule, from the artifacts that the rule looks at."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import assert_never
+
+import numpy as np
+
+from harness.methods import values
+from harness.methods.candidates import Candidates, Floats
+from harness.methods.clustering import Matrix, PairClusters, cluster_pairs
+from harness.methods.features import PairRows, pair_features, unit_differences
+from harness.recipe import schema
+from harness.stages.gradients import read_bank
+from harness.stages.hidden_states import HIDDEN_STATES
+from harness.stages.pool import ScoredPool, read_pool
+from harness.store.formats import read_matrix
+
+LOGPROBS, LENGTHS = "logprobs.npy", "lengths.npy"
+
+Inputs = Mapping[str, Path]
+
+
+def clusters_of(rule: schema.Depth, candidates: Candidates, inputs: Inputs, seed: int) -> PairClusters | None:
+    """The clusters of pair features, where the rule has any."""
+    if not isinstance(rule, schema.GradientClustersDepth):
+        return None
+    if rule.features == "hidden-states":
+        form = partial(unit_differences, read_matrix(inputs["hidden_states"] / HIDDEN_STATES))
+    else:
+        form = partial(pair_features, read_bank(inputs["gradients"]))
+    return cluster_pairs(PairRows(candidates, form), rule.clusters, seed, rule.algorithm)
+
+
+def depth_values(
+    rule: schema.Depth,
+    candidates: Candidates,
+    pool: ScoredPool,
+    clusters: PairClusters | None,
+    inputs: Inputs,
+) -> Floats | None:
+    """[P] What the rule ranks pairs by, highest first; None where it ranks no pairs."""
+    match rule:
+        case schema.UniformDepth() | schema.RandomDepth() | schema.LengthDepth():
+            return None
+        case schema.ScoreGapDepth():
+            return _preferred(rule.prefer, candidates.gap)
+        case schema.LossDepth():
+            return _preferred(rule.prefer, _margins(candidates, inputs))
+        case schema.GradientNormDepth():
+            return _preferred(rule.prefer, _gradient_distances(candidates, inputs))
+        case schema.GradientClustersDepth():
+            assert clusters is not None
+            away = -clusters.distances if rule.prefer == "near" else clusters.distances
+            return np.where(clusters.directionless, -np.inf, away)
+        case schema.InfluenceDepth():
+            return _influence(candidates, inputs)
+        case schema.BeesDepth():
+            return values.bees(candidates.gap, _margins(candidates, inputs), rule.upper)
+        case schema.DeitaDepth():
+            states = read_matrix(inputs["hidden_states"] / HIDDEN_STATES)
+            return values.diversity_filtered(candidates, pool.scores, states, rule.similarity)
+        case schema.IfdDepth():
+            given, alone = (_logprobs(inputs[name]) for name in ("logprobs", "unconditional"))
+            return values.ifd(candidates, given, alone, read_matrix(inputs["logprobs"] / LENGTHS))
+        case _:
+            assert_never(rule)
+
+
+def response_distances(
+    rule: schema.DiversePairing, candidates: Candidates, pool: ScoredPool, inputs: Inputs
+) -> Floats:
+    """[P] How far apart the two responses of each pair lie."""
+    match rule.by:
+        case "text":
+            return values.text_distances(pool.texts, candidates)
+        case "hidden-states":
+            return values.distances(read_matrix(inputs["hidden_states"] / HIDDEN_STATES), candidates)
+        case "gradients":
+            return _gradient_distances(candidates, inputs)
+        case _:
+            assert_never(rule.by)
+
+
+def _preferred(prefer: str, found: Floats) -> Floats:
+    return found if prefer == "largest" else -found
+
+
+def _gradient_distances(candidates: Candidates, inputs: Inputs) -> Floats:
+    return values.distances(read_bank(inputs["gradients"]).gradients, candidates)
+
+
+def _margins(candidates: Candidates, inputs: Inputs) -> Floats:
+    warm, reference = (_logprobs(inputs[name]) for name in ("warm_logprobs", "logprobs"))
+    return values.implicit_margins(candidates, warm, reference)
+
+
+def _influence(candidates: Candidates, inputs: Inputs) -> Floats:
+    validation = read_pool(inputs, "validation_").candidates()
+    target = pair_features(read_bank(inputs["validation_gradients"]), validation)
+    return values.influence(pair_features(read_bank(inputs["gradients"]), candidates), target)
+
+
+def _logprobs(folder: Path) -> Matrix:
+    return read_matrix(folder / LOGPROBS)

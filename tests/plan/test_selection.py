@@ -1,0 +1,110 @@
+"""What each kind of selection rests on, and so what its method pays for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from harness.plan.build import Plan, build_plan
+from harness.plan.catalog import STAGES
+from harness.plan.task import Task
+from harness.recipe.load import load_recipe
+
+FIXED = """
+title = "test"
+baseline = "plain"
+[seeds]
+replicates = [0]
+[pool]
+prompts = { kind = "atlas", count = 64 }
+[budget]
+responses = 64
+[training]
+steps = 2
+learning_rate = 1e-3
+[methods.plain]
+responses_per_prompt = 4
+"""
+USUAL = {"base_model", "prompts", "breadth", "responses", "scores"}
+
+
+def pairs_of(folder: Path, rules: str) -> Task:
+    """The pairs task of a method with these rules."""
+    path = folder / "r.toml"
+    path.write_text(f"{FIXED}[methods.one]\nresponses_per_prompt = 4\n{rules}\n")
+    plan: Plan = build_plan(load_recipe(path))
+    (cell,) = [cell for cell in plan.cells if cell.method == "one"]
+    return cell.ends["pairs"]
+
+
+def below(task: Task) -> dict[str, list[Task]]:
+    """Everything that a task rests on, by stage, each once."""
+    found: dict[str, Task] = {}
+
+    def visit(inputs: Mapping[str, Task]) -> None:
+        for needed in inputs.values():
+            found[needed.key] = needed
+            visit(needed.inputs)
+
+    visit(task.inputs)
+    stages: dict[str, list[Task]] = {}
+    for one in found.values():
+        stages.setdefault(one.stage, []).append(one)
+    return stages
+
+
+@pytest.mark.parametrize(
+    ("rules", "extra"),
+    [
+        ('breadth = { kind = "random" }', set()),
+        ('breadth = { kind = "clusters", algorithm = "agglomerative" }', {"embeddings"}),
+        ('breadth = { kind = "k-center" }', {"embeddings"}),
+        ('breadth = { kind = "score-variance", among = 16, prompts = 8 }', {"kept"}),
+        ('depth = { kind = "length" }', set()),
+        ('depth = { kind = "score-gap", count = "top" }', set()),
+        ('depth = { kind = "gradient-norm" }', {"gradients"}),
+        ('depth = { kind = "gradient-clusters" }', {"gradients"}),
+        ('depth = { kind = "gradient-clusters", features = "hidden-states" }', {"hidden_states"}),
+        ('depth = { kind = "influence", validation = 4 }', {"gradients", "validation"}),
+        ('depth = { kind = "deita" }', {"hidden_states"}),
+        ('pairing = { kind = "diverse" }', set()),
+        ('pairing = { kind = "diverse", by = "hidden-states" }', {"hidden_states"}),
+        ('pairing = { kind = "diverse", by = "gradients" }', {"gradients"}),
+    ],
+)
+def test_a_method_pays_for_what_its_rules_look_at(tmp_path: Path, rules: str, extra: set[str]) -> None:
+    found = set(below(pairs_of(tmp_path, rules)))
+    assert found == USUAL | extra
+    assert {STAGES[stage].role for stage in found} == {"given", "method"}
+
+
+def test_score_variance_pays_for_all_that_it_scored_and_for_nothing_twice(tmp_path: Path) -> None:
+    """16 prompts drawn, all with responses and scores; the 8 chosen keep theirs."""
+    pairs = pairs_of(tmp_path, 'breadth = { kind = "score-variance", among = 16, prompts = 8 }')
+    found = below(pairs)
+    (responses,) = found["responses"]
+    assert responses.inputs["prompts"].params["count"] == 16
+    assert pairs.inputs["prompts"].params["count"] == 8
+    assert pairs.inputs["responses"] is pairs.inputs["scores"]
+    assert pairs.inputs["responses"].inputs["prompts"] is pairs.inputs["prompts"]
+
+
+def test_influence_samples_scores_and_measures_its_validation_prompts(tmp_path: Path) -> None:
+    """4 of the 16 prompts that the budget pays for; the same gradient settings on both sides."""
+    rules = 'depth = { kind = "influence", validation = 4, gradients = { dim = 64 } }'
+    pairs = pairs_of(tmp_path, rules)
+    assert pairs.inputs["prompts"].params["count"] == 12
+    assert pairs.inputs["validation_prompts"].params["count"] == 4
+    for name in ("gradients", "validation_gradients"):
+        assert pairs.inputs[name].params["dim"] == 64
+    validation = pairs.inputs["validation_gradients"].inputs["responses"]
+    assert validation.inputs["prompts"] is pairs.inputs["validation_prompts"]
+    assert pairs.inputs["validation_scores"].inputs["responses"] is validation
+
+
+@pytest.mark.parametrize("kind", ["gradient-norm", "gradient-clusters", "influence"])
+def test_a_rule_may_have_gradient_settings_of_its_own(tmp_path: Path, kind: str) -> None:
+    shared = pairs_of(tmp_path, f'depth = {{ kind = "{kind}" }}').inputs["gradients"]
+    own = pairs_of(tmp_path, f'depth = {{ kind = "{kind}", gradients = {{ rank = 4 }} }}').inputs["gradients"]
+    assert (shared.params["rank"], own.params["rank"]) == (32, 4)
+    assert shared.inputs["responses"].key == own.inputs["responses"].key
