@@ -6,7 +6,17 @@ from typing import Any
 
 from harness.plan.task import Task, in_order
 from harness.recipe.load import prompts_of
-from harness.recipe.schema import ClustersBreadth, GradientClustersDepth, Method, Recipe, Role, Table
+from harness.recipe.schema import (
+    ClustersBreadth,
+    GradientClustersDepth,
+    Gradients,
+    Method,
+    RandomPairing,
+    Recipe,
+    Role,
+    Table,
+    UniformDepth,
+)
 
 
 @dataclass(frozen=True)
@@ -111,11 +121,7 @@ def _pairs(draw: Draw, method: Method, base: Task) -> Task:
     )
     inputs = {"prompts": prompts, "responses": responses, "scores": scores}
     if isinstance(method.depth, GradientClustersDepth):
-        inputs["gradients"] = Task(
-            "gradients",
-            _plain(recipe.features.gradients),
-            {"base_model": base, "prompts": prompts, "responses": responses},
-        )
+        inputs["gradients"] = _gradients(draw, recipe.features.gradients, {"base_model": base, **inputs})
     params = {
         "depth": _plain(method.depth),
         "pairing": _plain(method.pairing),
@@ -123,6 +129,44 @@ def _pairs(draw: Draw, method: Method, base: Task) -> Task:
         "seed": draw.seed("selection"),
     }
     return Task("pairs", params, inputs)
+
+
+def _gradients(draw: Draw, settings: Gradients, pool: Mapping[str, Task]) -> Task:
+    """The gradient bank of a pool (base_model, prompts, responses, scores), after a warm-up where asked for.
+
+    The warm-up is that of the recipe, whatever a method changes in its own training: one row of the bank
+    then serves all methods.
+    """
+    params = _plain(settings)
+    inputs = {name: pool[name] for name in ("base_model", "prompts", "responses")}
+    if settings.at == "warmup":
+        inputs["reference"] = Task("logprobs", {"conditional": True}, dict(inputs))
+        inputs["warmup"] = _warmup(draw, settings, pool, inputs["reference"])
+        params["beta"] = draw.recipe.training.beta
+    return Task("gradients", params, inputs)
+
+
+def _warmup(draw: Draw, settings: Gradients, pool: Mapping[str, Task], reference: Task) -> Task:
+    """A short training of the feature adapter on one random pair of each prompt."""
+    drawn = {
+        "depth": _plain(UniformDepth(pairs=1)),
+        "pairing": _plain(RandomPairing()),
+        "budget": None,
+        "seed": settings.seed,
+    }
+    pairs = Task("pairs", drawn, {name: pool[name] for name in ("prompts", "responses", "scores")})
+    changed = {"steps": settings.warmup_steps, "lora_rank": settings.rank, "warmup_steps": 0}
+    training = draw.recipe.training.model_copy(update=changed)
+    return Task(
+        "warmup",
+        {"training": _plain(training), "seed": settings.seed},
+        {
+            "base_model": pool["base_model"],
+            "pairs": pairs,
+            "responses": pool["responses"],
+            "reference": reference,
+        },
+    )
 
 
 def _breadth(draw: Draw, method: Method, base: Task, pool: Task) -> Task:
@@ -142,7 +186,15 @@ def _adapter(draw: Draw, method: Method, base: Task, pairs: Task) -> Task:
     override = method.training.model_dump(exclude_none=True)
     training = draw.recipe.training.model_copy(update=override)
     params = {"loss": _plain(method.loss), "training": _plain(training), "seed": draw.seed("training")}
-    return Task("adapter", params, {"base_model": base, "pairs": pairs})
+    return Task("adapter", params, {"base_model": base, "pairs": pairs, **_known_reference(pairs)})
+
+
+def _known_reference(pairs: Task) -> dict[str, Task]:
+    """The tasks that hold the reference's log-probabilities where choosing the pairs has made them."""
+    bank = pairs.inputs.get("gradients")
+    if bank is None:
+        return {}
+    return {"reference": bank.inputs.get("reference", bank), "responses": bank.inputs["responses"]}
 
 
 def _evaluation(draw: Draw, method: Method, base: Task, adapter: Task | None) -> dict[str, Task]:

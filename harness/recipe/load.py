@@ -12,6 +12,7 @@ from harness.errors import BadInput
 from harness.recipe.schema import (
     AllBreadth,
     GradientClustersDepth,
+    Gradients,
     Method,
     NearestPairing,
     Recipe,
@@ -125,9 +126,26 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
             f"training.micro_batch: must divide pairs_per_step ({recipe.training.pairs_per_step}). "
             f"Got {recipe.training.micro_batch}."
         )
+    for problem in _gradient_contradictions(recipe.features.gradients):
+        yield f"features.gradients.{problem}"
     for name, method in recipe.methods.items():
         for problem in _method_contradictions(recipe, method):
             yield f"methods.{name}.{problem}"
+
+
+def _gradient_contradictions(gradients: Gradients) -> Iterator[str]:
+    if gradients.at == "warmup" and gradients.warmup_steps is None:
+        yield "warmup_steps: required with at = 'warmup'. Add it."
+    if gradients.at == "reference" and gradients.warmup_steps is not None:
+        yield (
+            f"warmup_steps: there is no warm-up with at = 'reference'. Got {gradients.warmup_steps}. "
+            "Remove it, or use at = 'warmup'."
+        )
+    if gradients.at == "reference" and gradients.preconditioning != "none":
+        yield (
+            f"preconditioning: '{gradients.preconditioning}' needs what Adam has learnt in a warm-up. "
+            "Use at = 'warmup', or 'none'."
+        )
 
 
 def _method_contradictions(recipe: Recipe, method: Method) -> Iterator[str]:

@@ -9,9 +9,8 @@ from harness.data.rows import PreferencePair, Prompt, Response, Score
 from harness.methods import depth, pairing
 from harness.methods.candidates import Candidates, Ints, make_candidates
 from harness.methods.clustering import PairClusters, cluster_pairs
-from harness.methods.features import pair_features
 from harness.recipe import schema
-from harness.stages.gradients import read_bank
+from harness.stages.bank import read_features
 from harness.stages.job import Job
 from harness.stages.shared import PAIRS, SCORES, read_prompts, read_responses, variant
 from harness.store.formats import read_rows, write_rows
@@ -54,7 +53,7 @@ def run(job: Job) -> None:
 def _clusters(job: Job, rule: schema.Depth, candidates: Candidates) -> PairClusters | None:
     if not isinstance(rule, schema.GradientClustersDepth):
         return None
-    features = pair_features(read_bank(job.inputs["gradients"]), candidates)
+    features = read_features(job.inputs["gradients"], candidates)
     return cluster_pairs(features, rule.clusters, job.params["seed"])
 
 
