@@ -11,6 +11,7 @@ import numpy as np
 from harness.errors import BadInput
 from harness.methods.candidates import Candidates, Floats, Ints
 from harness.methods.clustering import Matrix
+from harness.methods.features import Gradients
 
 # BeeS, section 4: margins are clipped from below at -2.
 BEES_LOWEST = -2.0
@@ -31,7 +32,7 @@ def implicit_margins(candidates: Candidates, policy: Matrix, reference: Matrix) 
     return ratios[candidates.chosen] - ratios[candidates.rejected]
 
 
-def distances(rows: Matrix, candidates: Candidates, block: int = 4096) -> Floats:
+def distances(rows: Gradients, candidates: Candidates, block: int = 4096) -> Floats:
     """[P] Euclidean distance between the rows of a pair's two responses.
 
     Of gradients, it is the norm of the pair's own gradient for a margin loss whose slope is one (GraNd:
