@@ -106,10 +106,12 @@ def test_influence_samples_scores_and_measures_its_validation_prompts(tmp_path: 
     assert pairs.inputs["validation_scores"].inputs["responses"] is validation
 
 
-@pytest.mark.parametrize("kind", ["gradient-norm", "gradient-clusters", "influence"])
+@pytest.mark.parametrize("kind", ['gradient-norm"', 'gradient-clusters"', 'influence", validation = 4'])
 def test_a_rule_may_have_gradient_settings_of_its_own(tmp_path: Path, kind: str) -> None:
-    shared = pairs_of(tmp_path, f'depth = {{ kind = "{kind}" }}').inputs["gradients"]
-    own = pairs_of(tmp_path, f'depth = {{ kind = "{kind}", gradients = {{ rank = 4 }} }}').inputs["gradients"]
+    shared, own = (
+        pairs_of(tmp_path, f'depth = {{ kind = "{kind}{own} }}').inputs["gradients"]
+        for own in ("", ", gradients = { rank = 4 }")
+    )
     assert (shared.params["rank"], own.params["rank"]) == (32, 4)
     assert shared.inputs["responses"].key == own.inputs["responses"].key
 
