@@ -1,6 +1,7 @@
 """Clusters of rows, by k-means or by merging, and their distances for pairs."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, assert_never
 
@@ -24,7 +25,7 @@ FULL_BATCH_ROWS = 20_000
 SAMPLE_ROWS = 50_000
 
 BLOCK_ROWS = 2048
-"""Pairs whose features exist at one time, beyond the sample."""
+"""Rows that exist at one time, beyond the sample."""
 
 # Merging holds a matrix of all distances: 3.2 GB in fp64 at this many rows.
 MERGED_ROWS = 20_000
@@ -38,6 +39,13 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, at: Ints, /) -> Matrix: ...
+
+
+def blocks(rows: Rows) -> Iterator[tuple[Ints, Matrix]]:
+    """Yield (positions, rows) of some thousand rows at a time."""
+    for start in range(0, len(rows), BLOCK_ROWS):
+        at = np.arange(start, min(start + BLOCK_ROWS, len(rows)))
+        yield at, rows[at]
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,9 +167,8 @@ def _assigned(features: Rows, centres: Matrix) -> PairClusters:
     labels, distances = np.full(len(features), -1, np.int64), np.full(len(features), np.inf)
     offsets = np.square(centres).sum(axis=1)
     with threadpool_limits(limits=1):
-        for start in range(0, len(features), BLOCK_ROWS):
-            block = np.arange(start, min(start + BLOCK_ROWS, len(features)))
-            rows, directed = _directed(features[block])
+        for block, features_of_block in blocks(features):
+            rows, directed = _directed(features_of_block)
             at = block[directed]
             labels[at] = np.argmin(offsets - 2 * (rows @ centres.T), axis=1)
             distances[at] = _own_distances(rows, centres, labels[at])

@@ -141,11 +141,12 @@ def pair_positions(sizes: Ints, first: Ints, second: Ints) -> Ints:
 
 
 def _add(rows: Matrix, other: Matrix) -> npt.NDArray[np.bool_]:
-    """Add `other` [P, width] to `rows` in place; [P] whether the sum is of two rows not zero, and no noise."""
+    """Add `other` [P, width] to `rows` in place; [P] True where neither is zero and the sum not noise."""
     lengths, others = np.linalg.norm(rows, axis=1), np.linalg.norm(other, axis=1)
     rows += other
-    clear: npt.NDArray[np.bool_] = np.minimum(lengths, others) > 0
-    return clear & (np.linalg.norm(rows, axis=1) > SMALLEST_DIFFERENCE * np.maximum(lengths, others))
+    large = np.linalg.norm(rows, axis=1) > SMALLEST_DIFFERENCE * np.maximum(lengths, others)
+    clear: npt.NDArray[np.bool_] = large & (np.minimum(lengths, others) > 0)
+    return clear
 
 
 def _sides(features: Gradients, candidates: Candidates) -> tuple[Matrix, Matrix]:

@@ -38,15 +38,26 @@ def load_policy(base: Path, adapter: Path | None = None) -> Policy:
     """
     if not (base / "config.json").is_file():
         raise BadInput(f"{base}: holds no model (no config.json). Give the folder of a saved causal LM.")
+    tokenizer = load_tokenizer(base)
     with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(base, local_files_only=True, dtype=torch.float32)
         if adapter is not None:
             model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    model.generation_config = GenerationConfig()
+    model.requires_grad_(False)
+    return Policy(model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer)
+
+
+def load_tokenizer(base: Path) -> Tokenizer:
+    """Load a model's tokenizer, with a token to pad with.
+
+    Raises:
+        BadInput: it lacks an end-of-sequence token.
+    """
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
     if tokenizer.eos_token_id is None:
         raise BadInput(f"{base}: the tokenizer has no eos_token, so no response can end. Set one.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    model.generation_config = GenerationConfig()
-    model.requires_grad_(False)
-    return Policy(model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer)
+    return tokenizer

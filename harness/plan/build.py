@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.plan.draw import Draw, plain
-from harness.plan.selection import pairs_task
+from harness.plan.selection import known_reference, pairs_task
 from harness.plan.task import Task, in_order
 from harness.recipe.schema import Method, Recipe
 
@@ -72,7 +72,7 @@ def _adapter(draw: Draw, method: Method, base: Task, pairs: Task) -> Task:
     override = method.training.model_dump(exclude_none=True)
     training = draw.recipe.training.model_copy(update=override)
     params = {"loss": plain(method.loss), "training": plain(training), "seed": draw.seed("training")}
-    return Task("adapter", params, {"base_model": base, "pairs": pairs})
+    return Task("adapter", params, {"base_model": base, "pairs": pairs, **known_reference(pairs)})
 
 
 def _evaluation(draw: Draw, method: Method, base: Task, adapter: Task | None) -> dict[str, Task]:

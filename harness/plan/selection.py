@@ -4,27 +4,10 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from harness.plan.draw import Draw, plain
+from harness.plan.features import Sampled, bank_task, hidden_states_task, logprobs_task, warmup_task
 from harness.plan.task import Task
 from harness.recipe import schema
-from harness.recipe.load import prompts_of, screened_of, validation_of
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """Prompts with the responses to them and their scores."""
-
-    prompts: Task
-    responses: Task
-    scores: Task
-
-    def reading(self, base: Task) -> dict[str, Task]:
-        """The inputs of a task that reads the responses with a model."""
-        return {"base_model": base, "prompts": self.prompts, "responses": self.responses}
-
-    @property
-    def inputs(self) -> dict[str, Task]:
-        """The three, by name."""
-        return {"prompts": self.prompts, "responses": self.responses, "scores": self.scores}
+from harness.recipe.load import gradients_of, prompts_of, screened_of, validation_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +38,9 @@ class _Selection:
 
     def breadth(self, rule: schema.Breadth, count: int, inputs: dict[str, Task]) -> Task:
         """The prompts that a rule takes."""
-        params = {"breadth": plain(rule, "prompts"), "count": count, "seed": self.draw.seed("selection")}
+        # `count` says how many; a rule must keep the key where its table requires it.
+        table = plain(rule) if isinstance(rule, schema.ScoreVarianceBreadth) else plain(rule, "prompts")
+        params = {"breadth": table, "count": count, "seed": self.draw.seed("selection")}
         return Task("breadth", params, inputs)
 
 
@@ -114,19 +99,18 @@ def _evidence_of_depth(one: _Selection, sampled: Sampled) -> dict[str, Task]:
             return {"gradients": _gradients(one, sampled)}
         case schema.GradientClustersDepth():
             if rule.features == "hidden-states":
-                return {"hidden_states": _hidden_states(one, sampled)}
+                return {"hidden_states": hidden_states_task(one.base, sampled)}
             return {"gradients": _gradients(one, sampled)}
         case schema.InfluenceDepth():
             return {"gradients": _gradients(one, sampled)} | _validation(one, sampled)
         case schema.LossDepth() | schema.BeesDepth():
-            warm = _logprobs(one, sampled, adapter=_warmup(one, sampled, rule.warmup_steps))
-            return {"logprobs": _logprobs(one, sampled), "warm_logprobs": warm}
+            return _margins(one, sampled, rule.warmup_steps)
         case schema.DeitaDepth():
-            return {"hidden_states": _hidden_states(one, sampled)}
+            return {"hidden_states": hidden_states_task(one.base, sampled)}
         case schema.IfdDepth():
             return {
-                "logprobs": _logprobs(one, sampled),
-                "unconditional": _logprobs(one, sampled, conditional=False),
+                "logprobs": logprobs_task(one.base, sampled),
+                "unconditional": logprobs_task(one.base, sampled, conditional=False),
             }
         case _:
             assert_never(rule)
@@ -140,7 +124,7 @@ def _evidence_of_pairing(one: _Selection, sampled: Sampled) -> dict[str, Task]:
         case "text":
             return {}
         case "hidden-states":
-            return {"hidden_states": _hidden_states(one, sampled)}
+            return {"hidden_states": hidden_states_task(one.base, sampled)}
         case "gradients":
             return {"gradients": _gradients(one, sampled)}
         case _:
@@ -156,35 +140,24 @@ def _validation(one: _Selection, sampled: Sampled) -> dict[str, Task]:
 
 
 def _gradients(one: _Selection, sampled: Sampled, of: Sampled | None = None) -> Task:
-    """The gradient bank of the responses, or of other ones with the same adapter."""
-    return Task("gradients", plain(_settings(one)), (of or sampled).reading(one.base))
+    """The gradient bank, by the settings of the method."""
+    settings = gradients_of(one.draw.recipe, one.method)
+    return bank_task(one.draw, settings, one.base, sampled, of or sampled)
 
 
-def _settings(one: _Selection) -> schema.Gradients:
-    """The gradient settings of the method's depth rule where it has its own, else the recipe's."""
-    match one.method.depth:
-        case (
-            schema.GradientNormDepth(gradients=schema.Gradients() as own)
-            | schema.GradientClustersDepth(gradients=schema.Gradients() as own)
-            | schema.InfluenceDepth(gradients=schema.Gradients() as own)
-        ):
-            return own
-    return one.draw.recipe.features.gradients
+def _margins(one: _Selection, sampled: Sampled, steps: int) -> dict[str, Task]:
+    """Log-probabilities of the responses under the reference, and after a warm-up of so many steps."""
+    bank = one.draw.recipe.features.gradients
+    settings = bank.model_copy(update={"at": "warmup", "warmup_steps": steps})
+    warm = warmup_task(one.draw, settings, one.base, sampled)
+    return {
+        "logprobs": logprobs_task(one.base, sampled),
+        "warm_logprobs": logprobs_task(one.base, sampled, adapter=warm),
+    }
 
 
-def _warmup(one: _Selection, sampled: Sampled, steps: int) -> Task:
-    """A short DPO run of the feature adapter on random pairs of the same responses."""
-    params = {"steps": steps, "seed": one.draw.seed("selection")}
-    return Task("warmup", params, {"base_model": one.base} | sampled.inputs)
-
-
-def _logprobs(
-    one: _Selection, sampled: Sampled, adapter: Task | None = None, conditional: bool = True
-) -> Task:
-    """Log-probabilities of the responses under the base model, or under an adapter on it."""
-    inputs = sampled.reading(one.base) | ({"adapter": adapter} if adapter else {})
-    return Task("logprobs", {"conditional": conditional}, inputs)
-
-
-def _hidden_states(one: _Selection, sampled: Sampled) -> Task:
-    return Task("hidden_states", {}, sampled.reading(one.base))
+def known_reference(pairs: Task) -> dict[str, Task]:
+    """The tasks that hold the reference's log-probabilities where choosing the pairs has made them."""
+    bank = pairs.inputs.get("gradients")
+    made = bank.inputs.get("reference", bank) if bank else pairs.inputs.get("logprobs")
+    return {"reference": made, "responses": pairs.inputs["responses"]} if made else {}

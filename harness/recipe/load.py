@@ -12,7 +12,10 @@ from harness.errors import BadInput
 from harness.recipe.schema import (
     AllBreadth,
     ClustersBreadth,
+    DiversePairing,
     GradientClustersDepth,
+    GradientNormDepth,
+    Gradients,
     InfluenceDepth,
     LengthDepth,
     Method,
@@ -27,6 +30,8 @@ from harness.recipe.schema import (
 from harness.recipe.wording import sentence, suggestion
 
 MAX_BYTES = 1_000_000
+
+GRADIENT_DEPTHS = (GradientNormDepth, GradientClustersDepth, InfluenceDepth)
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -68,6 +73,13 @@ def screened_of(recipe: Recipe, method: Method) -> int:
 def validation_of(method: Method) -> int:
     """How many prompts outside the pool get responses, to guide the selection."""
     return method.depth.validation if isinstance(method.depth, InfluenceDepth) else 0
+
+
+def gradients_of(recipe: Recipe, method: Method) -> Gradients:
+    """The gradient settings of a method: those of its depth rule where it has its own."""
+    depth = method.depth
+    own = depth.gradients if isinstance(depth, GRADIENT_DEPTHS) else None
+    return own or recipe.features.gradients
 
 
 def _asked(method: Method) -> int | None:
@@ -148,9 +160,26 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
             f"training.micro_batch: must divide pairs_per_step ({recipe.training.pairs_per_step}). "
             f"Got {recipe.training.micro_batch}."
         )
+    for problem in _gradient_contradictions(recipe.features.gradients):
+        yield f"features.gradients.{problem}"
     for name, method in recipe.methods.items():
         for problem in _method_contradictions(recipe, method):
             yield f"methods.{name}.{problem}"
+
+
+def _gradient_contradictions(gradients: Gradients) -> Iterator[str]:
+    if gradients.at == "warmup" and gradients.warmup_steps is None:
+        yield "warmup_steps: required with at = 'warmup'. Add it."
+    if gradients.at == "reference" and gradients.warmup_steps is not None:
+        yield (
+            f"warmup_steps: there is no warm-up with at = 'reference'. Got {gradients.warmup_steps}. "
+            "Remove it, or use at = 'warmup'."
+        )
+    if gradients.at == "reference" and gradients.preconditioning != "none":
+        yield (
+            f"preconditioning: '{gradients.preconditioning}' needs what Adam has learnt in a warm-up. "
+            "Use at = 'warmup', or 'none'."
+        )
 
 
 def _method_contradictions(recipe: Recipe, method: Method) -> Iterator[str]:
@@ -164,6 +193,7 @@ def _method_contradictions(recipe: Recipe, method: Method) -> Iterator[str]:
         yield "answer: a method with a constant answer trains on nothing. Remove `responses_per_prompt`."
     yield from _prompt_contradictions(recipe, method, per_prompt)
     yield from _rule_contradictions(method)
+    yield from _feature_contradictions(recipe, method)
     yield from _pair_contradictions(recipe, method, per_prompt)
 
 
@@ -236,8 +266,26 @@ def _rule_contradictions(method: Method) -> Iterator[str]:
         )
     if isinstance(depth, ScoreGapDepth) and depth.count == "mean" and depth.prefer != "largest":
         yield "depth.prefer: 'smallest' needs count 'top': a mean is no rank. Change one of the two."
-    if clusters and clusters.gradients is not None and clusters.features != "gradients":
-        yield f"depth.gradients: not used where `features` is '{clusters.features}'. Remove it."
+
+
+def _feature_contradictions(recipe: Recipe, method: Method) -> Iterator[str]:
+    """Problems with the gradients that a method looks at."""
+    depth, pairing = method.depth, method.pairing
+    if isinstance(depth, GradientClustersDepth) and depth.gradients and depth.features != "gradients":
+        yield f"depth.gradients: not used where `features` is '{depth.features}'. Remove it."
+    if isinstance(depth, GRADIENT_DEPTHS) and depth.gradients:
+        for problem in _gradient_contradictions(depth.gradients):
+            yield f"depth.gradients.{problem}"
+    lengths = {
+        "depth: 'gradient-norm'": isinstance(depth, GradientNormDepth),
+        "pairing.by: 'gradients'": isinstance(pairing, DiversePairing) and pairing.by == "gradients",
+    }
+    for place, compared in lengths.items():
+        if compared and gradients_of(recipe, method).at != "reference":
+            yield (
+                f"{place} compares lengths of gradients, which only at = 'reference' has. "
+                "Give the depth rule `gradients` of its own, or change features.gradients."
+            )
 
 
 def _pair_contradictions(recipe: Recipe, method: Method, per_prompt: int) -> Iterator[str]:

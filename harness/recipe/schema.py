@@ -98,11 +98,22 @@ class PolicyEmbedding(Table):
 
 
 class Gradients(Table):
-    """The gradient bank: rank and seed of its feature adapter, numbers kept for each response."""
+    """The gradient bank: rank and seed of its feature adapter, numbers kept for each response.
+
+    `at` says where gradients are taken: at the reference, or at the adapter after a warm-up of
+    `warmup_steps` steps on random pairs (arXiv 2402.04333), where `preconditioning` by the warm-up's Adam is
+    possible. `tokens` and `layers` (the last ones; none: all) make cheaper features.
+    """
 
     rank: Count = 32
     dim: Annotated[int, Field(ge=16)] = 2048
     seed: Seed = 0
+    sketch: Literal["count", "sign-fold"] = "count"
+    at: Literal["reference", "warmup"] = "reference"
+    warmup_steps: Count | None = None
+    preconditioning: Literal["none", "frozen", "exact"] = "none"
+    tokens: Literal["all", "response"] = "all"
+    layers: Count | None = None
 
 
 class Features(Table):

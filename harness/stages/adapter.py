@@ -1,19 +1,47 @@
 """The trained LoRA adapter and its log."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from harness.data.rows import PreferencePair
+from harness.data.tokens import Encoded
+from harness.models.chat import encode
+from harness.models.load import load_tokenizer
 from harness.stages.job import Job
-from harness.stages.shared import PAIRS, RESULT
-from harness.store.formats import read_rows, write_json
+from harness.stages.shared import LOGPROBS, PAIRS, RESULT, read_responses
+from harness.store.formats import read_matrix, read_rows, write_json
 from harness.training.preference import TrainingSettings, train_dpo
 
 
 def run(job: Job) -> None:
     """Train on the pairs; the log keeps what the board says of the training."""
+    train(job, keep_moments=False)
+
+
+def train(job: Job, keep_moments: bool) -> None:
+    """Train an adapter on the task's pairs, with Adam's moments beside it where they are wanted."""
     pairs = read_rows(job.inputs["pairs"] / PAIRS, PreferencePair)
-    training = job.params["training"]
-    settings = TrainingSettings(
+    report = train_dpo(
+        job.inputs["base_model"],
+        pairs,
+        _settings(job.params["training"], job.params["seed"]),
+        job.out,
+        job.progress,
+        known=_stored_reference(job, pairs),
+        keep_moments=keep_moments,
+    )
+    write_json(job.out / RESULT, asdict(report))
+    job.meter.count(
+        forward=report.tokens_forward,
+        backward=report.tokens_backward,
+        parameters=report.parameters,
+        trainable=report.trainable,
+    )
+
+
+def _settings(training: Mapping[str, Any], seed: int) -> TrainingSettings:
+    return TrainingSettings(
         steps=training["steps"],
         pairs_per_step=training["pairs_per_step"],
         micro_batch=training["micro_batch"] or training["pairs_per_step"],
@@ -23,13 +51,23 @@ def run(job: Job) -> None:
         max_length=training["max_length"],
         schedule=training["schedule"],
         warmup_steps=training["warmup_steps"],
-        seed=job.params["seed"],
+        seed=seed,
     )
-    report = train_dpo(job.inputs["base_model"], pairs, settings, job.out, job.progress)
-    write_json(job.out / RESULT, asdict(report))
-    job.meter.count(
-        forward=report.tokens_forward,
-        backward=report.tokens_backward,
-        parameters=report.parameters,
-        trainable=report.trainable,
-    )
+
+
+def _stored_reference(job: Job, pairs: Sequence[PreferencePair]) -> dict[Encoded, float]:
+    """Log-probabilities under the base model that an earlier stage has made for the rows of these pairs.
+
+    That stage encodes and loads the model as training does, so equal tokens have the reference's value.
+    """
+    if "reference" not in job.inputs:
+        return {}
+    tokenizer = load_tokenizer(job.inputs["base_model"])
+    logprobs = read_matrix(job.inputs["reference"] / LOGPROBS)
+    text = {pair.prompt_id: pair.prompt for pair in pairs}
+    used = {(pair.prompt_id, index) for pair in pairs for index in (pair.chosen_index, pair.rejected_index)}
+    return {
+        encode(tokenizer, text[row.prompt_id], row.text, row.finished): float(logprobs[at])
+        for at, row in enumerate(read_responses(job.inputs["responses"]))
+        if (row.prompt_id, row.index) in used
+    }

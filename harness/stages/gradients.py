@@ -1,41 +1,236 @@
 """The gradient bank: a sketched LoRA gradient and a log-probability for each response."""
 
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby, pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.methods.features import GradientBank
-from harness.methods.gradients import add_feature_adapter, response_gradients
+from harness.data.rows import Response
+from harness.data.tokens import Encoded
+from harness.errors import HarnessError
+from harness.methods.adam import Moments, frozen_scales
+from harness.methods.adam_pairs import Objective, adam_pair_gradients
+from harness.methods.candidates import Ints
+from harness.methods.clustering import Matrix
+from harness.methods.feature_adapter import (
+    add_feature_adapter,
+    keep_last_layers,
+    load_feature_adapter,
+    passed_parameters,
+)
+from harness.methods.gradients import GradientPass, gradient_pass, response_gradients, response_lengths
+from harness.methods.losses import dpo
 from harness.methods.projection import Sketch
-from harness.models.chat import encode
+from harness.models.load import Policy
+from harness.stages.bank import GRADIENTS, MOMENTUM, NORMS, REFERENCE, SIZES
 from harness.stages.job import Job
-from harness.stages.shared import policy_of, read_prompts, read_responses, size_of
-from harness.store.formats import read_matrix, write_matrix
+from harness.stages.shared import (
+    LENGTHS,
+    LOGPROBS,
+    RESULT,
+    encoded_responses,
+    policy_of,
+    read_responses,
+    size_of,
+)
+from harness.store.columns import Columns, Shape
+from harness.store.formats import read_matrix, write_json, write_matrix
+from harness.training.moments import read_moments
 
-GRADIENTS = "gradients.npy"
-LOGPROBS = "logprobs.npy"
+PIECE = 256
+"""Responses written at a time, to whole prompts: what an interrupted pass loses at most."""
+
+Parts = dict[str, tuple[int, NDArray[Any]]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """The responses in order, their token rows, how many follow each other for one prompt, and their
+    log-probabilities under the base model where the task is given them.
+    """
+
+    responses: Sequence[Response]
+    rows: Sequence[Encoded]
+    sizes: Ints
+    reference: Matrix | None
+
+    @property
+    def ends(self) -> Ints:
+        """[prompts + 1] where each prompt's responses begin, and the end of the last one's."""
+        return np.concatenate(([0], np.cumsum(self.sizes))).astype(np.int64)
+
+    @property
+    def pair_ends(self) -> Ints:
+        """[prompts + 1] the same for the ordered pairs."""
+        return np.concatenate(([0], np.cumsum(self.sizes * (self.sizes - 1)))).astype(np.int64)
+
+    def check(self, at: int, *values: NDArray[Any]) -> None:
+        """Refuse what is not finite.
+
+        Args:
+            at: position of the response that the values are of.
+            values: its numbers.
+
+        Raises:
+            HarnessError: names the response.
+        """
+        if not all(np.isfinite(each).all() for each in values):
+            response = self.responses[at]
+            raise HarnessError(
+                f"gradients: the gradient of response {response.index} to prompt '{response.prompt_id}' is "
+                "not finite, or too large for fp16. Check the model's weights there, or leave the prompt out."
+            )
 
 
 def run(job: Job) -> None:
-    """One pass over the responses: fp16 gradients [responses, dim], fp32 log-probabilities [responses]."""
-    policy = policy_of(job)
-    text = {prompt.id: prompt.text for prompt in read_prompts(job.inputs["prompts"])}
-    rows = [
-        encode(policy.tokenizer, text[response.prompt_id], response.text, response.finished)
-        for response in read_responses(job.inputs["responses"])
-    ]
-    parameters, seed = size_of(policy), job.params["seed"]
-    model = add_feature_adapter(policy.model, job.params["rank"], seed)
-    sketch = Sketch(job.params["dim"], seed)
-    bank = response_gradients(model, rows, sketch, policy.tokenizer.pad_token_id, progress=job.progress)
-    write_matrix(job.out / GRADIENTS, bank.gradients.astype(np.float16))
-    write_matrix(job.out / LOGPROBS, bank.logprobs)
-    tokens = sum(len(row) for row in rows)
-    captured = sum(weight.numel() for name, weight in model.named_parameters() if "lora_B" in name)
-    job.meter.count(forward=tokens, backward=tokens, parameters=parameters, trainable=captured)
+    """One pass over the responses."""
+    make(job)
 
 
-def read_bank(folder: Path) -> GradientBank:
-    """The bank of a `gradients` artifact, in fp32."""
-    gradients = np.asarray(read_matrix(folder / GRADIENTS), np.float32)
-    return GradientBank(gradients, np.asarray(read_matrix(folder / LOGPROBS)))
+def make(job: Job, batch_size: int = 32, piece: int = PIECE) -> None:
+    """One pass over the responses, in pieces that survive if the process does not.
+
+    Neither size changes what is written, but for rounding: a gradient by about 1e-6 of its length before it
+    is rounded to fp16, which is 5e-4 of each number.
+    """
+    policy, responses = policy_of(job), read_responses(job.inputs["responses"])
+    rows, parameters = encoded_responses(job, policy.tokenizer), size_of(policy)
+    known = read_matrix(job.inputs["reference"] / LOGPROBS) if "reference" in job.inputs else None
+    sizes = [len(list(group)) for _, group in groupby(responses, key=lambda response: response.prompt_id)]
+    pool = _Pool(responses, rows, np.array(sizes, np.int64), known)
+    preconditioning = job.params["preconditioning"]
+    moments = read_moments(job.inputs["warmup"]) if preconditioning != "none" else None
+    taken = _pass(job, policy, moments if preconditioning == "frozen" else None)
+    if preconditioning == "exact":
+        assert moments is not None
+        objective = Objective(partial(dpo, beta=job.params["beta"]), moments)
+        _fill(job, pool, piece, _pair_shapes(pool, taken.dim), partial(_pair_part, taken, objective, pool))
+        write_matrix(job.out / SIZES, pool.sizes)
+    else:
+        shapes = _response_shapes(pool, taken.dim)
+        _fill(job, pool, piece, shapes, partial(_response_part, taken, batch_size, pool))
+    if preconditioning == "frozen":
+        assert moments is not None
+        write_matrix(job.out / MOMENTUM, taken.sketch(moments.first))
+    if known is not None:
+        write_matrix(job.out / REFERENCE, known)
+    write_matrix(job.out / LENGTHS, response_lengths(rows))
+    about = {key: job.params.get(key) for key in ("at", "preconditioning", "beta")}
+    write_json(job.out / RESULT, {**about, "responses": len(rows), "captured": taken.captured})
+    _count(job, taken, rows, parameters)
+
+
+def _pass(job: Job, policy: Policy, frozen: Moments | None) -> GradientPass:
+    """The model with its feature adapter, and how gradients are taken."""
+    params = job.params
+    if "warmup" in job.inputs:
+        model = load_feature_adapter(policy.model, job.inputs["warmup"])
+    else:
+        model = add_feature_adapter(policy.model, params["rank"], params["seed"])
+    if params["layers"] is not None:
+        keep_last_layers(model, params["layers"])
+    return gradient_pass(
+        model,
+        Sketch(params["dim"], params["seed"], params["sketch"]),
+        policy.tokenizer.pad_token_id,
+        response_only=params["tokens"] == "response",
+        scales=frozen_scales(frozen) if frozen else None,
+    )
+
+
+def _fill(
+    job: Job,
+    pool: _Pool,
+    piece: int,
+    shapes: dict[str, tuple[Shape, Any]],
+    part: Callable[[int, int], Parts],
+) -> None:
+    """Write what is missing, piece by piece; `part` makes that of prompts first .. last - 1.
+
+    A mark holds the seconds that its piece took, so that an artifact states the cost of all of them.
+    """
+    columns = Columns(job.scratch(), shapes)
+    for first, last in _pieces(pool, piece):
+        name = f"{first}-{last}"
+        seconds = columns.mark(name)
+        if seconds is None:
+            start = job.meter.seconds
+            parts = part(first, last)
+            columns.write(
+                name, parts, [now - then for now, then in zip(job.meter.seconds, start, strict=True)]
+            )
+        else:
+            job.meter.carry(*seconds)
+        job.progress(int(pool.ends[last]), len(pool.rows))
+
+
+def _pieces(pool: _Pool, piece: int) -> list[tuple[int, int]]:
+    """(first, one past the last) prompt of runs that hold about `piece` responses each; at least one run."""
+    group = (pool.ends[1:] - 1) // piece
+    return list(pairwise([0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(group)]))
+
+
+def _response_shapes(pool: _Pool, dim: int) -> dict[str, tuple[Shape, Any]]:
+    count = len(pool.rows)
+    return {
+        GRADIENTS: ((count, dim), np.float16),
+        LOGPROBS: ((count,), np.float32),
+        NORMS: ((count,), np.float32),
+    }
+
+
+def _response_part(taken: GradientPass, batch_size: int, pool: _Pool, first: int, last: int) -> Parts:
+    """The gradients of the responses to some prompts."""
+    start, stop = pool.ends[[first, last]].tolist()
+    bank = response_gradients(taken, pool.rows[start:stop], batch_size)
+    gradients = _half(bank.gradients)
+    for at in range(stop - start):
+        pool.check(start + at, gradients[at], bank.logprobs[at], bank.norms[at])
+    return {
+        GRADIENTS: (start, gradients),
+        LOGPROBS: (start, np.asarray(bank.logprobs)),
+        NORMS: (start, np.asarray(bank.norms)),
+    }
+
+
+def _pair_shapes(pool: _Pool, dim: int) -> dict[str, tuple[Shape, Any]]:
+    pairs = int(pool.pair_ends[-1])
+    return {GRADIENTS: ((pairs, dim), np.float16), LOGPROBS: ((len(pool.rows),), np.float32)}
+
+
+def _pair_part(taken: GradientPass, objective: Objective, pool: _Pool, first: int, last: int) -> Parts:
+    """The gradients of the ordered pairs of responses to some prompts."""
+    assert pool.reference is not None
+    gradients: list[NDArray[np.float16]] = [np.empty((0, taken.dim), np.float16)]
+    logprobs: list[Matrix] = [np.empty(0, np.float32)]
+    for start, stop in pairwise(pool.ends[first : last + 1].tolist()):
+        pairs, values = adam_pair_gradients(
+            taken, pool.rows[start:stop], pool.reference[start:stop], objective
+        )
+        gradients.append(_half(pairs))
+        logprobs.append(values)
+        others = max(stop - start - 1, 1)
+        for at in range(stop - start):
+            pool.check(start + at, gradients[-1][at * others : (at + 1) * others], values[at])
+    return {
+        GRADIENTS: (int(pool.pair_ends[first]), np.concatenate(gradients)),
+        LOGPROBS: (int(pool.ends[first]), np.concatenate(logprobs)),
+    }
+
+
+def _half(rows: NDArray[Any]) -> NDArray[np.float16]:
+    """In fp16; what does not fit becomes infinite, and is refused."""
+    with np.errstate(over="ignore"):
+        return rows.astype(np.float16)
+
+
+def _count(job: Job, taken: GradientPass, rows: Sequence[Encoded], parameters: int) -> None:
+    """Meter the whole pass, whichever process did which part of it."""
+    short = taken.response_only
+    back = sum(len(row.response) + 1 if short else len(row) for row in rows)
+    job.meter.count(forward=sum(len(row) for row in rows), parameters=parameters)
+    job.meter.count(backward=back, parameters=passed_parameters(taken.model), trainable=taken.captured)

@@ -1,9 +1,8 @@
 """The base model's mean hidden state over each response: a cheap stand-in for its gradient."""
 
-from harness.models.chat import encode
 from harness.models.embeddings import embed_responses
 from harness.stages.job import Job
-from harness.stages.shared import policy_of, read_prompts, read_responses, size_of
+from harness.stages.shared import encoded_responses, policy_of, size_of
 from harness.store.formats import write_matrix
 
 HIDDEN_STATES = "hidden_states.npy"
@@ -12,10 +11,6 @@ HIDDEN_STATES = "hidden_states.npy"
 def run(job: Job) -> None:
     """One forward pass over the responses: float32 [responses, hidden], in their order."""
     policy = policy_of(job)
-    text = {prompt.id: prompt.text for prompt in read_prompts(job.inputs["prompts"])}
-    rows = [
-        encode(policy.tokenizer, text[response.prompt_id], response.text, response.finished)
-        for response in read_responses(job.inputs["responses"])
-    ]
+    rows = encoded_responses(job, policy.tokenizer)
     write_matrix(job.out / HIDDEN_STATES, embed_responses(policy, rows, progress=job.progress))
     job.meter.count(forward=sum(len(row) for row in rows), parameters=size_of(policy))

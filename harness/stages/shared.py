@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from pydantic import TypeAdapter
+from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.data.rows import Prompt, Response
+from harness.data.tokens import Encoded
 from harness.judges.base import Judge
 from harness.judges.length import LengthJudge
 from harness.judges.oracle import OracleJudge
-from harness.models.chat import prompt_ids
+from harness.models.chat import encode, prompt_ids
 from harness.models.load import Policy, load_policy
 from harness.recipe import schema
 from harness.stages.job import Job
@@ -22,6 +24,8 @@ RESPONSES = "responses.jsonl"
 SCORES = "scores.jsonl"
 PAIRS = "pairs.jsonl"
 RESULT = "result.json"
+LOGPROBS = "logprobs.npy"
+LENGTHS = "lengths.npy"
 
 
 def variant(union: Any, table: Mapping[str, Any]) -> Any:
@@ -59,6 +63,15 @@ def read_prompts(folder: Path) -> list[Prompt]:
 def read_responses(folder: Path) -> list[Response]:
     """The responses of a `responses` or `outputs` artifact, ordered by prompt, then by index."""
     return read_rows(folder / RESPONSES, Response)
+
+
+def encoded_responses(job: Job, tokenizer: Tokenizer) -> list[Encoded]:
+    """The token rows of the task's responses with their prompts, in the order of the responses."""
+    text = {prompt.id: prompt.text for prompt in read_prompts(job.inputs["prompts"])}
+    return [
+        encode(tokenizer, text[response.prompt_id], response.text, response.finished)
+        for response in read_responses(job.inputs["responses"])
+    ]
 
 
 def texts_by_prompt(responses: Sequence[Response]) -> dict[str, list[str]]:

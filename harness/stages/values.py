@@ -10,14 +10,13 @@ import numpy as np
 from harness.methods import values
 from harness.methods.candidates import Candidates, Floats
 from harness.methods.clustering import Matrix, PairClusters, cluster_pairs
-from harness.methods.features import PairRows, pair_features, unit_differences
+from harness.methods.features import PairRows, unit_differences
 from harness.recipe import schema
-from harness.stages.gradients import read_bank
+from harness.stages.bank import read_bank, read_features
 from harness.stages.hidden_states import HIDDEN_STATES
 from harness.stages.pool import ScoredPool, read_pool
+from harness.stages.shared import LENGTHS, LOGPROBS
 from harness.store.formats import read_matrix
-
-LOGPROBS, LENGTHS = "logprobs.npy", "lengths.npy"
 
 Inputs = Mapping[str, Path]
 
@@ -29,7 +28,7 @@ def clusters_of(rule: schema.Depth, candidates: Candidates, inputs: Inputs, seed
     if rule.features == "hidden-states":
         form = partial(unit_differences, read_matrix(inputs["hidden_states"] / HIDDEN_STATES))
     else:
-        form = partial(pair_features, read_bank(inputs["gradients"]))
+        form = partial(read_features, inputs["gradients"])
     return cluster_pairs(PairRows(candidates, form), rule.clusters, seed, rule.algorithm)
 
 
@@ -98,8 +97,8 @@ def _margins(candidates: Candidates, inputs: Inputs) -> Floats:
 
 def _influence(candidates: Candidates, inputs: Inputs) -> Floats:
     validation = read_pool(inputs, "validation_").candidates()
-    target = pair_features(read_bank(inputs["validation_gradients"]), validation)
-    return values.influence(pair_features(read_bank(inputs["gradients"]), candidates), target)
+    target = read_features(inputs["validation_gradients"], validation)
+    return values.influence(PairRows(candidates, partial(read_features, inputs["gradients"])), target)
 
 
 def _logprobs(folder: Path) -> Matrix:

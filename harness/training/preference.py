@@ -1,13 +1,12 @@
 """Preference training of a LoRA adapter with DPO: the only door to TRL."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model_state_dict
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
@@ -19,10 +18,12 @@ from trl import DPOConfig, DPOTrainer
 from harness.data.rows import PreferencePair
 from harness.data.tokens import Encoded, TokenBatch, response_logprobs
 from harness.errors import BadInput, HarnessError
+from harness.methods.losses import PairLogprobs, dpo
 from harness.models.load import Policy, load_policy
 from harness.models.logprobs import sequence_logprobs
 from harness.models.quiet import quiet
 from harness.training.examples import Examples, TokenPair, make_examples, training_order
+from harness.training.moments import adam_moments, write_moments
 
 START_TOLERANCE = 1e-4
 """How far from ln 2 the first loss may lie; padding alone moves it by about 1e-6 in fp32."""
@@ -68,8 +69,10 @@ class TrainingStep:
 class TrainingReport:
     """What was trained on, and how it went. Tokens leave pads out.
 
-    `tokens_forward` counts the policy's rows and the reference's; `tokens_backward` the policy's alone.
-    `parameters` counts all that a token passes through, the adapter included, `trainable` the adapter's.
+    `reference` says where the reference's log-probabilities came from: all of them were known ("bank"), or
+    those of `reference_rows` rows were computed. `tokens_forward` counts the policy's rows and those of the
+    reference that were computed; `tokens_backward` the policy's alone. `parameters` counts all that a token
+    passes through, the adapter included, `trainable` the adapter's.
     """
 
     loss_first: float
@@ -78,6 +81,8 @@ class TrainingReport:
     pairs: int
     pairs_dropped: int
     pairs_truncated: int
+    reference: Literal["bank", "computed"]
+    reference_rows: int
     tokens_forward: int
     tokens_backward: int
     parameters: int
@@ -90,10 +95,22 @@ def train_dpo(
     settings: TrainingSettings,
     out: Path,
     progress: Callable[[int, int], None] | None = None,
+    known: Mapping[Encoded, float] | None = None,
+    keep_moments: bool = False,
 ) -> TrainingReport:
     """Train a LoRA adapter on all linear layers and write it to `out` in PEFT's format.
 
     The reference is the base model; its log-probabilities are computed once for each distinct row.
+
+    Args:
+        base: folder of the base model.
+        pairs: what is trained on.
+        settings: how.
+        out: folder to fill.
+        progress: called with (steps done, steps in all) after each step.
+        known: log-probabilities of rows under the base model, in nats, as it is loaded here. They are not
+            computed again; a row that `max_length` cuts is another row.
+        keep_moments: also write Adam's moments (`training.moments`).
 
     Raises:
         BadInput: no pair is left after those whose prompt fills `max_length`.
@@ -106,8 +123,7 @@ def train_dpo(
             f"training.max_length: no pair is left of {len(pairs)}, as every prompt fills "
             f"{settings.max_length} tokens. Give more pairs or a larger max_length."
         )
-    rows = list(dict.fromkeys(row for pair in examples.pairs for row in (pair.chosen, pair.rejected)))
-    reference = dict(zip(rows, sequence_logprobs(policy, rows).tolist(), strict=True))
+    reference, computed = _reference(policy, examples, known or {})
     with quiet():
         trainer = make_trainer(policy, examples, reference, settings, out)
         if progress is not None:
@@ -116,6 +132,8 @@ def train_dpo(
     history = trainer.history()
     _check(history)
     _save_adapter(trainer.model, out)
+    if keep_moments:
+        write_moments(out, adam_moments(trainer.model, trainer.optimizer.state))
     return TrainingReport(
         loss_first=history[0].loss,
         loss_last=history[-1].loss,
@@ -123,19 +141,25 @@ def train_dpo(
         pairs=len(examples.pairs),
         pairs_dropped=examples.dropped,
         pairs_truncated=examples.truncated,
-        tokens_forward=trainer.tokens + sum(map(len, rows)),
+        reference="computed" if computed else "bank",
+        reference_rows=len(computed),
+        tokens_forward=trainer.tokens + sum(map(len, computed)),
         tokens_backward=trainer.tokens,
         parameters=trainer.model.num_parameters(),
         trainable=trainer.model.num_parameters(only_trainable=True),
     )
 
 
-def pair_losses(margins: Tensor, beta: float) -> Tensor:
-    """-log sigmoid(beta * margin): the loss of each pair (Rafailov et al. 2023, equation 7).
-
-    A margin is [log pi(y_w|x) - log ref(y_w|x)] - [log pi(y_l|x) - log ref(y_l|x)], in nats.
-    """
-    return -F.logsigmoid(beta * margins)
+def _reference(
+    policy: Policy, examples: Examples, known: Mapping[Encoded, float]
+) -> tuple[dict[Encoded, float], list[Encoded]]:
+    """The reference's log-probability of each distinct row, and the rows for which it was computed."""
+    rows = dict.fromkeys(row for pair in examples.pairs for row in (pair.chosen, pair.rejected))
+    missing = [row for row in rows if row not in known]
+    found = {row: known[row] for row in rows if row in known}
+    if missing:
+        found |= dict(zip(missing, sequence_logprobs(policy, missing).tolist(), strict=True))
+    return found, missing
 
 
 class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
@@ -149,13 +173,16 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
     def start_record(self) -> None:
         """Begin to count tokens and to keep what `history` reports."""
         self.tokens = 0
+        self._losses: list[Tensor] = []
         self._margins: list[Tensor] = []
 
     def history(self) -> tuple[TrainingStep, ...]:
         """One entry for each optimiser step, in order."""
-        margins = torch.cat(self._margins).view(self.state.global_step, -1)
+        losses, margins = (
+            torch.cat(each).view(self.state.global_step, -1) for each in (self._losses, self._margins)
+        )
         rows = zip(
-            pair_losses(margins, self.args.beta).mean(1).tolist(),
+            losses.mean(1).tolist(),
             (self.args.beta * margins).mean(1).tolist(),
             (margins > 0).float().mean(1).tolist(),
             strict=True,
@@ -172,11 +199,15 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         """Mean loss of a micro-batch; its rows are all chosen, then all rejected."""
         batch = TokenBatch(inputs["input_ids"], inputs["attention_mask"], inputs["completion_mask"])
         output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
-        chosen, rejected = response_logprobs(output.logits, batch).chunk(2)
-        margins = (chosen - inputs["ref_chosen_logps"]) - (rejected - inputs["ref_rejected_logps"])
+        policy_w, policy_l = response_logprobs(output.logits, batch).chunk(2)
+        reference_w, reference_l = inputs["ref_chosen_logps"], inputs["ref_rejected_logps"]
+        len_w, len_l = batch.response_mask.sum(1).chunk(2)
+        pairs = PairLogprobs(policy_w, policy_l, reference_w, reference_l, len_w, len_l)
+        losses = dpo(pairs, self.args.beta)
         self.tokens += int(batch.attention_mask.sum())
-        self._margins.append(margins.detach())
-        return pair_losses(margins, self.args.beta).mean()
+        self._losses.append(losses.detach())
+        self._margins.append(pairs.margin.detach())
+        return losses.mean()
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset

@@ -10,6 +10,7 @@ from harness.methods.candidates import make_candidates
 from harness.methods.clustering import Matrix
 from harness.methods.features import (
     GradientBank,
+    Gradients,
     PairBank,
     PairRows,
     ordered_pairs,
@@ -20,7 +21,7 @@ from harness.methods.features import (
 )
 
 
-def bank(gradients: Matrix, **more: Matrix) -> GradientBank:
+def bank(gradients: Gradients, **more: Matrix) -> GradientBank:
     zeros = np.zeros(len(gradients), np.float32)
     return GradientBank(gradients, zeros, np.ones(len(gradients), np.int32), zeros, **more)
 
@@ -76,7 +77,7 @@ def test_momentum_by_hand() -> None:
     pairs = make_candidates([0, 0, 0], ["a", "b", "c"], [1.0, 0.0, -1.0])
     weights = np.array([[-0.5, 0.25], [-0.5, 0.25], [-0.5, 0.5]], np.float32)
     features = pair_features(moved, pairs, weights)
-    np.testing.assert_allclose(features, [[-0.6, -0.8], [-0.6, -0.8], [0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(features, [[-0.6, -0.8], [-0.6, -0.8], [0.0, 0.0]], rtol=1e-6)
     with pytest.raises(ValueError, match="needs the coefficients"):
         pair_features(moved, pairs)
 
@@ -92,10 +93,12 @@ def test_ordered_pairs_and_their_places() -> None:
 
 def test_stored_pairs_are_found_and_scaled() -> None:
     """The same prompts, with row j = j (3, 4): candidates 01, 34, 35, 45 are rows 0, 2, 3, 5."""
-    stored = PairBank(np.arange(8, dtype=np.float16)[:, None] * np.float16([[3, 4]]), np.array([2, 1, 3]))
+    rows = np.array([[3 * j, 4 * j] for j in range(8)], np.float16)
+    stored = PairBank(rows, np.array([2, 1, 3]))
     candidates = make_candidates([0, 0, 1, 2, 2, 2], list("abcdef"), [1.0, 0.0, 0.0, 3.0, 2.0, 1.0])
     features = stored_pair_features(stored, candidates)
-    np.testing.assert_allclose(features, [[0, 0], *[[0.6, 0.8]] * 3], rtol=1e-6)
+    expected = np.array([[0.0, 0.0], [0.6, 0.8], [0.6, 0.8], [0.6, 0.8]])
+    np.testing.assert_allclose(features, expected, rtol=1e-6)
 
 
 def test_differences_of_any_features_are_those_of_gradients() -> None:

@@ -15,7 +15,7 @@ from harness.errors import BadInput
 from harness.methods.candidates import make_candidates
 from harness.methods.clustering import Matrix
 from harness.methods.feature_adapter import add_feature_adapter
-from harness.methods.features import GradientBank, pair_features
+from harness.methods.features import GradientBank, Gradients, pair_features
 from harness.methods.gradients import Progress, gradient_pass, response_gradients
 from harness.methods.projection import Sketch, add_sketch, sketch_table
 
@@ -41,7 +41,7 @@ def sketched(gradient: dict[str, Tensor]) -> Matrix:
     return found
 
 
-def relative_error(found: Matrix, plain: Matrix) -> float:
+def relative_error(found: Gradients, plain: Gradients) -> float:
     return float(np.linalg.norm(found - plain) / np.linalg.norm(plain))
 
 

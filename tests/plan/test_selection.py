@@ -7,6 +7,7 @@ import pytest
 
 from harness.plan.build import Plan, build_plan
 from harness.plan.catalog import STAGES
+from harness.plan.selection import known_reference
 from harness.plan.task import Task
 from harness.recipe.load import load_recipe
 
@@ -67,6 +68,9 @@ def below(task: Task) -> dict[str, list[Task]]:
         ('depth = { kind = "gradient-clusters", features = "hidden-states" }', {"hidden_states"}),
         ('depth = { kind = "influence", validation = 4 }', {"gradients", "validation"}),
         ('depth = { kind = "deita" }', {"hidden_states"}),
+        ('depth = { kind = "loss" }', {"warmup", "pairs", "logprobs"}),
+        ('depth = { kind = "bees" }', {"warmup", "pairs", "logprobs"}),
+        ('depth = { kind = "ifd" }', {"logprobs"}),
         ('pairing = { kind = "diverse" }', set()),
         ('pairing = { kind = "diverse", by = "hidden-states" }', {"hidden_states"}),
         ('pairing = { kind = "diverse", by = "gradients" }', {"gradients"}),
@@ -102,9 +106,45 @@ def test_influence_samples_scores_and_measures_its_validation_prompts(tmp_path: 
     assert pairs.inputs["validation_scores"].inputs["responses"] is validation
 
 
-@pytest.mark.parametrize("kind", ["gradient-norm", "gradient-clusters", "influence"])
+@pytest.mark.parametrize("kind", ['gradient-norm"', 'gradient-clusters"', 'influence", validation = 4'])
 def test_a_rule_may_have_gradient_settings_of_its_own(tmp_path: Path, kind: str) -> None:
-    shared = pairs_of(tmp_path, f'depth = {{ kind = "{kind}" }}').inputs["gradients"]
-    own = pairs_of(tmp_path, f'depth = {{ kind = "{kind}", gradients = {{ rank = 4 }} }}').inputs["gradients"]
+    shared, own = (
+        pairs_of(tmp_path, f'depth = {{ kind = "{kind}{own} }}').inputs["gradients"]
+        for own in ("", ", gradients = { rank = 4 }")
+    )
     assert (shared.params["rank"], own.params["rank"]) == (32, 4)
     assert shared.inputs["responses"].key == own.inputs["responses"].key
+
+
+def test_after_a_warmup_both_sides_of_influence_have_the_same_adapter(tmp_path: Path) -> None:
+    """It is trained on the method's own pairs; each bank has its own responses and reference."""
+    own = 'gradients = { at = "warmup", warmup_steps = 3 }'
+    pairs = pairs_of(tmp_path, f'depth = {{ kind = "influence", validation = 4, {own} }}')
+    mine, other = (pairs.inputs[name].inputs for name in ("gradients", "validation_gradients"))
+    assert mine["warmup"].key == other["warmup"].key
+    assert mine["warmup"].inputs["pairs"].inputs["responses"] is pairs.inputs["responses"]
+    for bank in (mine, other):
+        assert bank["reference"].inputs["responses"] is bank["responses"]
+
+
+def test_implicit_margins_compare_the_warmed_up_policy_with_the_reference(tmp_path: Path) -> None:
+    inputs = pairs_of(tmp_path, 'depth = { kind = "loss", warmup_steps = 3 }').inputs
+    assert "adapter" not in inputs["logprobs"].inputs
+    assert inputs["warm_logprobs"].inputs["adapter"].params["training"]["steps"] == 3
+
+
+@pytest.mark.parametrize(
+    ("rules", "known"),
+    [
+        ('depth = { kind = "random" }', None),
+        ('depth = { kind = "gradient-norm" }', "gradients"),
+        ('depth = { kind = "ifd" }', "logprobs"),
+        ('depth = { kind = "bees" }', "logprobs"),
+    ],
+)
+def test_training_takes_the_reference_from_what_selection_has_made(
+    tmp_path: Path, rules: str, known: str | None
+) -> None:
+    pairs = pairs_of(tmp_path, rules)
+    expected = {"reference": pairs.inputs[known], "responses": pairs.inputs["responses"]} if known else {}
+    assert known_reference(pairs) == expected

@@ -109,8 +109,8 @@ def test_one_mistake_one_sentence(tmp_path: Path, old: str, new: str, sentence: 
         ),
         (
             'breadth = { kind = "score-variance", prompts = 8 }',
-            "breadth.among: 'score-variance' first scores 100 prompts with 2 responses each, but budget.responses "
-            "(64) pays for 32. Set `among` to at most 32, or hold a budget of pairs instead.",
+            "breadth.among: 'score-variance' first scores 100 prompts with 2 responses each, but "
+            "budget.responses (64) pays for 32. Set `among` to at most 32, or",
         ),
         (
             'breadth = { kind = "score-variance", prompts = 9, among = 8 }',
@@ -147,6 +147,14 @@ def test_one_mistake_one_sentence(tmp_path: Path, old: str, new: str, sentence: 
         (
             'depth = { kind = "gradient-clusters", features = "hidden-states", gradients = { dim = 64 } }',
             "depth.gradients: not used where `features` is 'hidden-states'. Remove it.",
+        ),
+        (
+            'depth = { kind = "gradient-norm", gradients = { at = "warmup", warmup_steps = 2 } }',
+            "depth: 'gradient-norm' compares lengths of gradients, which only at = 'reference' has.",
+        ),
+        (
+            'depth = { kind = "influence", validation = 2, gradients = { at = "warmup" } }',
+            "depth.gradients.warmup_steps: required with at = 'warmup'.",
         ),
         ('answer = "yes"', "answer: a method with a constant answer trains on nothing."),
         ("pairing = 3", "pairing: must be a table. Got 3."),

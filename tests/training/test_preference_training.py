@@ -18,7 +18,8 @@ from harness.models.load import Policy, load_policy
 from harness.models.logprobs import sequence_logprobs
 from harness.models.quiet import quiet
 from harness.training.examples import make_examples
-from harness.training.preference import PairTrainer, TrainingSettings, make_trainer, pair_losses, train_dpo
+from harness.training.moments import read_moments
+from harness.training.preference import PairTrainer, TrainingSettings, make_trainer, train_dpo
 
 SETTINGS = TrainingSettings(
     steps=4,
@@ -85,13 +86,6 @@ def test_the_loss_and_its_gradient_are_those_of_trl(tiny_base: Path, tmp_path: P
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_pair_losses_by_hand() -> None:
-    """Margin 0: ln 2. Margin ln 3: sigmoid(ln 3) is 3/4, so ln(4/3); at beta 2 it is 9/10, so ln(10/9)."""
-    margins = torch.tensor([0.0, math.log(3)])
-    assert pair_losses(margins, 1.0).tolist() == pytest.approx([math.log(2), math.log(4 / 3)])
-    assert pair_losses(margins, 2.0).tolist() == pytest.approx([math.log(2), math.log(10 / 9)])
-
-
 def test_training_starts_at_ln_2_and_learns(tiny_base: Path, tmp_path: Path) -> None:
     report = train_dpo(tiny_base, PAIRS, replace(SETTINGS, steps=12), tmp_path)
     assert report.loss_first == report.history[0].loss == pytest.approx(math.log(2), abs=1e-5)
@@ -117,6 +111,41 @@ def test_tokens_and_pairs_are_counted(tiny_base: Path, tmp_path: Path) -> None:
     assert (report.pairs, report.pairs_dropped, report.pairs_truncated) == (6, 1, 0)
     cut = train_dpo(tiny_base, PAIRS, replace(SETTINGS, steps=3, max_length=6), tmp_path)
     assert (cut.pairs, cut.pairs_truncated) == (6, 6)
+
+
+def test_known_rows_need_no_reference_forward(tiny_base: Path, tmp_path: Path) -> None:
+    """162 policy tokens as above and no others; without the first pair's chosen row (8 tokens) 170.
+
+    At `max_length` 6 the six chosen rows are cut, and so are not the ones that are known.
+    """
+    policy, settings = load_policy(tiny_base), replace(SETTINGS, steps=3)
+    examples = make_examples(policy.tokenizer, PAIRS, settings.max_length)
+    rows = [row for pair in examples.pairs for row in (pair.chosen, pair.rejected)]
+    known = dict(zip(rows, sequence_logprobs(policy, rows).tolist(), strict=True))
+    plain, given = (
+        train_dpo(tiny_base, PAIRS, settings, tmp_path / name, known=rows)
+        for name, rows in (("plain", None), ("given", known))
+    )
+    assert (plain.reference, plain.reference_rows) == ("computed", 12)
+    assert (given.reference, given.reference_rows, given.tokens_forward) == ("bank", 0, 162)
+    assert given.loss_first == pytest.approx(math.log(2), abs=1e-5)
+    assert given.loss_last == pytest.approx(plain.loss_last, rel=1e-5)
+    del known[examples.pairs[0].chosen]
+    partly = train_dpo(tiny_base, PAIRS, settings, tmp_path / "partly", known=known)
+    assert (partly.reference, partly.reference_rows, partly.tokens_forward) == ("computed", 1, 170)
+    cut = train_dpo(tiny_base, PAIRS, replace(settings, max_length=6), tmp_path / "cut", known=known)
+    assert cut.reference_rows == 6
+
+
+def test_the_moments_are_those_of_adam(tiny_base: Path, tmp_path: Path) -> None:
+    """After one step from zero m = 0.1 g and v = 0.001 g^2, so v = 0.1 m^2; A has no gradient yet."""
+    train_dpo(tiny_base, PAIRS, replace(SETTINGS, steps=1), tmp_path, keep_moments=True)
+    moments = read_moments(tmp_path)
+    assert set(moments.first) == set(moments.second)
+    assert len(moments.first) == 2 * 7 * 2
+    for name, first in moments.first.items():
+        torch.testing.assert_close(moments.second[name], 0.1 * first.square(), rtol=1e-4, atol=1e-20)
+        assert bool(first.any()) == ("lora_B" in name)
 
 
 def test_the_folder_holds_an_adapter_for_any_copy_of_the_base(tiny_base: Path, tmp_path: Path) -> None:

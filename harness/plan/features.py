@@ -1,0 +1,69 @@
+"""The tasks that read responses with a model: gradients, log-probabilities, hidden states, and a warm-up."""
+
+from dataclasses import dataclass
+
+from harness.plan.draw import Draw, plain
+from harness.plan.task import Task
+from harness.recipe.schema import Gradients, RandomPairing, UniformDepth
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Prompts with the responses to them and their scores."""
+
+    prompts: Task
+    responses: Task
+    scores: Task
+
+    @property
+    def inputs(self) -> dict[str, Task]:
+        """The three, by name."""
+        return {"prompts": self.prompts, "responses": self.responses, "scores": self.scores}
+
+    def read_by(self, base: Task) -> dict[str, Task]:
+        """The inputs of a task that reads the responses with a model."""
+        return {"base_model": base, "prompts": self.prompts, "responses": self.responses}
+
+
+def bank_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled, of: Sampled) -> Task:
+    """The gradient bank of the responses `of` a pool, after a warm-up on `sampled` where asked for.
+
+    The two differ where other responses are compared with those of a method: both need the same adapter.
+    The warm-up is that of the recipe, whatever a method changes in its own training: one row of the bank
+    then serves all methods.
+    """
+    params, inputs = plain(settings), of.read_by(base)
+    if settings.at == "warmup":
+        inputs["reference"] = logprobs_task(base, of)
+        inputs["warmup"] = warmup_task(draw, settings, base, sampled)
+        params["beta"] = draw.recipe.training.beta
+    return Task("gradients", params, inputs)
+
+
+def warmup_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled) -> Task:
+    """A short training of the feature adapter on one random pair of each prompt."""
+    drawn = {
+        "depth": plain(UniformDepth(pairs=1)),
+        "pairing": plain(RandomPairing()),
+        "budget": None,
+        "seed": settings.seed,
+    }
+    pairs = Task("pairs", drawn, sampled.inputs)
+    changed = {"steps": settings.warmup_steps, "lora_rank": settings.rank, "warmup_steps": 0}
+    training = draw.recipe.training.model_copy(update=changed)
+    known = {"responses": sampled.responses, "reference": logprobs_task(base, sampled)}
+    params = {"training": plain(training), "seed": settings.seed}
+    return Task("warmup", params, {"base_model": base, "pairs": pairs, **known})
+
+
+def logprobs_task(
+    base: Task, sampled: Sampled, adapter: Task | None = None, conditional: bool = True
+) -> Task:
+    """Log-probabilities of the responses under the base model, or under an adapter on it."""
+    inputs = sampled.read_by(base) | ({"adapter": adapter} if adapter else {})
+    return Task("logprobs", {"conditional": conditional}, inputs)
+
+
+def hidden_states_task(base: Task, sampled: Sampled) -> Task:
+    """The base model's mean hidden state over each response."""
+    return Task("hidden_states", {}, sampled.read_by(base))
