@@ -147,7 +147,7 @@ def methods() -> None:
     """List every kind of breadth, depth, pairing and loss, with its source."""
     from harness.commands.methods import show_methods
 
-    show_methods(Console())
+    show_methods(_console())
 
 
 @app.command()

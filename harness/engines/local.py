@@ -48,7 +48,9 @@ class LocalEngine:
                     _listen(schedule, busy[pipe], report)  # type: ignore[index]
         finally:
             for worker in workers:
-                worker.stop()
+                worker.dismiss()
+            for worker in workers:
+                worker.see_off()
         return schedule.outcome
 
 
@@ -81,11 +83,14 @@ class _Worker:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return f"the worker process died ({how}); was the machine out of memory?"
 
-    def stop(self) -> None:
-        """End an idle worker kindly, so that it tidies up after itself, and a busy one at once."""
+    def dismiss(self) -> None:
+        """Let an idle worker go, so that it tidies up after itself; end a busy one at once."""
         self.pipe.close()
         if self.task is not None:
             self.process.terminate()
+
+    def see_off(self) -> None:
+        """Wait for a dismissed worker's end, and enforce it."""
         self.process.join(PATIENCE_S)
         self.process.kill()
 
