@@ -6,10 +6,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import commands
+from benchmarks import commands, features
 from benchmarks.figure import Figure, markdown
 
-BENCHMARKS = {benchmark.name: benchmark for benchmark in commands.BENCHMARKS}
+BENCHMARKS = {benchmark.name: benchmark for benchmark in commands.BENCHMARKS + features.BENCHMARKS}
 
 PAGE = """# Benchmarks
 

@@ -38,3 +38,12 @@ def test_flops_by_hand() -> None:
     meter.count(forward=1)
     meter.count_judge(calls=4, usd=0.25)
     assert (meter.cost.tokens_forward, meter.cost.judge_calls, meter.cost.judge_usd) == (11, 4, 0.25)
+
+
+def test_seconds_of_an_earlier_process_are_carried() -> None:
+    with Meter() as meter:
+        meter.carry(100.0, 50.0)
+        wall = meter.seconds[0]
+    assert 0 <= wall < 1
+    assert 100 <= meter.cost.wall_s < 101
+    assert 50 <= meter.cost.cpu_s < 51

@@ -32,7 +32,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         baseline=recipe.baseline,
         method=cell.method,
         replicate=cell.replicate,
-        declared=method.model_dump(mode="json", exclude_unset=True),
+        declared=declare(method),
         order=list(recipe.methods).index(cell.method),
         comparable=_comparable(recipe, reader),
         pairs=len(pairs) - training.get("pairs_dropped", 0),
@@ -46,6 +46,11 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         samples=_samples(reader),
         provenance=dict(reader.manifest_of("alpaca_eval").provenance),
     )
+
+
+def declare(method: Method) -> dict[str, Any]:
+    """A method's table as its recipe writes it."""
+    return method.model_dump(mode="json", exclude_unset=True)
 
 
 class _Reader:

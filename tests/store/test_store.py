@@ -137,3 +137,53 @@ def test_canonical_json_has_one_spelling() -> None:
     assert digest(1) != digest(1.0)
     with pytest.raises(ValueError, match="JSON"):
         canonical(float("nan"))
+
+
+def test_scratch_survives_a_failure_and_joins_the_artifact(store: LocalStore) -> None:
+    """Files join; folders inside are dropped; nothing stays behind."""
+
+    def attempt(fail: bool) -> list[str]:
+        with store.create(IDENTITY) as draft:
+            found = sorted(path.name for path in draft.scratch.iterdir())
+            (draft.scratch / "marks").mkdir(exist_ok=True)
+            (draft.scratch / "half").write_text("kept")
+            (draft.folder / "rest").write_text("rest")
+            if fail:
+                raise RuntimeError("half-way")
+            return found
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        attempt(fail=True)
+    store.prepare()
+    assert attempt(fail=False) == ["half", "marks"]
+    assert set(store.manifest("pairs", "abc").files) == {"half", "rest"}
+    assert list((store.root / "partial" / "pairs").iterdir()) == []
+
+
+def test_scratch_is_for_one_process_at_a_time(store: LocalStore) -> None:
+    """Who comes second gets an empty folder of its own, which goes with it."""
+    with store.create(IDENTITY) as first:
+        (first.scratch / "half").write_text("of the first")
+        with store.create(IDENTITY) as second:
+            assert list(second.scratch.iterdir()) == []
+            (second.scratch / "half").write_text("of the second")
+    assert (store.open("pairs", "abc") / "half").read_text() == "of the second"
+    assert list((store.root / "scratch").iterdir()) == []
+
+
+def test_an_unused_scratch_leaves_no_trace(store: LocalStore) -> None:
+    with store.create(IDENTITY) as draft:
+        (draft.folder / "rows.jsonl").write_text("")
+        assert not (store.root / "partial").exists()
+        assert list(draft.scratch.iterdir()) == []
+    assert list((store.root / "partial" / "pairs").iterdir()) == []
+
+
+def test_prepare_sweeps_the_scratch_of_what_is_whole(store: LocalStore) -> None:
+    """As after a kill between commit and tidying up."""
+    make(store)
+    whole, open_ = (store.root / "partial" / "pairs" / key for key in ("abc", "def"))
+    whole.mkdir(parents=True)
+    open_.mkdir()
+    store.prepare()
+    assert (whole.exists(), open_.exists()) == (False, True)

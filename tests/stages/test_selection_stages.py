@@ -1,0 +1,172 @@
+"""Every kind of breadth, depth and pairing through the stages that run it, on a small pool of words."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pool_of_words import gradient_params, run_stage, write_pool
+
+from harness.data.rows import PreferencePair, Prompt, Score
+from harness.methods import values
+from harness.recipe.schema import KINDS, Table, kind_of
+from harness.stages import breadth, embeddings, gradients, hidden_states, kept, logprobs, pairs, validation
+from harness.stages.bank import GRADIENTS
+from harness.stages.hidden_states import HIDDEN_STATES
+from harness.stages.pool import read_pool
+from harness.stages.shared import LOGPROBS, read_prompts, read_responses
+from harness.store.formats import read_matrix, read_rows, write_matrix
+from harness.world.facts import make_world
+from harness.world.prompts import held_out_half, training_prompts
+
+SPECIAL = {"score-variance": {"prompts": 5}, "clusters": {"pick": "random"}}
+TOP = {"kind": "top"}
+UNRANKED = {"uniform", "random", "length"}
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> dict[str, Path]:
+    """12 prompts of 4 responses, and everything that any kind looks at."""
+    folder = tmp_path_factory.mktemp("known")
+    inputs = write_pool(folder) | {"base_model": tiny_base}
+    made = {
+        "gradients": (gradients.run, gradient_params()),
+        "hidden_states": (hidden_states.run, {}),
+        "logprobs": (logprobs.run, {"conditional": True}),
+        "unconditional": (logprobs.run, {"conditional": False}),
+        "embeddings": (embeddings.run, {"kind": "policy"}),
+    }
+    artifacts = {
+        name: run_stage(folder / name, run, params, inputs).folder for name, (run, params) in made.items()
+    }
+    warm = folder / "warm"
+    warm.mkdir()
+    reference = np.asarray(read_matrix(artifacts["logprobs"] / LOGPROBS))
+    noise = np.random.default_rng(1).normal(size=len(reference)).astype(np.float32)
+    write_matrix(warm / LOGPROBS, reference + noise)
+    other = {f"validation_{name}": inputs[name] for name in ("prompts", "responses", "scores")}
+    return (
+        inputs | artifacts | other | {"warm_logprobs": warm, "validation_gradients": artifacts["gradients"]}
+    )
+
+
+def choose(folder: Path, known: dict[str, Path], depth: dict[str, Any], pairing: dict[str, Any]) -> list[Any]:
+    params = {"depth": depth, "pairing": pairing, "budget": None, "seed": 0}
+    done = run_stage(folder, pairs.run, params, known)
+    return read_rows(done.folder / "pairs.jsonl", PreferencePair)
+
+
+@pytest.mark.parametrize("variant", KINDS["depth"], ids=kind_of)
+def test_every_depth_chooses_its_pairs(tmp_path: Path, known: dict[str, Path], variant: type[Table]) -> None:
+    """2 pairs for each of 12 prompts of 4 responses; distinct, and the better response is the chosen one."""
+    kind = kind_of(variant)
+    pairing = {"kind": "random" if kind in UNRANKED else "top"}
+    count = {"count": "top"} if kind == "score-gap" else {}
+    found = choose(tmp_path, known, {"kind": kind, "pairs": 2, **count}, pairing)
+    assert len({(row.prompt_id, row.chosen, row.rejected) for row in found}) == 24
+    assert all(row.gap > 0 for row in found)
+
+
+@pytest.mark.parametrize("variant", KINDS["pairing"], ids=kind_of)
+def test_every_pairing_fills_the_counts(tmp_path: Path, known: dict[str, Path], variant: type[Table]) -> None:
+    found = choose(
+        tmp_path, known, {"kind": "gradient-clusters", "pairs": 2, "clusters": 3}, {"kind": kind_of(variant)}
+    )
+    assert len({(row.prompt_id, row.chosen, row.rejected) for row in found}) == 24
+
+
+@pytest.mark.parametrize("by", ["text", "hidden-states", "gradients"])
+def test_diverse_pairs_lie_farther_apart_than_random_ones(
+    tmp_path: Path, known: dict[str, Path], by: str
+) -> None:
+    """In the space that it looks at, in each of the 12 prompts at least as far as any other pair."""
+    pool = read_pool(known)
+    candidates = pool.candidates()
+    if by == "text":
+        apart = values.text_distances(pool.texts, candidates)
+    else:
+        paths = {"hidden-states": ("hidden_states", HIDDEN_STATES), "gradients": ("gradients", GRADIENTS)}
+        artifact, name = paths[by]
+        apart = values.distances(np.asarray(read_matrix(known[artifact] / name), np.float32), candidates)
+    chosen = choose(tmp_path, known, {"kind": "uniform"}, {"kind": "diverse", "by": by})
+    sides = {(row.prompt_id, row.chosen_index, row.rejected_index) for row in chosen}
+    for prompt in range(12):
+        own = np.flatnonzero(candidates.prompt == prompt)
+        best = own[apart[own].argmax()]
+        first, second = (pool.responses[side[best]] for side in (candidates.chosen, candidates.rejected))
+        assert (f"p{prompt}", first.index, second.index) in sides
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"count": "softmax"},
+        {"count": "share"},
+        {"prefer": "far"},
+        {"prefer": "uniform"},
+        {"algorithm": "agglomerative"},
+        {"features": "hidden-states"},
+    ],
+)
+def test_every_option_of_gradient_clusters_changes_the_pairs(
+    tmp_path: Path, known: dict[str, Path], options: dict[str, Any]
+) -> None:
+    rule: dict[str, Any] = {"kind": "gradient-clusters", "pairs": 2, "clusters": 4, "minimum": 0}
+    found = [
+        choose(tmp_path / name, known, rule | more, {"kind": "nearest"})
+        for name, more in (("usual", {}), ("other", options))
+    ]
+    assert len(found[0]) == len(found[1]) == 24
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(
+    ("depth", "prefer"), [("score-gap", "smallest"), ("loss", "largest"), ("gradient-norm", "smallest")]
+)
+def test_a_preference_turned_round_takes_other_pairs(
+    tmp_path: Path, known: dict[str, Path], depth: str, prefer: str
+) -> None:
+    """12 of 72 pairs from either end of the ranking: none in common."""
+    count = {"count": "top"} if depth == "score-gap" else {}
+    rule: dict[str, Any] = {"kind": depth, "minimum": 0, **count}
+    sides = [
+        {(row.prompt_id, row.chosen, row.rejected) for row in choose(tmp_path / name, known, table, TOP)}
+        for name, table in (("usual", rule), ("turned", rule | {"prefer": prefer}))
+    ]
+    assert [len(side) for side in sides] == [12, 12]
+    assert not sides[0] & sides[1]
+
+
+@pytest.mark.parametrize("variant", KINDS["breadth"], ids=kind_of)
+def test_every_breadth_takes_its_count_in_the_order_of_the_pool(
+    tmp_path: Path, known: dict[str, Path], variant: type[Table]
+) -> None:
+    kind = kind_of(variant)
+    params = {"breadth": {"kind": kind, **SPECIAL.get(kind, {})}, "count": 5, "seed": 0}
+    ids = [prompt.id for prompt in read_prompts(run_stage(tmp_path, breadth.run, params, known).folder)]
+    assert len(set(ids)) == (12 if kind == "all" else 5)
+    assert ids == sorted(ids, key=lambda name: int(name[1:]))
+
+
+def test_kept_rows_are_those_of_the_chosen_prompts(tmp_path: Path, known: dict[str, Path]) -> None:
+    params = {"breadth": {"kind": "score-variance", "prompts": 5}, "count": 5, "seed": 0}
+    chosen = run_stage(tmp_path / "breadth", breadth.run, params, known).folder
+    done = run_stage(tmp_path / "kept", kept.run, {}, known | {"prompts": chosen})
+    ids = [prompt.id for prompt in read_prompts(chosen)]
+    scores = read_rows(done.folder / "scores.jsonl", Score)
+    assert [row.prompt_id for row in read_responses(done.folder)] == [name for name in ids for _ in range(4)]
+    everything = read_rows(known["scores"] / "scores.jsonl", Score)
+    assert scores == [row for row in everything if row.prompt_id in ids]
+    assert done.cost.judge_calls == done.cost.tokens_forward == 0, "paid for when they were made"
+
+
+def test_validation_prompts_are_in_neither_pool_nor_evaluation(tmp_path: Path) -> None:
+    params = {"source": {"kind": "atlas", "count": 50}, "world": 0, "seed": 3, "count": 20}
+    found = read_prompts(run_stage(tmp_path, validation.run, params, {}).folder)
+    world = make_world(0)
+
+    def texts(prompts: list[Prompt]) -> set[str]:
+        return {prompt.text for prompt in prompts}
+
+    assert len(texts(found)) == 20
+    assert not texts(found) & (texts(training_prompts(world, 50, 3)) | texts(held_out_half(world)))
