@@ -1,7 +1,7 @@
 """One measured figure, and how a list of them is written."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,22 @@ class Figure:
     holds: bool | None
     device: str
     command: str
+
+
+def at_most(figure: Figure, bound: float | None) -> Figure:
+    """The figure against an upper bound; none: as it is."""
+    if bound is None:
+        return figure
+    words = f"<= {bound:g} {figure.unit}".rstrip()
+    return replace(figure, bound=words, holds=figure.figure <= bound)
+
+
+def at_least(figure: Figure, bound: float | None) -> Figure:
+    """The figure against a lower bound; none: as it is."""
+    if bound is None:
+        return figure
+    words = f">= {bound:g} {figure.unit}".rstrip()
+    return replace(figure, bound=words, holds=figure.figure >= bound)
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,7 @@ class Rows(Protocol):
 
 def blocks(rows: Rows) -> Iterator[tuple[Ints, Matrix]]:
     """Yield (positions, rows) of some thousand rows at a time."""
-    for start in range(0, len(rows), BLOCK_ROWS):
-        at = np.arange(start, min(start + BLOCK_ROWS, len(rows)))
-        yield at, rows[at]
+    yield from _blocks_of(rows, np.arange(len(rows)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +130,7 @@ def cluster(rows: Matrix, count: int, seed: int, algorithm: Algorithm) -> Cluste
 def cluster_pairs(features: Rows, count: int, seed: int, algorithm: Algorithm = "k-means") -> PairClusters:
     """Cluster the pairs that have a direction.
 
-    Never more than SAMPLE_ROWS rows are asked for at once: beyond these, k-means is fitted to a sample.
+    Rows are asked for in blocks; beyond SAMPLE_ROWS of them k-means is fitted to a sample.
 
     Args:
         features: [P, width] rows of unit length, or zero where the pair has no direction.
@@ -148,12 +146,29 @@ def cluster_pairs(features: Rows, count: int, seed: int, algorithm: Algorithm = 
         _check_merged(total)
     if total > SAMPLE_ROWS:
         drawn = np.sort(np.random.default_rng(seed).choice(total, SAMPLE_ROWS, replace=False))
-        return _assigned(features, kmeans(_directed(features[drawn])[0], count, seed).centres)
-    rows, directed = _directed(features[np.arange(total)])
+        return _assigned(features, kmeans(_directed(_gathered(features, drawn))[0], count, seed).centres)
+    rows, directed = _directed(_gathered(features, np.arange(total)))
     found = cluster(rows, count, seed, algorithm)
     labels, distances = np.full(total, -1, np.int64), np.full(total, np.inf)
     labels[directed], distances[directed] = found.labels, found.distances
     return PairClusters(labels, distances)
+
+
+def _gathered(rows: Rows, at: Ints) -> Matrix:
+    """These rows, put together from blocks: what a block needs to be formed is then small."""
+    width = rows[at[:1]].shape[1]
+    found = np.empty((len(at), width), np.float32)
+    filled = 0
+    for _, part in _blocks_of(rows, at):
+        found[filled : filled + len(part)] = part
+        filled += len(part)
+    return found
+
+
+def _blocks_of(rows: Rows, at: Ints) -> Iterator[tuple[Ints, Matrix]]:
+    for start in range(0, len(at), BLOCK_ROWS):
+        part = at[start : start + BLOCK_ROWS]
+        yield part, rows[part]
 
 
 def _directed(rows: Matrix) -> tuple[Matrix, Ints]:

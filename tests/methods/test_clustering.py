@@ -94,24 +94,24 @@ def test_pairs_without_a_direction_are_in_no_cluster() -> None:
 
 
 class CountedRows:
-    """Rows that remember the most that were asked for at once."""
+    """Rows that remember how many were asked for, and how many at most at once."""
 
     def __init__(self, rows: npt.NDArray[np.float32]) -> None:
-        self.rows, self.most = rows, 0
+        self.rows, self.most, self.asked = rows, 0, 0
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        self.most = max(self.most, len(at))
+        self.most, self.asked = max(self.most, len(at)), self.asked + len(at)
         return self.rows[at]
 
 
 def test_many_pairs_are_clustered_by_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 pairs in 4 groups, centres from 20 of them: the groups that all pairs give, zero rows in none.
 
-    Every label and distance is that of the nearest centre of k-means on the sample; and no more than 20 rows
-    ever exist at once.
+    Every label and distance is that of the nearest centre of k-means on the sample; rows are asked for in
+    blocks of 7, every one for its label and 20 for the sample.
     """
     monkeypatch.setattr(clustering, "SAMPLE_ROWS", 20)
     monkeypatch.setattr(clustering, "BLOCK_ROWS", 7)
@@ -119,7 +119,8 @@ def test_many_pairs_are_clustered_by_a_sample(monkeypatch: pytest.MonkeyPatch) -
     rows[[3, 50, 51]] = 0.0
     counted = CountedRows(rows)
     found, again = cluster_pairs(counted, 4, seed=3), cluster_pairs(rows, 4, seed=3)
-    assert counted.most == 20
+    assert counted.most == 7
+    assert counted.asked == 1 + 20 + 100
     assert np.flatnonzero(found.directionless).tolist() == [3, 50, 51]
     for part, left in zip(found.labels.reshape(4, 25), rows.any(axis=1).reshape(4, 25), strict=True):
         assert len(set(part[left].tolist())) == 1
