@@ -148,7 +148,7 @@ def _bytes() -> Figure:
 
 
 def _logprobs(model: nn.Module, rows: Sequence[Encoded]) -> Tensor:
-    batch = pad(rows, pad_id=0)
+    batch = pad(rows, pad_id=0).to(next(model.parameters()).device)
     output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
     return response_logprobs(output.logits, batch)
 

@@ -34,9 +34,13 @@ def at_least(figure: Figure, bound: float | None) -> Figure:
     return replace(figure, bound=words, holds=figure.figure >= bound)
 
 
+class Skipped(Exception):
+    """A benchmark cannot run on this machine; the text says why."""
+
+
 @dataclass(frozen=True)
 class Benchmark:
-    """A named measurement: `measure` runs it and returns its figures."""
+    """A named measurement: `measure` runs it and returns its figures, or raises Skipped."""
 
     name: str
     text: str

@@ -38,7 +38,8 @@ class Prepared:
         inputs = {name: self.store.folder(needed.stage, needed.key) for name, needed in task.inputs.items()}
         with tempfile.TemporaryDirectory() as out, tempfile.TemporaryDirectory() as scratch:
             work = importlib.import_module(f"harness.stages.{stage}")
-            work.run(Job(task.params, inputs, Path(out), Meter(), _ignore, lambda: Path(scratch)))
+            with Meter() as meter:
+                work.run(Job(task.params, inputs, Path(out), meter, _ignore, lambda: Path(scratch)))
 
 
 @cache

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig
 
 from harness.data.tokens import Encoded
 from harness.methods.feature_adapter import add_feature_adapter
@@ -47,12 +47,11 @@ def random_model(
         num_attention_heads=shape.heads,
         num_key_value_heads=shape.key_value_heads,
         tie_word_embeddings=True,
-        dtype=dtype,
     )
     torch.manual_seed(0)
     with warnings.catch_warnings(), torch.device(device):
         warnings.simplefilter("ignore", FutureWarning)
-        base = LlamaForCausalLM(config).to(dtype).requires_grad_(False)
+        base = AutoModelForCausalLM.from_config(config, dtype=dtype).requires_grad_(False)
     model = add_feature_adapter(base, rank, seed=0)
     disturb(model, b_std)
     return model.eval()

@@ -1,0 +1,71 @@
+"""TRL's DPOTrainer as it ships, on the pairs and the settings of a task that trains."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import PrinterCallback
+from trl import DPOConfig, DPOTrainer
+
+from harness.data.rows import PreferencePair
+from harness.models.chat import render_prompt
+from harness.models.load import load_policy
+from harness.models.quiet import quiet
+from harness.store.formats import read_rows
+
+
+def plain_trl(base: Path, pairs: Path, training: Mapping[str, Any], seed: int) -> Callable[[], None]:
+    """A training run: texts in, a reference forward in every step, TRL's own head and loss."""
+    rows = read_rows(pairs, PreferencePair)
+
+    def run() -> None:
+        policy = load_policy(base)
+        prompts = [render_prompt(policy.tokenizer, row.prompt) for row in rows]
+        texts = [
+            {"prompt": prompt, "chosen": row.chosen, "rejected": row.rejected}
+            for prompt, row in zip(prompts, rows, strict=True)
+        ]
+        with tempfile.TemporaryDirectory() as out, quiet():
+            trainer = DPOTrainer(
+                model=policy.model,
+                args=_config(training, seed, out),
+                train_dataset=Dataset.from_list(texts),
+                processing_class=policy.tokenizer,
+                peft_config=LoraConfig(
+                    task_type="CAUSAL_LM",
+                    r=training["lora_rank"],
+                    lora_alpha=training["lora_rank"],
+                    target_modules="all-linear",
+                ),
+            )
+            trainer.remove_callback(PrinterCallback)
+            trainer.train()
+
+    return run
+
+
+def _config(training: Mapping[str, Any], seed: int, out: str) -> DPOConfig:
+    micro_batch = training["micro_batch"] or training["pairs_per_step"]
+    return DPOConfig(
+        output_dir=out,
+        max_steps=training["steps"],
+        per_device_train_batch_size=micro_batch,
+        gradient_accumulation_steps=training["pairs_per_step"] // micro_batch,
+        learning_rate=training["learning_rate"],
+        lr_scheduler_type=training["schedule"],
+        warmup_steps=training["warmup_steps"],
+        beta=training["beta"],
+        max_length=training["max_length"],
+        seed=seed,
+        use_cpu=True,
+        dataloader_pin_memory=False,
+        bf16=False,
+        gradient_checkpointing=False,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
