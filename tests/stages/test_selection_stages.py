@@ -19,7 +19,7 @@ from harness.store.formats import read_matrix, read_rows, write_matrix
 from harness.world.facts import make_world
 from harness.world.prompts import held_out_half, training_prompts
 
-SPECIAL = {"score-variance": {"prompts": 5}, "clusters": {"pick": "random"}}
+SPECIAL: dict[str, dict[str, Any]] = {"score-variance": {"prompts": 5}, "clusters": {"pick": "random"}}
 TOP = {"kind": "top"}
 UNRANKED = {"uniform", "random", "length"}
 
@@ -113,8 +113,8 @@ def test_every_option_of_gradient_clusters_changes_the_pairs(
 ) -> None:
     rule: dict[str, Any] = {"kind": "gradient-clusters", "pairs": 2, "clusters": 4, "minimum": 0}
     found = [
-        choose(tmp_path / name, known, rule | more, {"kind": "nearest"})
-        for name, more in (("usual", {}), ("other", options))
+        choose(tmp_path / name, known, table, {"kind": "nearest"})
+        for name, table in (("usual", rule), ("other", rule | options))
     ]
     assert len(found[0]) == len(found[1]) == 24
     assert found[0] != found[1]
