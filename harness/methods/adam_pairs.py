@@ -17,9 +17,10 @@ from harness.methods.candidates import Ints
 from harness.methods.capture import Sink
 from harness.methods.clustering import Matrix
 from harness.methods.features import SMALLEST_DIFFERENCE, ordered_pairs
-from harness.methods.gradients import GradientPass, backward, evaluating, response_lengths
+from harness.methods.gradients import GradientPass, backward, response_lengths
 from harness.methods.losses import Loss, PairLogprobs, coefficients
 from harness.methods.projection import add_sketch
+from harness.methods.still import still
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ def adam_pair_gradients(
 
         return sink
 
-    with evaluating(taken.model):
+    with still(taken.model, checkpointing=not taken.response_only):
         logprobs = backward(taken, rows, sink_for)
     cells[~sums.clear] = 0
     found: Matrix = cells.cpu().numpy()

@@ -35,6 +35,12 @@ class Candidates:
         """[prompt_count] how many usable pairs each prompt has: the cap on its depth."""
         return np.bincount(self.prompt, minlength=self.prompt_count).astype(np.int64)
 
+    def take(self, at: Ints) -> "Candidates":
+        """Those at the given positions, of the same pool."""
+        return Candidates(
+            self.prompt[at], self.chosen[at], self.rejected[at], self.gap[at], self.prompt_count
+        )
+
 
 def make_candidates(prompt_of: Sequence[int], texts: Sequence[str], scores: Sequence[float]) -> Candidates:
     """Every pair of responses to the same prompt whose texts and scores differ.

@@ -54,9 +54,11 @@ def refuse(names: Sequence[str]) -> None:
     """Raise BadInput where a trainable parameter's gradient cannot be had for each row."""
     if names:
         raise BadInput(
-            f"The gradient of {names[0]} ({len(names)} such in all) cannot be taken for each response. "
-            "Only LoRA factors that are linear layers and see one row for each response can be used: "
-            "leave that module out of the feature adapter."
+            f"The gradient of {', '.join(names[:3])} ({len(names)} such in all) cannot be taken for each "
+            "response. "
+            "Only LoRA factors that are linear layers, and that every pass calls with one row for each "
+            "response, can be used: leave that module out of the feature adapter, or choose a depth that "
+            "needs no gradients."
         )
 
 

@@ -1,5 +1,6 @@
 """Features of pairs, formed from one gradient for each response."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,20 @@ class PairBank:
     sizes: Ints
 
 
+@dataclass(frozen=True, eq=False)
+class PairRows:
+    """Features [P, width] of candidates, of which only those asked for exist: `form` makes them."""
+
+    candidates: Candidates
+    form: Callable[[Candidates], Matrix]
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    def __getitem__(self, at: Ints, /) -> Matrix:
+        return self.form(self.candidates.take(at))
+
+
 def pair_features(bank: GradientBank, candidates: Candidates, coefficients: Matrix | None = None) -> Matrix:
     """The direction in which training on each pair moves the adapter.
 
@@ -69,8 +84,10 @@ def pair_features(bank: GradientBank, candidates: Candidates, coefficients: Matr
     if bank.momentum is not None and coefficients is None:
         raise ValueError("a bank with momentum needs the coefficients of a loss")
     weights = np.array([[-1, 1]], np.float32) if coefficients is None else coefficients
-    rows = weights[:, :1] * _rows(bank.gradients, candidates.chosen)
-    clear = _add(rows, weights[:, 1:] * _rows(bank.gradients, candidates.rejected))
+    rows, other = _sides(bank.gradients, candidates)
+    rows *= weights[:, :1]
+    other *= weights[:, 1:]
+    clear = _add(rows, other)
     if bank.momentum is not None:
         rows = B1 * bank.momentum + (1 - B1) * rows
     rows *= np.where(clear, -1, 0).astype(np.float32)[:, None]
@@ -82,8 +99,8 @@ def unit_differences(rows: Gradients, candidates: Candidates) -> Matrix:
 
     Zero where there is no direction, as in `pair_features`.
     """
-    found = _rows(rows, candidates.chosen)
-    clear = _add(found, -_rows(rows, candidates.rejected))
+    found, other = _sides(rows, candidates)
+    clear = _add(found, -other)
     found *= clear[:, None]
     return unit_rows(found)
 
@@ -132,5 +149,9 @@ def _add(rows: Matrix, other: Matrix) -> npt.NDArray[np.bool_]:
     return clear
 
 
-def _rows(features: Gradients, at: Ints) -> Matrix:
-    return np.asarray(features[at], np.float32)
+def _sides(features: Gradients, candidates: Candidates) -> tuple[Matrix, Matrix]:
+    """The rows of the chosen and of the rejected responses; each response is read, and widened, once."""
+    used, at = np.unique((candidates.chosen, candidates.rejected), return_inverse=True)
+    rows = np.asarray(features[used], np.float32)
+    chosen, rejected = at.reshape(2, -1)
+    return rows[chosen], rows[rejected]

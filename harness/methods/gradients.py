@@ -1,7 +1,6 @@
 """The gradient of each response's log-probability by the LoRA factors, sketched."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from harness.methods.capture import Factor, Sink, captured, lora_factors, refuse
 from harness.methods.clustering import Matrix
 from harness.methods.features import GradientBank, Lengths
 from harness.methods.projection import Sketch, SketchTable, add_sketch, sketch_table
+from harness.methods.still import still
 
 Progress = Callable[[int, int], None]
 
@@ -95,8 +95,9 @@ def response_gradients(
     """The gradient of log pi(response | prompt) by the LoRA factors, sketched, and the value itself.
 
     Where the adapter is fresh (B = 0) the policy is the reference, so these are the reference's
-    log-probabilities. Rows are batched by length; the batch size changes only the speed. Runs in eval mode:
-    dropout would make the gradient another one. A response without tokens has log-probability and gradient 0.
+    log-probabilities. Rows are batched by length; the batch size changes only the speed. Runs without
+    dropout, which would make the gradient another one; activation checkpointing, where it is on, is used. A
+    response without tokens has log-probability and gradient 0.
 
     Args:
         taken: the model, and how gradients are taken.
@@ -110,7 +111,7 @@ def response_gradients(
     gradients = np.zeros((len(rows), taken.dim), np.float32)
     logprobs, norms = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
     longest_first = sorted(range(len(rows)), key=lambda at: -len(rows[at]))
-    with evaluating(taken.model):
+    with still(taken.model, checkpointing=not taken.response_only):
         for start in range(0, len(rows), batch_size):
             part = longest_first[start : start + batch_size]
             cells = torch.zeros((len(part), taken.dim), device=taken.device)
@@ -129,20 +130,8 @@ def response_lengths(rows: Sequence[Encoded]) -> Lengths:
     return np.array([len(row.response) for row in rows], np.int32)
 
 
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model into eval mode, without gradients of its own, and back into its mode afterwards."""
-    training = model.training
-    model.eval()
-    model.zero_grad(set_to_none=True)
-    try:
-        yield
-    finally:
-        model.train(training)
-
-
 def backward(taken: GradientPass, rows: Sequence[Encoded], sink_for: Callable[[Tensor], Sink]) -> Matrix:
-    """One padded forward and backward pass of a model that is `evaluating`; the log-probabilities [rows].
+    """One padded forward and backward pass of a model that is `still`; the log-probabilities [rows].
 
     Args:
         taken: the model, and how gradients are taken.
@@ -168,6 +157,7 @@ def backward(taken: GradientPass, rows: Sequence[Encoded], sink_for: Callable[[T
         torch.autograd.backward(logprobs.sum())
     # A weight that was read past its layer's forward has got an ordinary gradient, which the sink never saw.
     refuse([factor.name for factor in taken.factors if factor.layer.weight.grad is not None])
+    refuse([name for name in taken.tables if name not in seen])
     values: Matrix = logprobs.detach().cpu().numpy()
     return values
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.errors import BadInput
 from harness.methods.candidates import Candidates, Floats, Ints
-from harness.methods.clustering import Matrix
+from harness.methods.clustering import Matrix, Rows, blocks
 from harness.methods.features import Gradients
 
 # BeeS, section 4: margins are clipped from below at -2.
@@ -59,7 +59,7 @@ def text_distances(texts: Sequence[str], candidates: Candidates) -> Floats:
     return np.array([1.0 - both / max(either, 1) for both, either in shared], np.float64)
 
 
-def influence(features: Matrix, validation: Matrix) -> Floats:
+def influence(features: Rows, validation: Matrix) -> Floats:
     """[P] Cosine of each pair's gradient to the mean gradient of validation pairs (LESS, arXiv 2402.04333).
 
     Pairs without a direction come last.
@@ -78,8 +78,10 @@ def influence(features: Matrix, validation: Matrix) -> Floats:
             "The validation prompts have no pair of responses with different scores and gradients, so no "
             "influence can be measured. Raise depth.validation or responses_per_prompt."
         )
-    cosines = features @ (target / norm).astype(np.float32)
-    return np.where(features.any(axis=1), cosines, -np.inf)
+    cosines = np.empty(len(features))
+    for at, rows in blocks(features):
+        cosines[at] = np.where(rows.any(axis=1), rows @ (target / norm).astype(np.float32), -np.inf)
+    return cosines
 
 
 def bees(external: Floats, implicit: Floats, upper: float) -> Floats:

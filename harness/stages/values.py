@@ -1,6 +1,7 @@
 """The value of each candidate pair under a depth rule, from the artifacts that the rule looks at."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -9,7 +10,7 @@ import numpy as np
 from harness.methods import values
 from harness.methods.candidates import Candidates, Floats
 from harness.methods.clustering import Matrix, PairClusters, cluster_pairs
-from harness.methods.features import unit_differences
+from harness.methods.features import PairRows, unit_differences
 from harness.recipe import schema
 from harness.stages.bank import read_bank, read_features
 from harness.stages.hidden_states import HIDDEN_STATES
@@ -25,10 +26,10 @@ def clusters_of(rule: schema.Depth, candidates: Candidates, inputs: Inputs, seed
     if not isinstance(rule, schema.GradientClustersDepth):
         return None
     if rule.features == "hidden-states":
-        features = unit_differences(read_matrix(inputs["hidden_states"] / HIDDEN_STATES), candidates)
+        form = partial(unit_differences, read_matrix(inputs["hidden_states"] / HIDDEN_STATES))
     else:
-        features = read_features(inputs["gradients"], candidates)
-    return cluster_pairs(features, rule.clusters, seed, rule.algorithm)
+        form = partial(read_features, inputs["gradients"])
+    return cluster_pairs(PairRows(candidates, form), rule.clusters, seed, rule.algorithm)
 
 
 def depth_values(
@@ -97,7 +98,7 @@ def _margins(candidates: Candidates, inputs: Inputs) -> Floats:
 def _influence(candidates: Candidates, inputs: Inputs) -> Floats:
     validation = read_pool(inputs, "validation_").candidates()
     target = read_features(inputs["validation_gradients"], validation)
-    return values.influence(read_features(inputs["gradients"], candidates), target)
+    return values.influence(PairRows(candidates, partial(read_features, inputs["gradients"])), target)
 
 
 def _logprobs(folder: Path) -> Matrix:

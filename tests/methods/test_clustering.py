@@ -91,3 +91,58 @@ def test_pairs_without_a_direction_are_in_no_cluster() -> None:
     assert np.all(np.isinf(found.distances[[0, 4]]))
     np.testing.assert_array_equal(found.labels[~found.directionless], alone.labels)
     np.testing.assert_array_equal(found.distances[~found.directionless], alone.distances)
+
+
+class CountedRows:
+    """Rows that remember the most that were asked for at once."""
+
+    def __init__(self, rows: npt.NDArray[np.float32]) -> None:
+        self.rows, self.most = rows, 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        self.most = max(self.most, len(at))
+        return self.rows[at]
+
+
+def test_many_pairs_are_clustered_by_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 pairs in 4 groups, centres from 20 of them: the groups that all pairs give, zero rows in none.
+
+    Every label and distance is that of the nearest centre of k-means on the sample; and no more than 20 rows
+    ever exist at once.
+    """
+    monkeypatch.setattr(clustering, "SAMPLE_ROWS", 20)
+    monkeypatch.setattr(clustering, "BLOCK_ROWS", 7)
+    rows = blobs(25, 4)
+    rows[[3, 50, 51]] = 0.0
+    counted = CountedRows(rows)
+    found, again = cluster_pairs(counted, 4, seed=3), cluster_pairs(rows, 4, seed=3)
+    assert counted.most == 20
+    assert np.flatnonzero(found.directionless).tolist() == [3, 50, 51]
+    for part, left in zip(found.labels.reshape(4, 25), rows.any(axis=1).reshape(4, 25), strict=True):
+        assert len(set(part[left].tolist())) == 1
+    np.testing.assert_array_equal(found.labels, again.labels)
+    np.testing.assert_array_equal(found.distances, again.distances)
+    sample = np.sort(np.random.default_rng(3).choice(100, 20, replace=False))
+    centres = kmeans(rows[sample][rows[sample].any(axis=1)], 4, seed=3).centres
+    apart = np.linalg.norm(rows[:, None] - centres, axis=2)
+    directed = ~found.directionless
+    np.testing.assert_array_equal(found.labels[directed], apart.argmin(axis=1)[directed])
+    np.testing.assert_allclose(found.distances[directed], apart.min(axis=1)[directed], rtol=1e-5)
+    assert np.all(np.isinf(found.distances[~directed]))
+
+
+def test_the_sample_finds_clusters_as_good_as_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Overlapping groups on the unit sphere: the mean squared distance grows by 2 % at most."""
+    rng = np.random.default_rng(0)
+    rows = (rng.normal(size=(30, 16))[rng.integers(30, size=6000)] + rng.normal(size=(6000, 16))).astype(
+        np.float32
+    )
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    whole = cluster_pairs(rows, 10, seed=0)
+    monkeypatch.setattr(clustering, "SAMPLE_ROWS", 5000)
+    sampled = cluster_pairs(rows, 10, seed=0)
+    assert np.mean(sampled.distances**2) <= 1.02 * np.mean(whole.distances**2)
+    assert not np.array_equal(sampled.distances, whole.distances)

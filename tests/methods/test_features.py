@@ -1,5 +1,8 @@
 """Pair features by linearity."""
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from harness.methods.features import (
     GradientBank,
     Gradients,
     PairBank,
+    PairRows,
     ordered_pairs,
     pair_features,
     pair_positions,
@@ -109,3 +113,18 @@ def test_differences_of_any_features_are_those_of_gradients() -> None:
     none = (pool.chosen == 6) | (pool.rejected == 6) | ((pool.chosen == 3) & (pool.rejected == 2))
     assert none.sum() == 8
     np.testing.assert_array_equal(found.any(axis=1), ~none)
+
+
+def test_rows_formed_on_demand_are_the_same(tmp_path: Path) -> None:
+    """Any positions, in any order, from a bank of half-precision numbers in a file."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "bank.npy", rng.normal(size=(12, 8)).astype(np.float16))
+    prompt_of, scores = [at // 4 for at in range(12)], rng.normal(size=12).tolist()
+    candidates = make_candidates(prompt_of, list("abcdefghijkl"), scores)
+    form = partial(pair_features, bank(np.load(tmp_path / "bank.npy", mmap_mode="r")))
+    whole, lazy = form(candidates), PairRows(candidates, form)
+    assert len(lazy) == len(whole) == 18
+    for at in ([], [5], [17, 3, 3, 0], list(range(18))):
+        rows = lazy[np.array(at, np.int64)]
+        assert rows.dtype == np.float32
+        np.testing.assert_array_equal(rows, whole[at])

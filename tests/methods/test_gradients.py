@@ -170,5 +170,13 @@ def test_experts_are_refused() -> None:
         num_local_experts=2,
     )
     model = add_feature_adapter(MixtralForCausalLM(config), 4, seed=0)
-    with pytest.raises(BadInput, match="cannot be taken for each response"):
+    with pytest.raises(BadInput, match=r"mlp\.gate.*mlp\.experts.* cannot be taken .* leave that"):
         bank_of(model, random_rows(3))
+
+
+def test_a_factor_that_the_pass_does_not_reach_is_refused() -> None:
+    """All that is trainable must be captured: here one linear layer is never called."""
+    base = tiny_llama()
+    base.get_submodule("model.layers.1").add_module("spare", nn.Linear(32, 32))
+    with pytest.raises(BadInput, match=r"layers\.1\.spare\.lora_B.* \(1 such"):
+        bank_of(add_feature_adapter(base, 4, seed=0), random_rows(3))

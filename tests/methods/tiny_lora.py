@@ -1,44 +1,49 @@
 """Tiny random models with LoRA, rows for them, and plain autograd as the yardstick of captured gradients."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    MistralConfig,
+    OPTConfig,
+    Phi3Config,
+    PretrainedConfig,
+    Qwen2Config,
+    Qwen3Config,
+)
 
 from harness.data.tokens import Encoded, pad, response_logprobs
 from harness.methods.feature_adapter import add_feature_adapter
 
+SHAPE: dict[str, Any] = {
+    "vocab_size": 50,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+}
+GROUPED = SHAPE | {"num_key_value_heads": 2}
 
-def tiny_llama() -> nn.Module:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=50,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-    )
-    model: nn.Module = LlamaForCausalLM(config)
-    return model
-
-
-def tiny_gpt2() -> nn.Module:
-    """Its base layers are Conv1D, and it has dropout, which the gradient pass must switch off."""
-    torch.manual_seed(0)
-    model: nn.Module = GPT2LMHeadModel(
-        GPT2Config(vocab_size=50, n_embd=32, n_layer=2, n_head=4, n_positions=64)
-    )
-    return model
-
-
-def tiny_opt() -> nn.Module:
-    """A model whose feed-forward layers have flattened rows and positions."""
-    torch.manual_seed(0)
-    config = OPTConfig(
+# GPT-2's layers are Conv1D and it has dropout; OPT's feed-forward layers have flattened rows and positions;
+# Phi-3 and GPT-NeoX fuse projections; Mistral and Gemma 2 look back 4 positions only.
+CONFIGS: dict[str, PretrainedConfig] = {
+    "llama": LlamaConfig(**GROUPED, tie_word_embeddings=True),
+    "qwen2": Qwen2Config(**GROUPED),
+    "qwen3": Qwen3Config(**GROUPED, head_dim=8),
+    "gemma2": Gemma2Config(**GROUPED, head_dim=8, query_pre_attn_scalar=8, sliding_window=4),
+    "mistral": MistralConfig(**GROUPED, sliding_window=4),
+    "phi3": Phi3Config(**GROUPED, pad_token_id=0, resid_pdrop=0.1),
+    "gpt2": GPT2Config(vocab_size=50, n_embd=32, n_layer=2, n_head=4, n_positions=64),
+    "gpt_neox": GPTNeoXConfig(**SHAPE, attention_dropout=0.1, hidden_dropout=0.1),
+    "opt": OPTConfig(
         vocab_size=50,
         hidden_size=32,
         ffn_dim=48,
@@ -46,17 +51,26 @@ def tiny_opt() -> nn.Module:
         num_attention_heads=4,
         max_position_embeddings=64,
         word_embed_proj_dim=32,
-    )
-    model: nn.Module = OPTForCausalLM(config)
-    return model
+        layerdrop=0.5,
+    ),
+}
+MODELS = tuple(CONFIGS)
 
 
-MODELS: dict[str, Callable[[], nn.Module]] = {"llama": tiny_llama, "gpt2": tiny_gpt2, "opt": tiny_opt}
+def tiny_model(architecture: str) -> nn.Module:
+    """Two layers of width 32 with random weights, in training mode, as transformers makes it."""
+    torch.manual_seed(0)
+    model: nn.Module = AutoModelForCausalLM.from_config(CONFIGS[architecture])
+    return model.train()
 
 
-def adapted(architecture: str, b_std: float, rank: int = 4) -> nn.Module:
+def tiny_llama() -> nn.Module:
+    return tiny_model("llama")
+
+
+def adapted(architecture: str, b_std: float, rank: int = 4, dtype: torch.dtype = torch.float32) -> nn.Module:
     """A tiny model with LoRA on all linear layers and B ~ N(0, b_std); b_std = 0 is a fresh adapter."""
-    model = add_feature_adapter(MODELS[architecture](), rank, seed=0)
+    model = add_feature_adapter(tiny_model(architecture).to(dtype), rank, seed=0)
     noise = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, weight in model.named_parameters():
