@@ -35,7 +35,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         declared=declare(method),
         order=list(recipe.methods).index(cell.method),
         comparable=_comparable(recipe, reader),
-        pairs=len(pairs) - training.get("pairs_dropped", 0),
+        pairs=training.get("pairs", 0),
         prompts=len({pair["prompt_id"] for pair in pairs}),
         pairs_dropped=training.get("pairs_dropped", 0),
         pairs_truncated=training.get("pairs_truncated", 0),
