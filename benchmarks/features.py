@@ -146,7 +146,7 @@ def recall(found: Matrix, exact: Matrix, nearest: int = NEAREST) -> float:
 
 
 def measure() -> list[Figure]:
-    """Agreement of each cheaper feature with the exact one, and its processor time in parts of the default's."""
+    """Agreement of each cheaper feature with the exact one, and its time in parts of the default's."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         task = make_task(Path(folder))

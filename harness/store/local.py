@@ -200,7 +200,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def _abandoned(name: str) -> bool:
-    """Whether a scratch folder is of a dead process of this machine; those of others are not ours to judge."""
+    """Whether a scratch folder is of a dead process of this machine; others judge their own."""
     _, host, pid = name.rsplit(".", 2)
     if host != HOST:
         return False

@@ -226,6 +226,7 @@ def warmed_up(pool: dict[str, Path], folder: Path) -> dict[str, Path]:
         "depth": {"kind": "uniform", "pairs": 1},
         "pairing": {"kind": "random"},
         "budget": None,
+        "max_length": TRAINING["max_length"],
         "seed": 0,
     }
     reference = run_stage(folder / "logprobs", logprobs.run, {"conditional": True}, pool).folder
