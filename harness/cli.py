@@ -1,6 +1,7 @@
 """The command line. Each command calls one function of `harness.commands`, imported when it is called."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 import harness
-from harness.errors import HarnessError
+from harness.errors import INTERRUPTED, HarnessError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,6 +52,12 @@ def _console() -> "Console":
     return Console() if sys.stdout.isatty() else Console(width=160)
 
 
+def _terminate(signum: int, frame: object) -> None:
+    """SIGTERM, as batch systems send it: stop the workers and put the terminal right on the way out."""
+    typer.echo(INTERRUPTED, err=True)
+    sys.exit(128 + signum)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"harness {harness.__version__}")
@@ -80,15 +87,14 @@ def run(
     What the store already holds is not done again: after an interruption, or with a method added, the same
     command goes on. Exit code 0: all done; 1: some tasks failed; 2: the recipe is wrong; 130: interrupted.
     """
-    from harness.commands.places import places_of
-    from harness.commands.run import run as run_recipe
-
+    signal.signal(signal.SIGTERM, _terminate)
     try:
+        from harness.commands.places import places_of
+        from harness.commands.run import run as run_recipe
+
         run_recipe(places_of(recipe, store, boards), jobs, _console())
     except KeyboardInterrupt:
-        typer.echo(
-            "\nInterrupted. All finished tasks are stored; the same command goes on from there.", err=True
-        )
+        typer.echo(INTERRUPTED, err=True)
         raise typer.Exit(130) from None
 
 
@@ -194,8 +200,8 @@ def schema() -> None:
     typer.echo(json.dumps(Schema.model_json_schema(), indent=2))
 
 
-def main() -> None:
-    """Entry point: errors that a user can mend are sentences on stderr, never tracebacks."""
+def run_app() -> None:
+    """Run a command: errors that a user can mend are sentences on stderr, never tracebacks."""
     try:
         app()
     except HarnessError as error:

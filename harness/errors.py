@@ -11,6 +11,8 @@ HarnessError
 
 from collections.abc import Sequence
 
+INTERRUPTED = "\nInterrupted. All finished tasks are stored; the same command goes on from there."
+
 
 class HarnessError(Exception):
     """Base of all errors shown to the user as sentences, without a traceback."""

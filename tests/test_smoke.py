@@ -143,7 +143,9 @@ def lines(process: subprocess.Popen[str]) -> Iterator[str]:
     return iter(process.stdout)
 
 
-@pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("sign", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
 def test_a_broken_run_goes_on_to_the_same_board(finished: Path, tmp_path: Path, sign: int, code: int) -> None:
     """Stop at the 20th task, then run again: nothing is done twice, and the board is that of a whole run."""
     project = make_project(tmp_path)
@@ -157,7 +159,7 @@ def test_a_broken_run_goes_on_to_the_same_board(finished: Path, tmp_path: Path, 
                 break
         _, errors = run.communicate()
     assert run.returncode == code
-    if sign == signal.SIGINT:
+    if sign != signal.SIGKILL:
         assert "the same command goes on" in errors
     before = stored(project)
     assert len(before) >= 20
@@ -190,6 +192,20 @@ def test_a_failed_method_leaves_the_others_standing(copy: Path) -> None:
     assert "pairs/" in done.stderr
     assert "failed: " in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    assert {row["method"] for row in results(copy)} == {"sft", "dpo-random", "balanced"}
+
+
+def test_a_failure_takes_no_earlier_record_from_the_board(copy: Path) -> None:
+    """The store is gone and cannot be filled again for one method: its records stay as they were."""
+    store, board = copy / ".harness", copy / "leaderboards" / "smoke"
+    before = {path.name: path.read_bytes() for path in (board / "records").glob("balanced.*")}
+    for stage in ("gradients", "pairs", "adapter", "outputs", "alpaca_eval", "lm_eval", "preference"):
+        shutil.rmtree(store / stage)
+    (store / "gradients").write_text("in the way")
+    done = harness(copy, "run", "recipes/smoke.toml")
+    assert done.returncode == 1
+    assert "gradients of balanced/0 failed" in done.stderr
+    assert {path.name: path.read_bytes() for path in (board / "records").glob("balanced.*")} == before
     assert {row["method"] for row in results(copy)} == {"sft", "dpo-random", "balanced"}
 
 

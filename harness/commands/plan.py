@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.commands.places import Places
+from harness.commands.run import history
 from harness.commands.words import counted
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.record import read_records
@@ -27,16 +28,12 @@ def show_plan(places: Places, jobs: int, console: Console) -> None:
     recipe = load_recipe(places.recipe)
     plan, store = build_plan(recipe), LocalStore(places.store)
     stored = {task.key for task in plan.tasks if store.has(task.stage, task.key)}
-    history = [
-        (task.stage, store.manifest(task.stage, task.key).cost["wall_s"])
-        for task in plan.tasks
-        if task.key in stored
-    ]
-    seconds = stage_seconds(history)
+    past = history(plan, store)
+    seconds = stage_seconds(past)
     console.print(_stages(plan, stored, seconds))
     console.print(_methods(recipe))
     left = sum(seconds[task.stage] for task in plan.tasks if task.key not in stored)
-    basis = "this store's history" if history else "the embedded default's figures"
+    basis = "this store's history" if past else "the embedded default's figures"
     console.print(
         f"{len(plan.tasks) - len(stored)} of {len(plan.tasks)} tasks to run: about {left / jobs / 60:.1f} "
         f"min with {counted(jobs, 'job')} (estimated from {basis}).",

@@ -1,8 +1,8 @@
 """`harness run`: do what a recipe's plan lacks, then write records and board."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,11 +11,11 @@ from harness.commands.places import Places
 from harness.commands.view import RunView
 from harness.engines.base import Outcome
 from harness.engines.local import LocalEngine
-from harness.errors import CorruptArtifact, TaskFailed
+from harness.errors import BadInput, CorruptArtifact, TaskFailed
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.board import write_board
-from harness.leaderboard.collect import collect
-from harness.leaderboard.record import Record, write_record
+from harness.leaderboard.collect import collect, declare
+from harness.leaderboard.record import Record, read_records, write_record
 from harness.leaderboard.terminal import print_board
 from harness.plan.build import Plan, build_plan
 from harness.plan.estimate import stage_seconds
@@ -49,21 +49,18 @@ def run(places: Places, jobs: int, console: Console) -> None:
     job = Run(places, recipe, build_plan(recipe), LocalStore(places.store))
     job.store.prepare()
     outcome, records = _run_and_collect(job, jobs, console)
-    _write_records(places.board, records)
     if records:
-        write_board(places.board)
-        print_board(make_table(records), console)
-    console.print(f"board: {escape(str(places.board / 'README.md'))}", highlight=False)
+        _write_board(job, records, console)
     console.print(_summary(outcome), highlight=False)
     if outcome.failed:
-        raise TaskFailed("\n".join(_failures(outcome)))
+        raise TaskFailed("\n".join(_failures(outcome, job.plan)))
 
 
 def _run_and_collect(job: Run, jobs: int, console: Console) -> tuple[Outcome, list[Record]]:
     """Run, and read the results; a result that does not match its digest is made again."""
     for _ in range(CORRUPTIONS):
-        outcome = _run_plan(job, jobs, console)
         try:
+            outcome = _run_plan(job, jobs, console)
             return outcome, list(_records(job, outcome))
         except CorruptArtifact as error:
             console.print(f"[yellow]redone[/yellow]: {escape(str(error))}", highlight=False)
@@ -73,18 +70,20 @@ def _run_and_collect(job: Run, jobs: int, console: Console) -> tuple[Outcome, li
 
 def _run_plan(job: Run, jobs: int, console: Console) -> Outcome:
     missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
-    expected = stage_seconds(history(job))
+    expected = stage_seconds(history(job.plan, job.store))
     seconds = {task.key: expected[task.stage] for task in missing}
     engine = LocalEngine(job.store, run_task, jobs)
     with RunView(console, job.plan.users, seconds, jobs) as view:
         return engine.run(job.plan.tasks, view)
 
 
-def history(job: Run) -> Iterator[tuple[str, float]]:
-    """(stage, wall seconds) of this plan's tasks that the store holds."""
-    for task in job.plan.tasks:
-        if job.store.has(task.stage, task.key):
-            yield task.stage, job.store.manifest(task.stage, task.key).cost["wall_s"]
+def history(plan: Plan, store: LocalStore) -> list[tuple[str, float]]:
+    """(stage, wall seconds) of a plan's tasks that the store holds; torn manifests are left to the run."""
+    found = []
+    for task in plan.tasks:
+        with suppress(CorruptArtifact):
+            found.append((task.stage, store.manifest(task.stage, task.key).cost["wall_s"]))
+    return found
 
 
 def _records(job: Run, outcome: Outcome) -> Iterator[Record]:
@@ -94,13 +93,37 @@ def _records(job: Run, outcome: Outcome) -> Iterator[Record]:
             yield collect(job.recipe, job.places.recipe.stem, cell, job.store)
 
 
-def _write_records(board: Path, records: list[Record]) -> None:
-    """The records of this run, and no others: the board shows the recipe as it is now."""
-    folder = board / "records"
-    written = {write_record(folder, record) for record in records}
-    if folder.is_dir():
-        for old in set(folder.glob("*.json")) - written:
-            old.unlink()
+def _write_board(job: Run, records: list[Record], console: Console) -> None:
+    """Write the records and the board.
+
+    Other records stay only where they are of this very recipe and this run could not make them: a failure
+    now takes no earlier result from the board.
+    """
+    folder = job.places.board / "records"
+    written = {write_record(folder, record) for record in [*records, *_earlier(job, records)]}
+    for old in set(folder.glob("*.json")) - written:
+        old.unlink()
+    write_board(job.places.board)
+    print_board(make_table(read_records(folder)), console)
+    console.print(f"board: {escape(str(job.places.board / 'README.md'))}", highlight=False)
+
+
+def _earlier(job: Run, records: list[Record]) -> Iterator[Record]:
+    """Records on the board that this run lacks and that its recipe would still give."""
+    now = records[0]
+    declared = {name: declare(method) for name, method in job.recipe.methods.items()}
+    made = {(record.method, record.replicate) for record in records}
+    try:
+        there = read_records(job.places.board / "records")
+    except BadInput:
+        return
+    for record in there:
+        same = (record.fixed, record.title, record.baseline) == (now.fixed, now.title, now.baseline)
+        wanted = (
+            record.replicate in job.recipe.seeds.replicates and declared.get(record.method) == record.declared
+        )
+        if same and wanted and (record.method, record.replicate) not in made:
+            yield record
 
 
 def _summary(outcome: Outcome) -> str:
@@ -110,6 +133,7 @@ def _summary(outcome: Outcome) -> str:
     return ", ".join(counts)
 
 
-def _failures(outcome: Outcome) -> Iterator[str]:
+def _failures(outcome: Outcome, plan: Plan) -> Iterator[str]:
+    users = plan.users
     for task, reason in outcome.failed.values():
-        yield f"{task.stage}/{task.key} failed: {reason}"
+        yield f"{task.stage} of {', '.join(users[task.key])} failed: {reason}"

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from harness.commands.places import Places
 from harness.data.rows import Prompt, Response
-from harness.errors import BadInput, StoreError
+from harness.errors import BadInput, CorruptArtifact, StoreError
 from harness.plan.build import Cell, build_plan
 from harness.recipe.load import load_recipe
 from harness.recipe.wording import suggestion
@@ -55,12 +55,15 @@ class _Outputs:
 
     def _folder(self, role: str) -> Path:
         task = self._cell.ends[role]
-        if not self._store.has(task.stage, task.key):
+        try:
+            return self._store.open(task.stage, task.key)
+        except CorruptArtifact as error:
+            there = self._store.has(task.stage, task.key)
+            what = f"changed on disk ({error})" if there else "are not there"
             raise StoreError(
-                f"{self._places.store}: the outputs of '{self._cell.label}' are not there. "
-                f"Run the recipe first: harness run {self._places.recipe}"
-            )
-        return self._store.open(task.stage, task.key)
+                f"{self._places.store}: the outputs of '{self._cell.label}' {what}. "
+                f"Run the recipe, which makes them: harness run {self._places.recipe}"
+            ) from None
 
     def _texts(self, role: str) -> dict[str, str]:
         rows = read_rows(self._folder(role) / "responses.jsonl", Response)

@@ -57,9 +57,9 @@ class RunView:
                 self._finish(event.task)
                 self._line(event.task, f"[red]failed[/red]: {escape(event.reason)}")
             case "redo":
-                self._finish(event.task)
-                self._total += 1
-                self._line(event.task, f"[yellow]redone[/yellow]: {escape(event.reason)}")
+                self._progress.remove_task(self._rows.pop(event.task.key))
+                self._total += event.made_again
+                self._line(event.task, f"[yellow]waits for a changed input[/yellow]: {escape(event.reason)}")
 
     def label(self, task: Task) -> str:
         """`stage method/replicate`, or how many methods share the task."""

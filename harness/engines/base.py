@@ -1,9 +1,9 @@
-"""What every engine offers, and what it reports while it works."""
+"""What an engine is given, what it reports while it works, and how it ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from harness.plan.task import Task
 
@@ -14,13 +14,18 @@ Work = Callable[[Task, Path, Progress], None]
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a task: `done` of `of` for progress, `reason` for failed and redo."""
+    """Something that happened to a task.
+
+    `done` of `of` for progress; `reason` for failed and redo. A task is redone because an input of it was
+    corrupt; `made_again` says whether that input is new work of the run.
+    """
 
     kind: Literal["started", "progress", "finished", "failed", "redo"]
     task: Task
     done: int = 0
     of: int = 0
     reason: str = ""
+    made_again: bool = False
 
 
 @dataclass
@@ -31,15 +36,3 @@ class Outcome:
     stored: dict[str, Task] = field(default_factory=dict)
     failed: dict[str, tuple[Task, str]] = field(default_factory=dict)
     not_run: list[Task] = field(default_factory=list)
-
-
-class Engine(Protocol):
-    """Runs tasks whose inputs are there, goes on past failures, and leaves the rest as not run."""
-
-    def run(self, tasks: Sequence[Task], report: Callable[[Event], None]) -> Outcome:
-        """Run the tasks, given inputs before users.
-
-        Raises:
-            KeyboardInterrupt: passed on after the workers have stopped; the store stays whole.
-        """
-        ...

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.engines.base import Event, Outcome, Work
 from harness.engines.schedule import Schedule
-from harness.errors import CorruptArtifact
+from harness.errors import CorruptArtifact, HarnessError
 from harness.plan.task import Task
 from harness.store.local import LocalStore
 
@@ -37,7 +37,11 @@ class LocalEngine:
         self._store, self._work, self._jobs = store, work, jobs
 
     def run(self, tasks: Sequence[Task], report: Callable[[Event], None]) -> Outcome:
-        """Run what is missing; see `Engine.run`."""
+        """Run what the store lacks, inputs before users; go on past failures.
+
+        Raises:
+            KeyboardInterrupt: passed on after the workers have stopped; the store stays whole.
+        """
         schedule = Schedule(tasks, self._store)
         workers = [_Worker(self._work, self._store.root) for _ in range(min(self._jobs, schedule.open))]
         try:
@@ -60,7 +64,6 @@ class _Worker:
     def __init__(self, work: Work, root: Path) -> None:
         self._work, self._root = work, root
         self.task: Task | None = None
-        self.redone = 0
         self._start()
 
     def _start(self) -> None:
@@ -68,7 +71,12 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, self._work, self._root), daemon=True)
-        self.process.start()
+        # Ctrl-C reaches the whole process group; a worker ignores it from its first instruction on
+        usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self.process.start()
+        finally:
+            signal.signal(signal.SIGINT, usual)
         theirs.close()
 
     def give(self, task: Task) -> None:
@@ -115,13 +123,9 @@ def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]
         report(Event("progress", task, done, of))
         return
     worker.task = None
-    bad = next(
-        (needed for needed in task.inputs.values() if kind == "corrupt" and needed.key == content.key), None
-    )
-    if bad is not None and worker.redone < REDO_LIMIT:
-        worker.redone += 1
-        schedule.redo(task, bad)
-        report(Event("redo", bad, reason=str(content)))
+    bad = _named(content, task) if kind == "corrupt" else None
+    if bad is not None and schedule.redone(task) < REDO_LIMIT:
+        report(Event("redo", task, made_again=schedule.redo(task, bad), reason=str(content)))
         return
     if kind == "finished":
         schedule.finish(task)
@@ -131,9 +135,13 @@ def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]
         report(Event("failed", task, reason=str(content)))
 
 
+def _named(error: CorruptArtifact, task: Task) -> Task | None:
+    """The input of a task that an error is about."""
+    return next((needed for needed in task.inputs.values() if needed.key == error.key), None)
+
+
 def _serve(pipe: Connection, work: Work, root: Path) -> None:
     """A worker's life: take a task, do it, say how it went; ends when the caller is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         try:
             task = pipe.recv()
@@ -151,10 +159,25 @@ def _attempt(pipe: Connection, work: Work, task: Task, root: Path) -> Message:
 
     try:
         work(task, root, progress)
-    except CorruptArtifact as error:
-        return "corrupt", error
     except BrokenPipeError:
         raise
     except Exception as error:
-        return "failed", f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        corrupt = error if isinstance(error, CorruptArtifact) else _corrupt_input(task, root)
+        return ("failed", _reason(error)) if corrupt is None else ("corrupt", corrupt)
     return "finished", None
+
+
+def _corrupt_input(task: Task, root: Path) -> CorruptArtifact | None:
+    """The input that changed or went while the task read it, which explains any error."""
+    store = LocalStore(root)
+    for needed in task.inputs.values():
+        try:
+            store.open(needed.stage, needed.key)
+        except CorruptArtifact as error:
+            return error
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """What a user is told: our own errors are sentences; others need the name of their class."""
+    return str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}".rstrip(": ")

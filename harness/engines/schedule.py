@@ -1,8 +1,10 @@
 """Which task may run next: the bookkeeping that every engine shares."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from harness.engines.base import Outcome
+from harness.errors import CorruptArtifact
 from harness.plan.task import Task
 from harness.store.local import LocalStore
 
@@ -15,6 +17,7 @@ class Schedule:
         self._store = store
         self._waiting: dict[str, Task] = {}
         self._running: dict[str, Task] = {}
+        self._redone: Counter[str] = Counter()
         self.outcome = Outcome()
         for task in tasks:
             there = store.has(task.stage, task.key)
@@ -48,13 +51,30 @@ class Schedule:
                 lost.add(key)
                 self.outcome.not_run.append(self._waiting.pop(key))
 
-    def redo(self, task: Task, bad: Task) -> None:
-        """An input of a running task is corrupt: discard it, make it again, then the task."""
+    def redo(self, task: Task, bad: Task) -> bool:
+        """An input of a running task is corrupt: make it again, then the task; whether that is new work.
+
+        The complaint may be late, about a copy that is being replaced already, or has been.
+        """
+        self._redone[task.key] += 1
+        self._waiting[task.key] = self._running.pop(task.key)
+        if self._is_open(bad) or self._is_sound(bad):
+            return False
         self._store.discard(bad.stage, bad.key)
         self.outcome.stored.pop(bad.key, None)
-        if not self._is_open(bad):
-            self._waiting[bad.key] = bad
-        self._waiting[task.key] = self._running.pop(task.key)
+        self._waiting[bad.key] = bad
+        return True
+
+    def redone(self, task: Task) -> int:
+        """How often a task had to wait for a corrupt input."""
+        return self._redone[task.key]
+
+    def _is_sound(self, task: Task) -> bool:
+        try:
+            LocalStore(self._store.root).open(task.stage, task.key)
+        except CorruptArtifact:
+            return False
+        return True
 
     def _is_open(self, task: Task) -> bool:
         return task.key in self._waiting or task.key in self._running

@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 import datasets
-from lm_eval.evaluator import evaluate
+from lm_eval.evaluator import simple_evaluate
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
@@ -57,11 +57,9 @@ def run_tasks(
         quiet(),
         tempfile.TemporaryDirectory() as cache,
         patch.object(datasets.config, "HF_DATASETS_CACHE", Path(cache)),
+        # asks the system for its packages and drivers, for seconds; a manifest says what matters of them
+        patch("lm_eval.evaluator.add_env_info"),
     ):
-        loaded = manager.load(list(tasks))
-        for task in loaded["tasks"].values():
-            task.set_config(key="num_fewshot", value=task.get_config("num_fewshot") or 0)
-            task.set_fewshot_seed(seed=FEWSHOT_SEED)
         model = HFLM(
             pretrained=policy.model,
             tokenizer=policy.tokenizer,
@@ -69,8 +67,15 @@ def run_tasks(
             max_length=policy.model.config.max_position_embeddings,
             device=str(policy.device),
         )
-        # `evaluate`, not `simple_evaluate`: the latter also collects facts on the machine, for seconds.
-        raw = evaluate(lm=model, task_dict=loaded, limit=limit, bootstrap_iters=0, apply_chat_template=True)
+        raw = simple_evaluate(
+            model=model,
+            tasks=list(tasks),
+            task_manager=manager,
+            limit=limit,
+            bootstrap_iters=0,
+            apply_chat_template=True,
+            fewshot_random_seed=FEWSHOT_SEED,
+        )
     return LmEvalResult(_scores(raw["results"]), _items(raw["samples"]), dict(raw["versions"]))
 
 

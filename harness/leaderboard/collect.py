@@ -8,7 +8,7 @@ from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
 from harness.plan.build import Cell
 from harness.plan.catalog import STAGES
 from harness.plan.task import Task
-from harness.recipe.schema import Recipe
+from harness.recipe.schema import Method, Recipe
 from harness.store.formats import read_json
 from harness.store.local import LocalStore
 
@@ -32,7 +32,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         baseline=recipe.baseline,
         method=cell.method,
         replicate=cell.replicate,
-        declared=method.model_dump(mode="json", exclude_unset=True),
+        declared=declare(method),
         order=list(recipe.methods).index(cell.method),
         comparable=_comparable(recipe, reader),
         pairs=len(pairs) - training.get("pairs_dropped", 0),
@@ -46,6 +46,11 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         samples=_samples(reader),
         provenance=dict(reader.manifest_of("alpaca_eval").provenance),
     )
+
+
+def declare(method: Method) -> dict[str, Any]:
+    """A method's table as its recipe writes it."""
+    return method.model_dump(mode="json", exclude_unset=True)
 
 
 class _Reader:

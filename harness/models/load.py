@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.errors import BadInput
@@ -24,6 +24,13 @@ class Policy:
         """Where the weights lie."""
         device: torch.device = self.model.device
         return device
+
+
+def import_architecture(base: Path) -> None:
+    """Load the code of a model's architecture, which transformers imports only when a model is made."""
+    config = AutoConfig.from_pretrained(base, local_files_only=True)
+    with torch.device("meta"):
+        AutoModelForCausalLM.from_config(config)
 
 
 def load_policy(base: Path, adapter: Path | None = None) -> Policy:

@@ -2,7 +2,7 @@
 
 from harness.models.sampling import Sampling, sample
 from harness.stages.job import Job
-from harness.stages.shared import RESULT, policy_of
+from harness.stages.shared import RESULT, count_sampling, policy_of
 from harness.store.formats import write_json
 from harness.world.facts import make_world
 from harness.world.knowledge import knowledge, knowledge_prompts
@@ -14,6 +14,8 @@ def run(job: Job) -> None:
     greedy = Sampling(
         per_prompt=1, temperature=0.0, max_new_tokens=job.params["max_new_tokens"], seed=0, stream="knowledge"
     )
-    responses = sample(policy_of(job), knowledge_prompts(world), greedy, job.progress)
+    policy, prompts = policy_of(job), knowledge_prompts(world)
+    responses = sample(policy, prompts, greedy, job.progress)
+    count_sampling(job, policy, prompts, responses)
     known = knowledge(world, {response.prompt_id: response.text for response in responses})
     write_json(job.out / RESULT, {"breadth": dict(known.breadth), "depth": dict(known.depth)})

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 import harness
-from harness.cli import app, main
+from harness.__main__ import main
+from harness.cli import app
 from harness.commands.places import places_of
 from harness.recipe.schema import KINDS, kind_of
 

@@ -70,6 +70,31 @@ def test_a_failure_stops_only_what_depends_on_it(store: LocalStore, trouble: str
     assert outcome.not_run == [lost]
 
 
+def test_a_corrupt_input_that_two_workers_read_is_made_again_once(store: LocalStore) -> None:
+    """Both users of the base complain, one of them late, about a copy that is being replaced."""
+    tasks, events = chain(), list[Event]()
+    LocalEngine(store, work, 2).run(tasks[:1], events.append)
+    (store.folder("base_model", tasks[0].key) / "sum").write_text("7")
+    events.clear()
+    outcome = LocalEngine(store, work, 2).run(tasks, events.append)
+    assert outcome.failed == {}
+    assert value(store, tasks[-1]) == 5
+    assert sorted(task.stage for task in outcome.done) == ["base_model", "pairs", "prompts", "prompts"]
+    assert sum(event.made_again for event in events) == 1
+    assert all(event.task.stage == "prompts" for event in events if event.kind == "redo")
+
+
+@pytest.mark.parametrize("content", ['{"a"', ""])
+def test_a_torn_manifest_is_made_again(store: LocalStore, content: str) -> None:
+    """As after a loss of power."""
+    tasks = chain()
+    LocalEngine(store, work, 1).run(tasks[:1], lambda event: None)
+    (store.folder("base_model", tasks[0].key) / "manifest.json").write_text(content)
+    outcome = LocalEngine(store, work, 2).run(tasks, lambda event: None)
+    assert outcome.failed == {}
+    assert value(store, tasks[-1]) == 5
+
+
 def test_a_corrupt_input_is_made_again(store: LocalStore) -> None:
     tasks, events = chain(), list[Event]()
     LocalEngine(store, work, 1).run(tasks[:3], events.append)

@@ -1,0 +1,47 @@
+"""The run's view takes every event in every order that an engine may send it."""
+
+import io
+
+from rich.console import Console
+
+from harness.commands.view import RunView
+from harness.engines.base import Event
+from harness.plan.task import Task
+
+BASE = Task("base_model", {}, {})
+USER = Task("prompts", {}, {"base_model": BASE})
+
+
+def shown(*events: Event, terminal: bool = False) -> str:
+    file = io.StringIO()
+    console = Console(file=file, width=100, force_terminal=terminal)
+    users = {BASE.key: ("a/0", "b/0", "c/0"), USER.key: ("a/0",)}
+    with RunView(console, users, {BASE.key: 30.0, USER.key: 10.0}, jobs=2) as view:
+        for event in events:
+            view(event)
+    return file.getvalue()
+
+
+def test_one_line_for_each_task_off_a_terminal() -> None:
+    lines = shown(
+        Event("started", BASE), Event("progress", BASE, 1, 2), Event("finished", BASE),
+        Event("started", USER), Event("failed", USER, reason="no [room]"),
+    ).splitlines()  # fmt: skip
+    assert lines[0].startswith("   1/2 base_model 3 rows: done (")
+    assert lines[1].startswith("   2/2 prompts a/0: failed: no [room] (")
+    assert len(lines) == 2
+
+
+def test_a_task_made_again_counts_once_more() -> None:
+    text = shown(
+        Event("started", USER), Event("redo", USER, reason="changed", made_again=True),
+        Event("started", BASE), Event("finished", BASE), Event("started", USER), Event("finished", USER),
+    )  # fmt: skip
+    assert "waits for a changed input: changed" in text
+    assert "   2/3 prompts a/0: done" in text
+
+
+def test_a_terminal_shows_progress_and_the_time_left() -> None:
+    text = shown(Event("started", BASE), Event("progress", BASE, 1, 2), terminal=True)
+    assert "base_model 3 rows" in text
+    assert "0/2 tasks, about 20 s left" in text
