@@ -9,6 +9,7 @@ from rich.table import Table
 
 from harness.commands.places import Places
 from harness.commands.run import history
+from harness.commands.words import counted
 from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.record import read_records
@@ -37,10 +38,11 @@ def show_plan(places: Places, jobs: int, console: Console) -> None:
     basis = "this store's history" if past else "the embedded default's figures"
     console.print(
         f"{len(plan.tasks) - len(stored)} of {len(plan.tasks)} tasks to run: about {left / jobs / 60:.1f} "
-        f"min with {jobs} jobs (estimated from {basis}).",
+        f"min with {counted(jobs, 'job')} (estimated from {basis}).",
         highlight=False,
+        soft_wrap=True,
     )
-    console.print(_detectable(recipe, places), highlight=False)
+    console.print(_detectable(recipe, places), highlight=False, soft_wrap=True)
 
 
 def _stages(plan: Plan, stored: set[str], seconds: dict[str, float]) -> Table:

@@ -43,7 +43,9 @@ FILES: dict[str, dict[str, Any]] = {
     "knowledge": {"result.json": {"breadth": {"f": 0.0}, "depth": {"e": 0.5}}},
     "preference": {"result.json": {"p": 1.0}},
     "pairs": {"pairs.jsonl": [{"prompt_id": "a"}, {"prompt_id": "a"}, {"prompt_id": "b"}]},
-    "adapter": {"result.json": {"pairs_dropped": 1, "pairs_truncated": 0, "history": [0.123456789]}},
+    "adapter": {
+        "result.json": {"pairs": 2, "pairs_dropped": 1, "pairs_truncated": 0, "history": [0.123456789]}
+    },
 }
 PACKAGES = {"alpaca-eval": "0.6", "lm-eval": "0.4", "transformers": "5.0", "torch": "2.0"}
 USUAL: dict[str, Any] = {"commit": "aaa", "device": "cpu", "packages": PACKAGES}
