@@ -57,6 +57,26 @@ def test_defaults_and_integers_for_numbers(tmp_path: Path) -> None:
         ('"dpo"', '"dop"', "baseline: no method is called 'dop'. Did you mean 'dpo'?"),
         ("responses = 64", "", "budget: needs `responses`, `pairs` or both. Add one."),
         (
+            "[training]",
+            "[features.gradients]\nat = 'warmup'\n[training]",
+            "features.gradients.warmup_steps: required with at = 'warmup'. Add it.",
+        ),
+        (
+            "[training]",
+            "[features.gradients]\nwarmup_steps = 9\n[training]",
+            "features.gradients.warmup_steps: there is no warm-up with at = 'reference'. Got 9. Remove it",
+        ),
+        (
+            "[training]",
+            "[features.gradients]\npreconditioning = 'exact'\n[training]",
+            "features.gradients.preconditioning: 'exact' needs what Adam has learnt in a warm-up. Use at =",
+        ),
+        (
+            "[training]",
+            "[features.gradients]\nlayers = 0\n[training]",
+            "features.gradients.layers: must be at least 1. Got 0.",
+        ),
+        (
             "responses = 64",
             "responses = 63",
             "methods.dpo.responses_per_prompt: must divide budget.responses (63)",
