@@ -1,7 +1,6 @@
 """The command line: help that teaches, exit codes, and errors that are sentences."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -74,14 +73,6 @@ def test_a_plan_ends_with_whole_lines(tmp_path: Path) -> None:
     assert "with 1 job (estimated" in jobs
     assert detectable.startswith("Smallest difference in win rate")
     assert len(detectable) > 160
-
-
-@pytest.mark.parametrize(("boards", "words"), [(1, "1 board is what its"), (2, "2 boards are what their")])
-def test_counted_boards(tmp_path: Path, boards: int, words: str) -> None:
-    for number in range(boards):
-        shutil.copytree(RECIPES.parent / "leaderboards" / "bpo", tmp_path / str(number))
-    done = runner.invoke(app, ["leaderboard", "--check", "--boards", str(tmp_path)])
-    assert done.output == f"{words} records give\n"
 
 
 @pytest.mark.parametrize("command", ["check", "run", "plan"])

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from synthetic_records import FIXED, WIN_RATE, board, items, record
+from typer.testing import CliRunner
 
+from harness.cli import app
 from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.board import BEGIN, END, check_writable, make_board, stale_files, write_board
@@ -314,3 +316,11 @@ def test_the_terminal_shows_each_row_and_no_markup_of_others() -> None:
     assert "[red]a[/red]" in text
     assert "late (4/360)" in text
     assert "± " in text
+
+
+@pytest.mark.parametrize(("boards", "words"), [(1, "1 board is what its"), (2, "2 boards are what their")])
+def test_counted_boards(tmp_path: Path, boards: int, words: str) -> None:
+    for number in range(boards):
+        write_board(folder_with(tmp_path / str(number), board({"dpo": 50})))
+    done = CliRunner().invoke(app, ["leaderboard", "--check", "--boards", str(tmp_path)])
+    assert done.output == f"{words} records give\n"
