@@ -283,8 +283,8 @@ def test_training_takes_its_reference_from_the_bank(pool: dict[str, Path], tmp_p
     cuts are computed.
     """
     drawn = {
-        "depth": {"kind": "uniform", "pairs": 2}, "pairing": {"kind": "random"}, "budget": 20, "max_length": 64,
-        "seed": 0,
+        "depth": {"kind": "uniform", "pairs": 2}, "pairing": {"kind": "random"}, "budget": 20,
+        "max_length": 64, "seed": 0,
     }  # fmt: skip
     chosen = run_stage(tmp_path / "pairs", pairs.run, drawn, pool).folder
     bank = run_stage(tmp_path / "bank", gradients.run, gradient_params(), pool).folder
