@@ -38,7 +38,7 @@ def device() -> str:
 
 
 def project() -> Path:
-    """A new folder with the recipes and nothing else, so that no stored result helps; gone with this process."""
+    """A new folder with the recipes alone, so that no stored result helps; gone with this process."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     shutil.copytree(ROOT / "recipes", folder / "recipes")
