@@ -189,7 +189,7 @@ def test_a_failed_method_leaves_the_others_standing(copy: Path) -> None:
     )
     done = harness(copy, "run", "recipes/smoke.toml")
     assert done.returncode == 1
-    assert "pairs/" in done.stderr
+    assert "pairs of greedy/" in done.stderr
     assert "failed: " in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert {row["method"] for row in results(copy)} == {"sft", "dpo-random", "balanced"}
