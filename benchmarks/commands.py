@@ -1,5 +1,6 @@
 """How long the commands take that a user waits for: wall seconds of the real command line."""
 
+import atexit
 import os
 import platform
 import shutil
@@ -8,9 +9,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -20,6 +20,8 @@ from benchmarks.figure import Benchmark, Figure
 ROOT = Path(__file__).parent.parent
 HARNESS = Path(sys.executable).with_name("harness")
 GIB = 2**30
+SMOKE = "recipes/smoke.toml"
+DEFAULT = "recipes/bpo.toml"
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,19 @@ def device() -> str:
     return f"{platform.machine()}, {os.cpu_count()} cores"
 
 
-@contextmanager
-def project() -> Iterator[Path]:
-    """A folder with the recipes and nothing else, so that no stored result helps."""
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(ROOT / "recipes", Path(folder) / "recipes")
-        yield Path(folder)
+def project() -> Path:
+    """A new folder with the recipes alone, so that no stored result helps; gone with this process."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(ROOT / "recipes", folder / "recipes")
+    return folder
+
+
+@cache
+def first_run(recipe: str) -> tuple[Path, Timing]:
+    """A recipe run from an empty store, once in this process: where, and how long it took."""
+    folder = project()
+    return folder, timed(folder, "run", recipe)
 
 
 def timed(folder: Path, *words: str) -> Timing:
@@ -100,16 +109,14 @@ def _figure(name: str, case: str, value: float, unit: str, bound: float, words: 
 
 def measure_smoke() -> list[Figure]:
     """`recipes/smoke.toml` from an empty store."""
-    words = "run recipes/smoke.toml"
-    with project() as folder:
-        return [_figure("smoke", "empty store", timed(folder, *words.split()).seconds, "s", 90, words)]
+    _, timing = first_run(SMOKE)
+    return [_figure("smoke", "empty store", timing.seconds, "s", 90, f"run {SMOKE}")]
 
 
 def measure_first_run() -> list[Figure]:
     """`recipes/bpo.toml` from an empty store: time and peak memory."""
-    words = "run recipes/bpo.toml"
-    with project() as folder:
-        timing = timed(folder, *words.split())
+    _, timing = first_run(DEFAULT)
+    words = f"run {DEFAULT}"
     return [
         _figure("first-run", "empty store, time", timing.seconds / 60, "min", 8, words),
         _figure("first-run", "empty store, peak memory", timing.peak / GIB, "GiB", 4, words),
@@ -117,22 +124,20 @@ def measure_first_run() -> list[Figure]:
 
 
 def measure_second_run() -> list[Figure]:
-    """A second run with everything stored; on the smoke recipe and on the default one."""
+    """The same command again, everything stored."""
     figures = []
-    for recipe in ("recipes/smoke.toml", "recipes/bpo.toml"):
-        with project() as folder:
-            timed(folder, "run", recipe)
-            again = timed(folder, "run", recipe)
+    for recipe in (SMOKE, DEFAULT):
+        folder, _ = first_run(recipe)
+        again = timed(folder, "run", recipe)
         figures.append(_figure("second-run", Path(recipe).name, again.seconds, "s", 3, f"run {recipe}"))
     return figures
 
 
 def measure_help() -> list[Figure]:
     """`harness --help` and `harness check`: the best of five, since the first one warms the disk."""
-    figures = []
-    for words in ("--help", "check recipes/bpo.toml"):
-        with project() as folder:
-            best = min(timed(folder, *words.split()).seconds for _ in range(5))
+    folder, figures = project(), []
+    for words in ("--help", f"check {DEFAULT}"):
+        best = min(timed(folder, *words.split()).seconds for _ in range(5))
         figures.append(_figure("help", words, best, "s", 0.5, words))
     return figures
 

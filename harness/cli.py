@@ -82,7 +82,7 @@ def run(
         int, typer.Option(min=1, help="Worker processes, one thread each. The results do not depend on it.")
     ] = min(2, os.cpu_count() or 1),
 ) -> None:
-    """Train and measure every method of a recipe, then write its leaderboard.
+    """Train and measure every method, then write the leaderboard.
 
     What the store already holds is not done again: after an interruption, or with a method added, the same
     command goes on. Exit code 0: all done; 1: some tasks failed; 2: the recipe is wrong; 130: interrupted.
@@ -107,9 +107,10 @@ def plan(
         2, os.cpu_count() or 1
     ),
 ) -> None:
-    """Show what a run would do: tasks by stage, what is stored, time and judge calls.
+    """Show what a run would do, and what it would cost.
 
-    Also the smallest difference between two methods that the evaluation can detect.
+    Tasks by stage, what is stored, time and judge calls; also the smallest difference between two methods
+    that the evaluation can detect.
     """
     from harness.commands.places import places_of
     from harness.commands.plan import show_plan
@@ -121,7 +122,10 @@ def plan(
 def check(
     recipes: Annotated[list[Path], typer.Argument(help="Recipes to check.", metavar="RECIPE...")],
 ) -> None:
-    """Check recipes without running them: every problem at once, one sentence each."""
+    """Check recipes without running them.
+
+    Every problem of every recipe at once, one sentence each.
+    """
     from harness.commands.check import check as check_recipes
 
     for line in check_recipes(recipes):
@@ -142,7 +146,10 @@ def leaderboard(
         typer.Option("--check", help="Write nothing; exit with 1 where a file is not what the records give."),
     ] = False,
 ) -> None:
-    """Make leaderboards again from their records, without training anything."""
+    """Make leaderboards again from their records.
+
+    Nothing is trained or measured.
+    """
     from harness.commands.leaderboard import leaderboard as make
 
     make(recipes or [], boards, check, _console())
@@ -150,7 +157,10 @@ def leaderboard(
 
 @app.command()
 def methods() -> None:
-    """List every kind of breadth, depth, pairing and loss, with its source."""
+    """List the kinds of breadth, depth, pairing and loss.
+
+    Each with one line and its source.
+    """
     from harness.commands.methods import show_methods
 
     show_methods(_console())
@@ -167,7 +177,10 @@ def show(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many prompts to show.")] = 5,
 ) -> None:
-    """Show a method's outputs beside the baseline's, with the judge's verdicts."""
+    """Show a method's outputs beside the baseline's.
+
+    With the judge's verdicts.
+    """
     from harness.commands.places import places_of
     from harness.commands.show import show_outputs
 
@@ -176,7 +189,10 @@ def show(
 
 @app.command()
 def schema() -> None:
-    """Print the recipe's JSON Schema, so that editors complete and check recipes."""
+    """Print the recipe's JSON Schema, for editors.
+
+    With it they complete and check recipes.
+    """
     import json
 
     from harness.recipe.schema import Recipe as Schema

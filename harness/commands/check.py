@@ -1,19 +1,19 @@
 """`harness check`: every problem of every recipe, at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.commands.words import counted
 from harness.errors import BadInput
 from harness.recipe.load import load_recipe
 
 
-def check(recipes: Sequence[Path]) -> list[str]:
-    """One line for each recipe that is right.
+def check(recipes: Sequence[Path]) -> Iterator[str]:
+    """Give one line for each recipe that is right.
 
     Raises:
-        BadInput: with the problems of all recipes that are not.
+        BadInput: at the end, with the problems of all recipes that are not.
     """
-    lines: list[str] = []
     problems: list[str] = []
     for path in recipes:
         try:
@@ -21,7 +21,7 @@ def check(recipes: Sequence[Path]) -> list[str]:
         except BadInput as error:
             problems += error.problems
             continue
-        lines.append(f"{path}: ok, {len(recipe.methods)} methods x {len(recipe.seeds.replicates)} replicates")
+        methods = counted(len(recipe.methods), "method")
+        yield f"{path}: ok, {methods} x {counted(len(recipe.seeds.replicates), 'replicate')}"
     if problems:
-        raise BadInput([*lines, *problems])
-    return lines
+        raise BadInput(problems)

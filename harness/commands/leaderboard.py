@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness.commands.places import places_of
+from harness.commands.words import counted
 from harness.errors import BadInput, StaleBoard
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.board import stale_files, write_board
@@ -27,12 +28,13 @@ def leaderboard(recipes: Sequence[Path], boards: Path | None, check: bool, conso
         if stale:
             listed = "\n".join(f"{path}: is not what the records give" for path in stale)
             raise StaleBoard(f"{listed}\nRun `harness leaderboard` to make them again.")
-        console.print(f"{len(folders)} boards are what their records give", highlight=False)
+        verb = "is what its" if len(folders) == 1 else "are what their"
+        console.print(f"{counted(len(folders), 'board')} {verb} records give", highlight=False)
         return
     for folder in folders:
         write_board(folder)
         print_board(make_table(read_records(folder / "records")), console)
-        console.print(f"board: {escape(str(folder / 'README.md'))}", highlight=False)
+        console.print(f"board: {escape(str(folder / 'README.md'))}", highlight=False, soft_wrap=True)
 
 
 def _folders(recipes: Sequence[Path], boards: Path | None) -> list[Path]:

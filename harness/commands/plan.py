@@ -4,10 +4,13 @@ import math
 from collections import Counter
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from harness.commands.places import Places
 from harness.commands.run import history
+from harness.commands.words import counted
+from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.record import read_records
 from harness.leaderboard.statistics import smallest_detectable_difference
@@ -35,10 +38,11 @@ def show_plan(places: Places, jobs: int, console: Console) -> None:
     basis = "this store's history" if past else "the embedded default's figures"
     console.print(
         f"{len(plan.tasks) - len(stored)} of {len(plan.tasks)} tasks to run: about {left / jobs / 60:.1f} "
-        f"min with {jobs} jobs (estimated from {basis}).",
+        f"min with {counted(jobs, 'job')} (estimated from {basis}).",
         highlight=False,
+        soft_wrap=True,
     )
-    console.print(_detectable(recipe, places), highlight=False)
+    console.print(_detectable(recipe, places), highlight=False, soft_wrap=True)
 
 
 def _stages(plan: Plan, stored: set[str], seconds: dict[str, float]) -> Table:
@@ -77,19 +81,32 @@ def _methods(recipe: Recipe) -> Table:
 
 
 def _detectable(recipe: Recipe, places: Places) -> str:
-    """The smallest difference in win rate found with 80 % chance: measured on the board, else a bound."""
-    records = read_records(places.board / "records") if (places.board / "records").is_dir() else []
-    measured = make_table(records).smallest_detectable_difference if records else None
+    """The smallest difference in win rate found with 80 % chance: measured on the board, else estimated."""
+    try:
+        measured = _measured(places)
+    except BadInput as bad:
+        return f"The board that is there cannot be used: {escape(bad.problems[0])}\n{_estimated(recipe)}"
     if measured is not None:
         return (
             f"Smallest difference in win rate that this evaluation detects (power 80 %, alpha 5 %): "
             f"{measured:.1f} points, by the spread on the board that is there."
         )
-    alpaca, replicates = recipe.evaluation.alpaca_eval, len(recipe.seeds.replicates)
-    verdicts = alpaca.prompts.count * alpaca.samples_per_prompt * replicates
+    return _estimated(recipe)
+
+
+def _measured(places: Places) -> float | None:
+    folder = places.board / "records"
+    records = read_records(folder) if folder.is_dir() else []
+    return make_table(records).smallest_detectable_difference if records else None
+
+
+def _estimated(recipe: Recipe) -> str:
+    """From prompts x replicates: several samples of one prompt are not independent, so they do not count."""
+    verdicts = recipe.evaluation.alpaca_eval.prompts.count * len(recipe.seeds.replicates)
     error = math.sqrt(2) * WORST_DEVIATION / math.sqrt(verdicts)
-    bound = smallest_detectable_difference(error, verdicts - 1)
+    size = smallest_detectable_difference(error, max(verdicts - 1, 1))
     return (
-        f"Smallest difference in win rate that {verdicts} verdicts detect (power 80 %, alpha 5 %): at most "
-        f"{bound:.1f} points, before the noise between replicates. The board will tell with it."
+        f"Smallest difference in win rate that {verdicts} verdicts (prompts x replicates) detect (power 80 "
+        f"%, alpha 5 %): about {size:.1f} points, if nothing but single verdicts varied; expect more. The "
+        "board will tell."
     )

@@ -13,7 +13,7 @@ from harness.engines.base import Outcome
 from harness.engines.local import LocalEngine
 from harness.errors import BadInput, CorruptArtifact, TaskFailed
 from harness.leaderboard.assemble import make_table
-from harness.leaderboard.board import write_board
+from harness.leaderboard.board import check_writable, write_board
 from harness.leaderboard.collect import collect, declare
 from harness.leaderboard.record import Record, read_records, write_record
 from harness.leaderboard.terminal import print_board
@@ -48,6 +48,7 @@ def run(places: Places, jobs: int, console: Console) -> None:
     recipe = load_recipe(places.recipe)
     job = Run(places, recipe, build_plan(recipe), LocalStore(places.store))
     job.store.prepare()
+    check_writable(places.board)
     outcome, records = _run_and_collect(job, jobs, console)
     if records:
         _write_board(job, records, console)
@@ -102,7 +103,7 @@ def _write_board(job: Run, records: list[Record], console: Console) -> None:
     folder = job.places.board / "records"
     written = {write_record(folder, record) for record in [*records, *_earlier(job, records)]}
     for old in set(folder.glob("*.json")) - written:
-        old.unlink()
+        old.unlink(missing_ok=True)
     write_board(job.places.board)
     print_board(make_table(read_records(folder)), console)
     console.print(f"board: {escape(str(job.places.board / 'README.md'))}", highlight=False)

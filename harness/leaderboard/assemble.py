@@ -34,6 +34,7 @@ def make_table(records: Sequence[Record]) -> Table:
         title=records[0].title,
         baseline=records[0].baseline,
         seeds=sorted({record.replicate for record in records}),
+        fixed=records[0].fixed,
         provenance=merged([record.provenance for record in records]),
         smallest_detectable_difference=sections[0].smallest_detectable_difference,
         sections=sections,

@@ -1,11 +1,13 @@
 """The files of a leaderboard folder, made from its records and from nothing else."""
 
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
+from harness.leaderboard.files import unwritable, write_whole
 from harness.leaderboard.readme import board_block
 from harness.leaderboard.record import Record, Sample, read_records
 from harness.leaderboard.render import table_csv, table_json
@@ -32,14 +34,35 @@ def make_board(folder: Path) -> dict[str, str]:
 
 
 def write_board(folder: Path) -> list[Path]:
-    """Write every generated file of `folder`, each in one step; returns their paths."""
-    paths = []
-    for name, text in make_board(folder).items():
-        partial = folder / f"{name}.partial"
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(partial, folder / name)
-        paths.append(folder / name)
-    return paths
+    """Write every generated file of `folder`, each in one step; returns their paths.
+
+    Raises BadInput as `make_board`, and where a file cannot be written.
+    """
+    board = make_board(folder)
+    for name, text in board.items():
+        write_whole(folder / name, text)
+    return [folder / name for name in board]
+
+
+def check_writable(folder: Path) -> None:
+    """Raise BadInput unless a board can be written into `folder`; nothing is left behind.
+
+    To be asked before a run, so that hours of training do not end in a place that takes no files.
+    """
+    for place in (folder, folder / RECORDS):
+        try:
+            with tempfile.TemporaryFile(dir=_nearest_there(place)):
+                pass
+        except OSError as error:
+            raise unwritable(place, error) from None
+    _readme(folder / "README.md", "", "")
+
+
+def _nearest_there(place: Path) -> Path:
+    """`place`, or the nearest thing above it that exists: there the missing folders would be made."""
+    while not os.path.lexists(place):
+        place = place.parent
+    return place
 
 
 def stale_files(folder: Path) -> list[str]:
@@ -48,7 +71,7 @@ def stale_files(folder: Path) -> list[str]:
 
 
 def _content(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None
+    return path.read_bytes() if path.is_file() else None
 
 
 def _readme(path: Path, title: str, block: str) -> str:
@@ -58,6 +81,8 @@ def _readme(path: Path, title: str, block: str) -> str:
         return f"# {markdown(title)}\n\n{marked}\n"
     try:
         text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}. Delete it.") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path}: is not UTF-8 text. Save it as UTF-8, or delete it.") from None
     if BEGIN not in text and END not in text:

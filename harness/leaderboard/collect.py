@@ -1,16 +1,19 @@
 """From stored artifacts to records: one for each method and replicate whose tasks are all done."""
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.leaderboard.groups import merged
 from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
+from harness.leaderboard.render import as_plain
 from harness.plan.build import Cell
 from harness.plan.catalog import STAGES
-from harness.plan.task import Task
 from harness.recipe.schema import InfluenceDepth, Method, Recipe
 from harness.store.formats import read_json
 from harness.store.local import LocalStore
+from harness.store.manifest import Manifest
 
 RESULT = "result.json"
 SHOWN = 8
@@ -26,25 +29,27 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
     method = recipe.methods[cell.method]
     training = reader.result("adapter")
     pairs = reader.rows("pairs", "pairs.jsonl")
+    manifests = [store.manifest(task.stage, task.key) for task in cell.tasks]
     return Record(
         recipe=name,
         title=recipe.title,
         baseline=recipe.baseline,
         method=cell.method,
         replicate=cell.replicate,
+        fixed=recipe.model_dump(mode="json", exclude={"methods", "title", "baseline", "extends"}),
         declared=declare(method),
         order=list(recipe.methods).index(cell.method),
-        comparable=_comparable(recipe, reader),
-        pairs=len(pairs) - training.get("pairs_dropped", 0),
+        comparable=_comparable(reader, manifests),
+        pairs=training.get("pairs", 0),
         prompts=len({pair["prompt_id"] for pair in pairs}),
         pairs_dropped=training.get("pairs_dropped", 0),
         pairs_truncated=training.get("pairs_truncated", 0),
         notes=_notes(method),
         items=_items(reader),
-        tasks=[_task_cost(task, store) for task in cell.tasks],
-        training=training,
+        tasks=[_task_cost(manifest) for manifest in manifests],
+        training=as_plain(training),
         samples=_samples(reader),
-        provenance=dict(reader.manifest_of("alpaca_eval").provenance),
+        provenance=merged(manifest.provenance for manifest in manifests),
     )
 
 
@@ -68,12 +73,11 @@ class _Reader:
         if role not in self._rows:
             folder = self._folder(role)
             text = (folder / name).read_text(encoding="utf-8") if folder else ""
-            self._rows[role] = json.loads(f"[{','.join(text.splitlines())}]")
+            self._rows[role] = [json.loads(line) for line in text.split("\n") if line]
         return self._rows[role]
 
-    def manifest_of(self, role: str) -> Any:
-        task = self._cell.ends[role]
-        return self._store.manifest(task.stage, task.key)
+    def key(self, role: str) -> str:
+        return self._cell.ends[role].key
 
     def _folder(self, role: str) -> Path | None:
         task = self._cell.ends.get(role)
@@ -109,20 +113,28 @@ def _single(values: dict[str, float]) -> dict[str, list[float | None]]:
     return {item: [float(value)] for item, value in values.items()}
 
 
-def _comparable(recipe: Recipe, reader: _Reader) -> dict[str, str]:
-    """What must be the same for two rows to be ranked together."""
-    manifest = reader.manifest_of("alpaca_eval")
-    packages = manifest.provenance["packages"]
+def _comparable(reader: _Reader, manifests: Sequence[Manifest]) -> dict[str, str]:
+    """What must be the same for two rows to be ranked together, besides the recipe's fixed part.
+
+    Versions and device are those of every task that the row rests on, whichever run did it.
+    """
+    evaluation = [manifest for manifest in manifests if STAGES[manifest.stage].role == "evaluation"]
     return {
         "judge": reader.result("alpaca_eval")["judge"],
-        "pool judge": recipe.pool.judge.kind,
-        "evaluators": f"alpaca-eval {packages['alpaca-eval']}, lm-eval {packages['lm-eval']}",
+        "evaluators": f"{_versions('alpaca-eval', evaluation)}, {_versions('lm-eval', evaluation)}",
         "chat template": reader.result("base_model")["template"],
-        "base model": reader.manifest_of("base_model").key,
-        "backend": f"transformers {packages['transformers']}, torch {packages['torch']}",
-        "device": manifest.provenance["device"],
-        "lm_eval batch size": str(recipe.evaluation.lm_eval.batch_size),
+        "base model": reader.key("base_model"),
+        "backend": f"{_versions('transformers', manifests)}, {_versions('torch', manifests)}",
+        "device": _joined(manifest.provenance["device"] for manifest in manifests),
     }
+
+
+def _versions(package: str, manifests: Sequence[Manifest]) -> str:
+    return f"{package} {_joined(manifest.provenance['packages'][package] for manifest in manifests)}"
+
+
+def _joined(values: Iterable[str]) -> str:
+    return " / ".join(sorted(set(values)))
 
 
 def _notes(method: Method) -> list[str]:
@@ -137,10 +149,12 @@ def _notes(method: Method) -> list[str]:
     return notes
 
 
-def _task_cost(task: Task, store: LocalStore) -> TaskCost:
-    cost = store.manifest(task.stage, task.key).cost
+def _task_cost(manifest: Manifest) -> TaskCost:
     return TaskCost(
-        stage=task.stage, key=task.key, role=STAGES[task.stage].role, cost=Cost.model_validate(dict(cost))
+        stage=manifest.stage,
+        key=manifest.key,
+        role=STAGES[manifest.stage].role,
+        cost=Cost.model_validate(dict(manifest.cost)),
     )
 
 

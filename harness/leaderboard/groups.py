@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import BadInput
+from harness.leaderboard.layout import dotted
 from harness.leaderboard.record import Record
 
 _SHARED = ("recipe", "title", "baseline")
@@ -42,19 +43,26 @@ def split(records: Sequence[Record]) -> list[Group]:
 
 
 def merged(provenances: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Key -> the value that all records agree on, or the sorted list of their different values."""
-    values: dict[str, dict[str, Any]] = {}
+    """Key -> the value that all agree on, or the sorted list of their different values; tables by their keys.
+
+    A list counts as several values, so that what was merged can be merged again.
+    """
+    values: dict[str, list[Any]] = {}
     for provenance in provenances:
         for key, value in provenance.items():
-            values.setdefault(key, {})[json.dumps(value, sort_keys=True)] = value
-    return {
-        key: next(iter(found.values())) if len(found) == 1 else [found[text] for text in sorted(found)]
-        for key, found in sorted(values.items())
-    }
+            values.setdefault(key, []).extend(value if isinstance(value, list) else [value])
+    return {key: _one_or_all(found) for key, found in sorted(values.items())}
+
+
+def _one_or_all(values: Sequence[Any]) -> Any:
+    if values and all(isinstance(value, Mapping) for value in values):
+        return merged(values)
+    different = {json.dumps(value, sort_keys=True): value for value in values}
+    return values[0] if len(different) == 1 else [different[text] for text in sorted(different)]
 
 
 def check_one_recipe(records: Sequence[Record]) -> None:
-    """Raise BadInput unless there are records, all of one recipe and one meaning of each method."""
+    """Raise BadInput unless there are records, all of one recipe, with the same fixed part and methods."""
     if not records:
         raise BadInput("There are no records to make a leaderboard from. Run the recipe first.")
     shared = {name: sorted({getattr(record, name) for record in records}) for name in _SHARED}
@@ -64,6 +72,7 @@ def check_one_recipe(records: Sequence[Record]) -> None:
         for name, found in shared.items()
         if len(found) > 1
     ]
+    problems += _unequal(records)
     first = {record.method: record for record in reversed(records)}
     problems += [
         f"Method '{record.method}' was declared otherwise for seed {record.replicate} than for seed "
@@ -73,3 +82,16 @@ def check_one_recipe(records: Sequence[Record]) -> None:
     ]
     if problems:
         raise BadInput(problems)
+
+
+def _unequal(records: Sequence[Record]) -> list[str]:
+    """A sentence for each setting that is not the same in all records though it is no method's own."""
+    settings = {json.dumps(record.fixed, sort_keys=True): dotted(record.fixed) for record in records}
+    keys = sorted({key for setting in settings.values() for key in setting})
+    values = {key: sorted({setting.get(key, "not set") for setting in settings.values()}) for key in keys}
+    return [
+        f"Records of one leaderboard must be equal in {key}. Got {' and '.join(found)}. "
+        "Run the recipe again, and delete the records that are left from before."
+        for key, found in values.items()
+        if len(found) > 1
+    ]

@@ -1,12 +1,14 @@
 """The sentences below a board: how to read it, what is tied, what is missing, and what it can resolve."""
 
 from itertools import pairwise
+from typing import get_args
 
 from harness.leaderboard.rank import ALPHA
 from harness.leaderboard.scores import WIN_RATE
 from harness.leaderboard.statistics import Parts
 from harness.leaderboard.table import Row, Section, Table
 from harness.leaderboard.text import markdown, number
+from harness.recipe.schema import Role
 
 HOW_TO_READ = (
     "`±` is half of a 95 % interval over seeds and prompts. Differences are taken against the baseline, on "
@@ -22,7 +24,7 @@ HOW_TO_READ = (
 
 def notes(table: Table) -> list[str]:
     """All sentences for `table`, as inert Markdown, without bullets."""
-    lines = list(HOW_TO_READ)
+    lines = [*HOW_TO_READ, _drawn_anew(table)]
     for section in table.sections:
         rows = [row for row in table.rows if row.section == section.number]
         prefix = f"Section {section.number}: " if len(table.sections) > 1 else ""
@@ -45,6 +47,18 @@ def section_reason(section: Section, first: Section) -> str:
 
 def _value(section: Section, key: str) -> str:
     return markdown(section.comparable[key]) if key in section.comparable else "nothing"
+
+
+def _drawn_anew(table: Table) -> str:
+    anew = table.fixed["seeds"]["vary"]
+    line = f"Each seed draws anew: {markdown(', '.join(anew)) or 'nothing'}."
+    shared = [role for role in get_args(Role) if role not in anew]
+    if not shared:
+        return line
+    return (
+        f"{line} **All seeds share one draw of {', '.join(shared)}: the intervals lack that noise, and what "
+        "is significant here may vanish with another draw.**"
+    )
 
 
 def _of_section(section: Section, rows: list[Row], table: Table) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 
+from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
 from harness.leaderboard.rank import ALPHA
 from harness.leaderboard.record import Sample
@@ -13,6 +14,13 @@ from harness.leaderboard.text import interval, markdown, number, percent, plain,
 MEAN_LENGTH = "alpaca_eval.mean_length"
 COMMAND = "harness leaderboard recipes/{recipe}.toml"
 LONGEST_SAMPLE = 160  # characters
+
+_HEADINGS = {
+    LENGTH_CONTROLLED: "length-controlled win rate",
+    MEAN_LENGTH: "characters",
+    "world.breadth": "facts known",
+    "world.depth": "entities known",
+}
 
 Columns = Sequence[tuple[str, Callable[[Row], str]]]
 
@@ -34,6 +42,8 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
             _table(rows, _stage_columns(rows)),
         ]
     parts += [
+        "### Held equal",
+        _held_equal(table),
         "### Notes",
         "\n".join(f"- {line}" for line in notes(table)),
         "### Methods as declared",
@@ -69,7 +79,7 @@ def _score_columns(rows: Sequence[Row]) -> Columns:
         ],
         ("pairs", lambda row: number(row.pairs, 0)),
         ("prompts", lambda row: number(row.prompts, 0)),
-        ("depth", lambda row: number(row.mean_depth, 1)),
+        ("mean depth", lambda row: number(row.mean_depth, 1)),
         ("judgments", lambda row: f"{row.judgments.found}/{row.judgments.expected}"),
     ]
 
@@ -89,13 +99,13 @@ def _seconds(row: Row, stage: str) -> str:
 _COST_COLUMNS: Columns = (
     ("method", lambda row: markdown(row.method)),
     ("seconds alone", lambda row: number(row.cost.alone.wall_s, 1)),
-    ("overhead", lambda row: percent(row.overhead.alone.wall)),
+    ("overhead (s, alone)", lambda row: percent(row.overhead.alone.wall)),
     ("seconds shared", lambda row: number(row.cost.shared.wall_s, 1)),
-    ("overhead", lambda row: percent(row.overhead.shared.wall)),
+    ("overhead (s, shared)", lambda row: percent(row.overhead.shared.wall)),
     ("FLOPs alone", lambda row: scientific(row.cost.alone.flops)),
-    ("overhead", lambda row: percent(row.overhead.alone.flops)),
+    ("overhead (FLOPs, alone)", lambda row: percent(row.overhead.alone.flops)),
     ("FLOPs shared", lambda row: scientific(row.cost.shared.flops)),
-    ("overhead", lambda row: percent(row.overhead.shared.flops)),
+    ("overhead (FLOPs, shared)", lambda row: percent(row.overhead.shared.flops)),
     ("peak MiB", lambda row: number(row.cost.alone.peak_memory_bytes / 2**20, 0)),
     ("judge calls", lambda row: number(row.cost.alone.judge_calls, 0)),
     ("judge $", lambda row: number(row.cost.alone.judge_usd, 2)),
@@ -129,8 +139,8 @@ def _decimals(metric: str) -> int:
 
 
 def _heading(metric: str) -> str:
-    named = {LENGTH_CONTROLLED: "length-controlled win rate", MEAN_LENGTH: "characters"}
-    return named.get(metric) or markdown(metric.removeprefix("lm_eval.").removeprefix("world."))
+    """A metric's column; what the world measures is not called as the words breadth and depth of a method."""
+    return _HEADINGS.get(metric) or markdown(metric.removeprefix("lm_eval."))
 
 
 def _samples(samples: Mapping[str, Sample]) -> str:
@@ -138,6 +148,15 @@ def _samples(samples: Mapping[str, Sample]) -> str:
     for method, sample in samples.items():
         texts = (markdown(text, LONGEST_SAMPLE) for text in (sample.prompt, sample.output, sample.reference))
         lines.append(f"| {markdown(method)} | {' | '.join(texts)} | {number(sample.preference, 2)} |")
+    return "\n".join(lines)
+
+
+def _held_equal(table: Table) -> str:
+    """A line for each table of the recipe's fixed part, the budget first."""
+    lines = ["The same for every row; what is not named here may differ, and the columns show it.", ""]
+    for name, settings in sorted(table.fixed.items(), key=lambda named: named[0] != "budget"):
+        shown = ", ".join(f"{key} = {value}" for key, value in dotted(settings).items())
+        lines.append(f"- {markdown(name)}: {markdown(shown)}")
     return "\n".join(lines)
 
 

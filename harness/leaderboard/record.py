@@ -5,7 +5,6 @@ A leaderboard is made from records alone, so this is a file border: everything r
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
@@ -13,7 +12,8 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import BadInput
-from harness.leaderboard.layout import layout
+from harness.leaderboard.files import write_whole
+from harness.leaderboard.layout import layout, whole
 
 SCHEMA_VERSION: Final = 1
 
@@ -72,7 +72,10 @@ class Sample(_Strict):
 
 
 class Record(_Strict):
-    """All that a leaderboard needs to know about one method under one replicate."""
+    """All that a leaderboard needs to know about one method under one replicate.
+
+    `fixed` is the recipe without its methods: table -> what it holds equal for all records of a board.
+    """
 
     schema_version: Literal[1] = SCHEMA_VERSION
     recipe: str
@@ -80,6 +83,7 @@ class Record(_Strict):
     baseline: str
     method: str
     replicate: int
+    fixed: dict[str, dict[str, Any]]
     declared: dict[str, Any]
     order: int
     comparable: dict[str, str]
@@ -101,23 +105,31 @@ class Record(_Strict):
             raise ValueError("charges a task twice")
         return self
 
+    @model_validator(mode="after")
+    def _says_what_replicates_draw_anew(self) -> "Record":
+        vary = self.fixed.get("seeds", {}).get("vary")
+        if not isinstance(vary, list) or not all(isinstance(role, str) for role in vary):
+            raise ValueError("fixed.seeds.vary must list what a replicate draws anew")
+        return self
+
 
 def write_record(folder: Path, record: Record) -> Path:
-    """Write `record` into `folder`, named after its method and replicate; a reader never sees half of it."""
-    content = record.model_dump(mode="json")
+    """Write `record` into `folder`, named after its method and replicate; a reader never sees half of it.
+
+    Raises BadInput where it cannot be written.
+    """
+    content = whole(record.model_dump(mode="json"))
     content["items"] = dict(sorted(content["items"].items()))
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{quote(record.method, safe='')}.{record.replicate}.json"
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(layout(content | {"digest": _digest(content)}) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, layout(content | {"digest": _digest(content)}) + "\n")
     return path
 
 
 def read_records(folder: Path) -> list[Record]:
     """Every record in `folder`, in the recipe's order, then by replicate.
 
-    Raises BadInput with a sentence for each file that is truncated, edited, from a newer program, or double.
+    Raises BadInput with a sentence for each file that is no record, or truncated, edited, from a newer
+    program, or double.
     """
     problems: list[str] = []
     found: dict[tuple[str, int], tuple[Path, Record]] = {}
@@ -142,8 +154,14 @@ def _read_record(path: Path) -> Record:
     remedy = "Run the recipe again to write it anew."
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        stated = content.pop("digest", None) if isinstance(content, dict) else None
+        found = _digest(content)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}. Delete it. {remedy}") from None
     except ValueError:
         raise BadInput(f"{path}: is not complete JSON; it was cut off or edited. {remedy}") from None
+    except RecursionError:
+        raise BadInput(f"{path}: is not a record: it is nested too deeply. {remedy}") from None
     if not isinstance(content, dict):
         raise BadInput(f"{path}: is not a record: it holds a {type(content).__name__}. {remedy}")
     version = content.get("schema_version")
@@ -151,7 +169,7 @@ def _read_record(path: Path) -> Record:
         raise BadInput(
             f"{path}: schema_version is {version}, this program reads up to {SCHEMA_VERSION}. Update harness."
         )
-    if content.pop("digest", None) != _digest(content):
+    if stated != found:
         raise BadInput(f"{path}: does not match its digest; it was edited or damaged. {remedy}")
     try:
         return Record.model_validate(content)
@@ -166,6 +184,6 @@ def _sentences(path: Path, error: ValidationError, remedy: str) -> list[str]:
     ]
 
 
-def _digest(content: dict[str, Any]) -> str:
+def _digest(content: Any) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

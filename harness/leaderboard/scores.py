@@ -1,6 +1,7 @@
 """From judgments to tables: which were made, what is common to two methods, and what is missing."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,15 @@ LENGTH_CONTROLLED = "alpaca_eval.lc_win_rate"
 
 Judged = Mapping[int, Mapping[str, float]]
 """Replicate -> item id -> mean over the samples that were judged; nothing else is in it."""
+
+
+@dataclass(frozen=True)
+class OwnScore:
+    """A method's mean over all its judged items, with the ends of a 95 % interval where there is one."""
+
+    mean: float
+    ci_low: float | None
+    ci_high: float | None
 
 
 def judged(records: Sequence[Record], metric: str) -> Judged:
@@ -34,10 +44,22 @@ def rectangle(*methods: Judged) -> list[NDArray[np.float64]] | None:
     return [np.array([[method[r][item] for item in ids] for r in replicates]) for method in methods]
 
 
-def score(method: Judged) -> Estimate | None:
-    """A method's own mean, with its interval."""
+def score(method: Judged) -> OwnScore | None:
+    """A method's own mean over all that was judged, in whichever replicate.
+
+    The half width is that of the items judged in every replicate: with holes in the table it is that of fewer
+    items, so rather too wide. Without such an item there is no interval.
+    """
+    values = [value for items in method.values() for value in items.values()]
+    if not values:
+        return None
+    mean = float(np.mean(values))
     tables = rectangle(method)
-    return None if tables is None else estimate(tables[0])
+    whole = None if tables is None else estimate(tables[0])
+    if whole is None or whole.ci_high is None:
+        return OwnScore(mean, None, None)
+    half = whole.ci_high - whole.mean
+    return OwnScore(mean, mean - half, mean + half)
 
 
 def difference(method: Judged, other: Judged) -> Estimate | None:

@@ -104,13 +104,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Table:
-    """A whole leaderboard; rows are sorted by section, rank and win rate."""
+    """A whole leaderboard; rows are sorted by section, rank and win rate, and `fixed` is equal for all."""
 
     schema_version: int
     recipe: str
     title: str
     baseline: str
     seeds: list[int]
+    fixed: dict[str, dict[str, Any]]
     provenance: dict[str, Any]
     smallest_detectable_difference: float | None
     sections: list[Section]

@@ -36,10 +36,9 @@ def number(value: float | None, decimals: int, sign: bool = False) -> str:
 
 
 def interval(mean: float, high: float | None, decimals: int, sign: bool = False) -> str:
-    """`mean ± half width`, or the mean with a question mark where there is no interval."""
-    if high is None:
-        return f"{number(mean, decimals, sign)} ± ?"
-    return f"{number(mean, decimals, sign)} ± {number(high - mean, decimals)}"
+    """`mean ± half width`, or the mean alone where there is no interval."""
+    shown = number(mean, decimals, sign)
+    return shown if high is None else f"{shown} ± {number(high - mean, decimals)}"
 
 
 def percent(ratio: float | None) -> str:

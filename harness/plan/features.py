@@ -46,9 +46,10 @@ def warmup_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled) -
         "depth": plain(UniformDepth(pairs=1)),
         "pairing": plain(RandomPairing()),
         "budget": None,
+        "max_length": draw.recipe.training.max_length,
         "seed": settings.seed,
     }
-    pairs = Task("pairs", drawn, sampled.inputs)
+    pairs = Task("pairs", drawn, {"base_model": base, **sampled.inputs})
     changed = {"steps": settings.warmup_steps, "lora_rank": settings.rank, "warmup_steps": 0}
     training = draw.recipe.training.model_copy(update=changed)
     known = {"responses": sampled.responses, "reference": logprobs_task(base, sampled)}

@@ -52,10 +52,13 @@ def pairs_task(draw: Draw, method: schema.Method, base: Task) -> Task:
         "depth": plain(method.depth),
         "pairing": plain(method.pairing),
         "budget": draw.recipe.budget.pairs,
+        "max_length": draw.recipe.training.max_length,
         "seed": draw.seed("selection"),
     }
     evidence = _evidence_of_depth(one, sampled) | _evidence_of_pairing(one, sampled)
-    return Task("pairs", params, sampled.inputs | evidence)
+    if not isinstance(method.pairing, schema.LongestPairing):
+        evidence["scores"] = sampled.scores
+    return Task("pairs", params, sampled.read_by(base) | evidence)
 
 
 def _sampled(one: _Selection) -> Sampled:

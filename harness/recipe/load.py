@@ -1,14 +1,15 @@
-"""TOML files -> Recipe, with every problem found at once."""
+"""A recipe's document -> Recipe, with every problem found at once."""
 
-import tomllib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.errors import BadInput
+from harness.recipe.files import read_document
+from harness.recipe.limits import limit_problems
 from harness.recipe.schema import (
     AllBreadth,
     ClustersBreadth,
@@ -27,9 +28,7 @@ from harness.recipe.schema import (
     TopPairing,
     UniformDepth,
 )
-from harness.recipe.wording import sentence, suggestion
-
-MAX_BYTES = 1_000_000
+from harness.recipe.wording import sentence, show, suggestion
 
 GRADIENT_DEPTHS = (GradientNormDepth, GradientClustersDepth, InfluenceDepth)
 
@@ -40,16 +39,18 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         BadInput: with one sentence for each problem: file, dotted place, rule, value, remedy.
     """
-    document = _merged(path, seen=())
+    document, origins = read_document(path)
     try:
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
         details = [detail for detail in error.errors() if not _follows(detail)]
-        found = dict.fromkeys(sentence(detail, document, Recipe) for detail in details)
-        raise BadInput([f"{path}: {problem}" for problem in found]) from None
-    problems = [f"{path}: {problem}" for problem in _contradictions(recipe)]
+        found = {sentence(detail, document, Recipe): str(detail["loc"][0]) for detail in details}
+        raise BadInput(_with_files(found, origins, path)) from None
+    trained = {name: prompts_of(recipe, method) for name, method in recipe.methods.items() if method.trains}
+    problems = [*_contradictions(recipe), *limit_problems(recipe, trained)]
     if problems:
-        raise BadInput(problems)
+        keys = {problem: re.split("[.:]", problem, maxsplit=1)[0] for problem in problems}
+        raise BadInput(_with_files(keys, origins, path))
     return recipe
 
 
@@ -92,57 +93,9 @@ def _follows(detail: ErrorDetails) -> bool:
     return detail["type"] == "too_short" and bool(detail["input"])
 
 
-def _merged(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """The document on top of what it extends: tables replace whole tables, methods are never inherited."""
-    if path.resolve() in seen:
-        raise BadInput(f"{path}: extends: the files extend each other in a circle. Remove one `extends`.")
-    document = _parsed(path)
-    parent = document.get("extends")
-    if not isinstance(parent, str):
-        return document
-    base = path.parent / parent
-    if not base.is_file():
-        raise BadInput(f"{path}: extends: there is no file '{parent}' beside it. Correct the path.")
-    inherited = _merged(base, (*seen, path.resolve()))
-    inherited.pop("methods", None)
-    return inherited | document
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(f"{path}: there is no such file. Give the path of a recipe (.toml).") from None
-    except OSError as error:
-        raise BadInput(
-            f"{path}: cannot be read: {error.strerror}. Give the path of a recipe (.toml)."
-        ) from None
-    if len(raw) > MAX_BYTES:
-        raise BadInput(f"{path}: a recipe has at most {MAX_BYTES:,} bytes. Got {len(raw):,}.")
-    try:
-        document = tomllib.loads(raw.decode())
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: is not UTF-8 (byte {error.start}). Save it as UTF-8.") from None
-    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        raise BadInput(
-            f"{path}: is not TOML: {error or 'nested too deeply'}. {_toml_remedy(str(error))}"
-        ) from None
-    return {key: _frozen(value) for key, value in document.items()}
-
-
-def _toml_remedy(message: str) -> str:
-    if "Cannot declare" in message or "Cannot overwrite" in message:
-        return "Two tables or keys have one name: rename one of them."
-    return "Correct the line."
-
-
-def _frozen(value: Any) -> Any:
-    """Arrays as tuples, which the frozen schema holds."""
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _frozen(item) for key, item in value.items()}
-    return value
+def _with_files(problems: Mapping[str, str], origins: Mapping[str, Path], path: Path) -> list[str]:
+    """Each problem, a key of the mapping, after the file where its value, a top-level key, stands."""
+    return [f"{origins.get(key, path)}: {problem}" for problem, key in problems.items()]
 
 
 def _contradictions(recipe: Recipe) -> Iterator[str]:
@@ -152,7 +105,7 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
             recipe.baseline, list(recipe.methods)
         )
     if len(set(recipe.seeds.replicates)) < len(recipe.seeds.replicates):
-        yield f"seeds.replicates: each number once. Got {list(recipe.seeds.replicates)}."
+        yield f"seeds.replicates: each number once. Got {show(recipe.seeds.replicates)}."
     if recipe.budget.responses is None and recipe.budget.pairs is None:
         yield "budget: needs `responses`, `pairs` or both. Add one."
     if recipe.training.micro_batch and recipe.training.pairs_per_step % recipe.training.micro_batch:

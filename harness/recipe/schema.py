@@ -43,11 +43,22 @@ class AtlasModel(Table):
     sft_steps: Count = 600
 
 
+TRAINING_PROMPTS, HELD_OUT_PROMPTS = 2720, 1360
+"""How many distinct prompts the embedded world has for training and for evaluation, under every seed."""
+
+
 class AtlasPrompts(Table):
     """Prompts of the embedded world."""
 
     kind: Literal["atlas"] = "atlas"
-    count: Count = 640
+    count: Annotated[int, Field(ge=1, le=TRAINING_PROMPTS)] = 640
+
+
+class AtlasHeldOutPrompts(Table):
+    """Prompts of the embedded world that no training sees."""
+
+    kind: Literal["atlas"] = "atlas"
+    count: Annotated[int, Field(ge=1, le=HELD_OUT_PROMPTS)] = 300
 
 
 class SampledResponses(Table):
@@ -105,8 +116,8 @@ class Gradients(Table):
     possible. `tokens` and `layers` (the last ones; none: all) make cheaper features.
     """
 
-    rank: Count = 32
-    dim: Annotated[int, Field(ge=16)] = 2048
+    rank: Annotated[int, Field(ge=1, le=4096)] = 32
+    dim: Annotated[int, Field(ge=16, le=2**20)] = 2048
     seed: Seed = 0
     sketch: Literal["count", "sign-fold"] = "count"
     at: Literal["reference", "warmup"] = "reference"
@@ -148,7 +159,7 @@ class AlpacaEval(Table):
     """Win rate against the untrained start on held-out prompts."""
 
     judge: Judge = OracleJudge()
-    prompts: AtlasPrompts = AtlasPrompts(count=300)
+    prompts: AtlasHeldOutPrompts = AtlasHeldOutPrompts()
     samples_per_prompt: Count = 4
     temperature: NonNegative = 1.0
     max_new_tokens: Count = 48

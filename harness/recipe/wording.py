@@ -1,5 +1,8 @@
 """One problem -> one sentence: dotted place, rule, value, remedy."""
 
+import datetime
+import json
+import re
 import types
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -42,7 +45,7 @@ def _rule(kind: str, error: ErrorDetails, place: Place, root: type[BaseModel], i
     if kind == "missing":
         return "required, but not there. Add it."
     if kind == "union_tag_invalid":
-        return _unknown_name(context["tag"], context["expected_tags"])
+        return _unknown_name(error["input"]["kind"], context["expected_tags"])
     if kind == "literal_error":
         return _unknown_name(error["input"], context["expected"])
     if kind == "union_tag_not_found":
@@ -55,7 +58,7 @@ def _rule(kind: str, error: ErrorDetails, place: Place, root: type[BaseModel], i
 
 def _unknown_name(word: object, expected: str) -> str:
     names = [name for name in expected.replace(" or ", ", ").replace("'", "").split(", ") if name]
-    near = get_close_matches(str(word), names, n=1)
+    near = get_close_matches(word, names, n=1) if isinstance(word, str) else []
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return f"{show(word)} is not known here. Known: {', '.join(names)}.{hint}"
 
@@ -72,6 +75,10 @@ def _bound(kind: str, context: Mapping[str, Any]) -> str:
         return f"{words} {context[limit]}"
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
+    if kind == "string_pattern_mismatch":
+        return "must be a method's name, of a-z, 0-9, '-' and '.'"
+    if kind == "string_too_long":
+        return f"must have at most {context['max_length']} characters"
     if kind == "finite_number":
         return "must be a finite number"
     return kind.replace("_", " ")
@@ -86,14 +93,45 @@ def suggestion(word: object, known: Sequence[str]) -> str:
 
 
 def show(value: object, limit: int = 60) -> str:
-    """A value as a user wrote it, cut to a readable length."""
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    """A value as TOML writes it, on one line, cut to a readable length."""
+    return _cut(_toml(value), limit)
+
+
+def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _toml(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return _quoted(value)
+        case list() | tuple():
+            return f"[{', '.join(_toml(item) for item in value)}]"
+        case dict():
+            items = ", ".join(f"{_key(key)} = {_toml(item)}" for key, item in value.items())
+            return f"{{ {items} }}" if items else "{}"
+        case datetime.date() | datetime.time():
+            return value.isoformat()
+    return str(value)
+
+
+def _quoted(text: str) -> str:
+    """A text in quotes, with everything escaped that would break the line or steer a terminal."""
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in written)
+
+
+def _key(part: object) -> str:
+    """A key as TOML writes it: bare where it may be."""
+    text = str(part)
+    return text if re.fullmatch("[A-Za-z0-9_-]+", text) else _quoted(text)
 
 
 def dotted(place: Place) -> str:
     """A place as TOML writes it: `methods.balanced.depth.clusters`."""
-    return ".".join(str(part) for part in place) or "recipe"
+    return ".".join(_cut(_key(part), 60) for part in place) or "recipe"
 
 
 def real_place(loc: Place, document: Any) -> Place:
@@ -120,15 +158,25 @@ def _child(node: Any, part: int | str) -> Any:
 
 
 def table_at(root: type[BaseModel], place: Place) -> type[BaseModel] | None:
-    """The schema class of the table at a place; of a table with variants, their common view."""
-    tables: tuple[type[BaseModel], ...] = (root,)
+    """The schema class of the table at a place; of a table with variants, the one with most fields."""
+    annotations: list[Any] = [root]
     for part in place:
-        fields = [
-            table.model_fields[str(part)].annotation for table in tables if str(part) in table.model_fields
-        ]
-        if fields:
-            tables = tuple(table for field in fields for table in _tables(field))
-    return _widest(tables)
+        annotations = [below for annotation in annotations for below in _below(annotation, str(part))]
+    tables = [table for annotation in annotations for table in _tables(annotation)]
+    return max(tables, key=lambda table: len(table.model_fields), default=None)
+
+
+def _below(annotation: Any, part: str) -> list[Any]:
+    """The annotations one step down: of a table's field, or of what a mapping holds under any name."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        field = annotation.model_fields.get(part)
+        return [field.annotation] if field else []
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is dict:
+        return [arguments[1]]
+    if origin in (Union, types.UnionType):
+        return [below for argument in arguments for below in _below(argument, part)]
+    return _below(arguments[0], part) if origin is Annotated else []
 
 
 def tags_at(root: type[BaseModel], place: Place) -> list[str]:
@@ -142,12 +190,6 @@ def _tables(annotation: Any) -> tuple[type[BaseModel], ...]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return (annotation,)
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is dict:
-        return _tables(arguments[1])
     if origin in (Union, types.UnionType):
         return tuple(table for argument in arguments for table in _tables(argument))
     return _tables(arguments[0]) if origin is Annotated else ()
-
-
-def _widest(tables: tuple[type[BaseModel], ...]) -> type[BaseModel] | None:
-    return max(tables, key=lambda table: len(table.model_fields), default=None)

@@ -9,6 +9,8 @@ from harness.data.rows import PreferencePair
 from harness.methods import depth, pairing
 from harness.methods.candidates import Candidates, Floats, Ints
 from harness.methods.clustering import PairClusters
+from harness.models.chat import prompt_ids
+from harness.models.load import load_tokenizer
 from harness.recipe import schema
 from harness.stages.job import Job
 from harness.stages.pool import ScoredPool, read_pool
@@ -33,7 +35,7 @@ def run(job: Job) -> None:
     pool, seed = read_pool(job.inputs), job.params["seed"]
     rule: schema.Depth = variant(schema.Depth, job.params["depth"])
     order: schema.Pairing = variant(schema.Pairing, job.params["pairing"])
-    candidates = pool.candidates(by_length=isinstance(order, schema.LongestPairing))
+    candidates = _trainable(pool, job)
     clusters = clusters_of(rule, candidates, job.inputs, seed)
     values = depth_values(rule, candidates, pool, clusters, job.inputs)
     known = _Known(pool, candidates, clusters, values, np.random.default_rng(seed))
@@ -41,6 +43,17 @@ def run(job: Job) -> None:
     counts = _counts(rule, known, total)
     chosen = _choose(order, known, counts, job)
     write_rows(job.out / PAIRS, [_pair(pool, candidates, index) for index in chosen])
+
+
+def _trainable(pool: ScoredPool, job: Job) -> Candidates:
+    """The usable pairs but those whose prompt alone fills `max_length`: nothing of them could be trained on.
+
+    Left out here, so that the budget is met by others, or the shortfall is known before any training.
+    """
+    tokenizer, limit = load_tokenizer(job.inputs["base_model"]), job.params["max_length"]
+    fits = np.array([len(prompt_ids(tokenizer, prompt.text)) < limit for prompt in pool.prompts])
+    candidates = pool.candidates()
+    return candidates.take(np.flatnonzero(fits[candidates.prompt]))
 
 
 def _counts(rule: schema.Depth, known: _Known, total: int) -> Ints:

@@ -26,23 +26,28 @@ class ScoredPool:
         """[n] The responses' texts."""
         return [response.text for response in self.responses]
 
-    def candidates(self, by_length: bool = False) -> Candidates:
-        """All usable pairs; by length, the longer response is the chosen one, whatever its score."""
-        lengths = [float(len(text)) for text in self.texts]
-        return make_candidates(
-            self.prompt_of.tolist(), self.texts, lengths if by_length else self.scores.tolist()
-        )
+    def candidates(self) -> Candidates:
+        """All pairs whose texts and scores differ."""
+        return make_candidates(self.prompt_of.tolist(), self.texts, self.scores.tolist())
 
 
 def read_pool(inputs: Mapping[str, Path], prefix: str = "") -> ScoredPool:
-    """The pool in a task's inputs `prompts`, `responses` and `scores`, each named with the prefix."""
+    """The pool in a task's inputs `prompts`, `responses` and `scores`, each named with the prefix.
+
+    Without scores, which only the control `longest` can do without, a response scores its length.
+    """
     prompts = read_prompts(inputs[f"{prefix}prompts"])
     responses = read_responses(inputs[f"{prefix}responses"])
-    scores = read_rows(inputs[f"{prefix}scores"] / SCORES, Score)
+    judged = inputs.get(f"{prefix}scores")
+    scores = (
+        [row.score for row in read_rows(judged / SCORES, Score)]
+        if judged
+        else [len(response.text) for response in responses]
+    )
     position = {prompt.id: index for index, prompt in enumerate(prompts)}
     return ScoredPool(
         prompts,
         responses,
-        np.array([row.score for row in scores], np.float64),
+        np.array(scores, np.float64),
         np.array([position[response.prompt_id] for response in responses], np.int64),
     )

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import platform
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,8 @@ from harness.store.manifest import (
     read_manifest,
     write_manifest,
 )
+
+HOST = platform.node().replace(".", "-") or "unknown"
 
 
 class Draft:
@@ -76,7 +79,7 @@ class LocalStore:
                 "Choose another folder with --store or HARNESS_STORE."
             ) from None
         for folder in self._scratch.iterdir():
-            if not _alive(folder.name.rpartition(".")[2]):
+            if _abandoned(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
         for folder in self._partial.glob("*/*"):
             if self.has(folder.parent.name, folder.name):
@@ -128,7 +131,9 @@ class LocalStore:
 
         Where another process has committed the same artifact meanwhile, its result stays.
         """
-        folder = self._scratch / f"{identity.stage}-{identity.key}-{uuid.uuid4().hex[:8]}.{os.getpid()}"
+        folder = (
+            self._scratch / f"{identity.stage}-{identity.key}-{uuid.uuid4().hex[:8]}.{HOST}.{os.getpid()}"
+        )
         folder.mkdir(parents=True)
         with ExitStack() as undo:
             undo.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -194,12 +199,15 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _alive(pid: str) -> bool:
-    """Whether a process of this machine runs; a name that is no process id counts as dead."""
+def _abandoned(name: str) -> bool:
+    """Whether a scratch folder is of a dead process of this machine; others judge their own."""
+    _, host, pid = name.rsplit(".", 2)
+    if host != HOST:
+        return False
     try:
         os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
+    except ProcessLookupError:
         return True
-    return True
+    except PermissionError:
+        return False
+    return False

@@ -138,7 +138,7 @@ def train_dpo(
         loss_first=history[0].loss,
         loss_last=history[-1].loss,
         history=history,
-        pairs=len(examples.pairs),
+        pairs=min(len(examples.pairs), settings.steps * settings.pairs_per_step),
         pairs_dropped=examples.dropped,
         pairs_truncated=examples.truncated,
         reference="computed" if computed else "bank",

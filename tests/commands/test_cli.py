@@ -23,6 +23,13 @@ def test_help_names_every_command_and_where_to_start() -> None:
         assert f"\n  {command} " in text
 
 
+def test_no_command_is_cut_short_in_the_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = runner.invoke(app, ["--help"]).output.partition("Commands:\n")[2].splitlines()
+    assert len(listed) == len(app.registered_commands)
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+
+
 def test_version() -> None:
     assert runner.invoke(app, ["--version"]).output.strip() == f"harness {harness.__version__}"
 
@@ -43,6 +50,29 @@ def test_every_recipe_checks() -> None:
     done = runner.invoke(app, ["check", *found])
     assert done.exit_code == 0
     assert done.output.count(": ok, ") == len(found)
+
+
+def test_what_checks_is_output_and_only_problems_are_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = RECIPES / "smoke.toml", tmp_path / "bad.toml"
+    bad.write_text("titel = 'x'")
+    monkeypatch.setattr("sys.argv", ["harness", "check", str(bad), str(good)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    shown = capsys.readouterr()
+    assert shown.out == f"{good}: ok, 3 methods x 2 replicates\n"
+    assert all(line.startswith(f"{bad}: ") for line in shown.err.splitlines())
+
+
+def test_a_plan_ends_with_whole_lines(tmp_path: Path) -> None:
+    """Where the output is no terminal, a sentence is one line, however long."""
+    words = ["plan", str(RECIPES / "smoke.toml"), "--store", str(tmp_path), "--boards", str(tmp_path)]
+    jobs, detectable = runner.invoke(app, [*words, "--jobs", "1"]).output.splitlines()[-2:]
+    assert "with 1 job (estimated" in jobs
+    assert detectable.startswith("Smallest difference in win rate")
+    assert len(detectable) > 160
 
 
 @pytest.mark.parametrize("command", ["check", "run", "plan"])

@@ -7,6 +7,12 @@ import numpy as np
 from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
 
 WIN_RATE = "alpaca_eval.win_rate"
+FIXED = {
+    "seeds": {"replicates": [0, 1, 2], "vary": ["pool", "selection", "training", "evaluation"]},
+    "budget": {"responses": 768, "pairs": None},
+    "pool": {"prompts": {"kind": "atlas", "count": 800}},
+}
+
 Rows = Mapping[str, Sequence[float | None]]
 
 
@@ -40,6 +46,7 @@ def record(method: str = "dpo", replicate: int = 0, **changes: object) -> Record
         "baseline": "dpo",
         "method": method,
         "replicate": replicate,
+        "fixed": FIXED,
         "declared": {},
         "order": 0,
         "comparable": {"judge": "oracle-1", "device": "cpu"},

@@ -3,16 +3,19 @@
 import csv
 import io
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from synthetic_records import WIN_RATE, board, items, record
+from synthetic_records import FIXED, WIN_RATE, board, items, record
+from typer.testing import CliRunner
 
+from harness.cli import app
 from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
-from harness.leaderboard.board import BEGIN, END, make_board, stale_files, write_board
+from harness.leaderboard.board import BEGIN, END, check_writable, make_board, stale_files, write_board
 from harness.leaderboard.record import Record, Sample, read_records, write_record
 from harness.leaderboard.terminal import print_board
 
@@ -34,6 +37,7 @@ def test_table_json_has_the_fields_that_other_programs_read(folder: Path) -> Non
     table = json.loads(make_board(folder)["table.json"])
     assert {"schema_version", "recipe", "title", "baseline", "seeds", "provenance", "rows"} <= table.keys()
     assert (table["schema_version"], table["baseline"], table["seeds"]) == (1, "dpo", [0, 1, 2])
+    assert table["fixed"] == FIXED
     row = table["rows"][0]
     assert {"method", "rank", "complete", "seeds", "pairs", "prompts", "mean_depth", "pareto"} <= row.keys()
     assert row["method"] == "uniform"
@@ -120,6 +124,113 @@ def test_every_line_of_a_table_has_the_same_number_of_cells(folder: Path) -> Non
     assert all(len({line.replace("\\|", "").count("|") for line in table}) == 1 for table in tables)
 
 
+def test_readme_says_what_is_held_equal_the_budget_first(folder: Path) -> None:
+    block = make_board(folder)["README.md"].partition("### Held equal")[2].partition("###")[0]
+    assert block.strip().splitlines()[2:] == [
+        "- budget: responses = 768",
+        '- seeds: replicates = \\[0, 1, 2\\], vary = \\["pool", "selection", "training", "evaluation"\\]',
+        '- pool: prompts.kind = "atlas", prompts.count = 800',
+    ]
+
+
+def test_seeds_that_share_a_draw_are_warned_of(folder: Path, tmp_path: Path) -> None:
+    assert (
+        "- Each seed draws anew: pool, selection, training, evaluation.\n" in make_board(folder)["README.md"]
+    )
+    for vary, anew, shared in (
+        (["training", "pool"], "training, pool", "selection, evaluation"),
+        ([], "nothing", "pool, selection, training, evaluation"),
+    ):
+        fixed = FIXED | {"seeds": {"vary": vary}}
+        records = [record(replicate=seed, fixed=fixed) for seed in range(3)]
+        text = make_board(folder_with(tmp_path / anew, records))["README.md"]
+        assert f"- Each seed draws anew: {anew}. **All seeds share one draw of {shared}: the int" in text
+
+
+def test_no_two_columns_have_the_same_heading(tmp_path: Path) -> None:
+    metrics = (
+        WIN_RATE,
+        "world.breadth",
+        "world.depth",
+        "lm_eval.atlas.acc",
+        "world.pairs",
+        "preference.accuracy",
+    )
+    only = record(items={metric: items({"p": [1.0]}) for metric in metrics})
+    blocks = make_board(folder_with(tmp_path, [only]))["README.md"].split("\n\n")
+    heads = [block.splitlines()[0].split(" | ") for block in blocks if block.startswith("| ")]
+    assert all(len(set(head)) == len(head) for head in heads)
+    assert {"facts known", "entities known", "mean depth", "pairs", "world.pairs"} <= set(heads[0])
+    assert not {"breadth", "depth"} & set(heads[0])
+    assert len([name for name in heads[1] if name.startswith("overhead (")]) == 4
+
+
+def test_a_value_without_an_interval_stands_alone(tmp_path: Path) -> None:
+    """Every output has 15 characters, in all seeds."""
+    rows = {"p0": [15.0], "p1": [15.0]}
+    records = [record(replicate=seed, items={"alpaca_eval.mean_length": items(rows)}) for seed in (0, 1)]
+    assert "| 15 |" in make_board(folder_with(tmp_path, records))["README.md"]
+
+
+def in_the_way(folder: Path, place: str, kind: str) -> Path:
+    path = folder / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "file":
+        path.write_text("")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(folder / "nowhere")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("boards", "file"),
+        ("boards", "link"),
+        ("boards/bpo", "file"),
+        ("boards/bpo/records", "file"),
+        ("boards/bpo/README.md", "folder"),
+    ],
+)
+def test_a_place_that_takes_no_board_is_refused_before_the_run(tmp_path: Path, place: str, kind: str) -> None:
+    in_the_way(tmp_path, place, kind)
+    with pytest.raises(
+        BadInput, match=r"(cannot be written: .* Choose another folder with --boards\.|Delete it)"
+    ):
+        check_writable(tmp_path / "boards" / "bpo")
+
+
+def test_broken_markers_are_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(END)
+    with pytest.raises(BadInput, match="once"):
+        check_writable(tmp_path)
+
+
+def test_checking_a_place_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    check_writable(folder)
+    check_writable(tmp_path / "new" / "boards" / "bpo")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", ["README.md", "table.json"])
+def test_a_board_file_that_cannot_be_written_is_a_sentence(folder: Path, place: str) -> None:
+    in_the_way(folder, place, "folder")
+    with pytest.raises(BadInput, match=rf"{place}: cannot be (read|written): Is a directory\."):
+        write_board(folder)
+    assert not list(folder.glob("*.partial"))
+
+
+def test_two_runs_do_not_write_the_same_partial_file(folder: Path) -> None:
+    """Another process's partial file is a folder here: writing through it would fail."""
+    (folder / "table.json.partial").mkdir()
+    (folder / f"table.json.{os.getpid() + 1}.partial").mkdir()
+    write_board(folder)
+    assert stale_files(folder) == []
+
+
 def test_one_seed_and_two_seeds_are_warned_of(tmp_path: Path) -> None:
     one = make_board(folder_with(tmp_path / "1", board({"dpo": 50, "a": 60}, replicates=1)))["README.md"]
     two = make_board(folder_with(tmp_path / "2", board({"dpo": 50, "a": 60}, replicates=2)))["README.md"]
@@ -162,6 +273,7 @@ def test_texts_from_outside_are_inert_everywhere(tmp_path: Path) -> None:
         recipe=NASTY,
         title=NASTY,
         baseline=NASTY,
+        fixed={NASTY: {NASTY: NASTY}, "seeds": {"vary": [NASTY]}},
         declared={NASTY: NASTY},
         comparable={NASTY: NASTY},
         notes=[NASTY],
@@ -204,3 +316,11 @@ def test_the_terminal_shows_each_row_and_no_markup_of_others() -> None:
     assert "[red]a[/red]" in text
     assert "late (4/360)" in text
     assert "± " in text
+
+
+@pytest.mark.parametrize(("boards", "words"), [(1, "1 board is what its"), (2, "2 boards are what their")])
+def test_counted_boards(tmp_path: Path, boards: int, words: str) -> None:
+    for number in range(boards):
+        write_board(folder_with(tmp_path / str(number), board({"dpo": 50})))
+    done = CliRunner().invoke(app, ["leaderboard", "--check", "--boards", str(tmp_path)])
+    assert done.output == f"{words} records give\n"

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from synthetic_records import WIN_RATE, board, cost, items, record, task
+from synthetic_records import FIXED, WIN_RATE, board, cost, items, record, task
 
 from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.cost import UNKNOWN
+from harness.leaderboard.groups import merged
 from harness.leaderboard.rank import pareto_front, rank_methods
 from harness.leaderboard.record import Record
 from harness.leaderboard.scores import difference, judged
@@ -254,6 +255,19 @@ def test_records_of_different_recipes_are_refused() -> None:
     ]
 
 
+def test_records_that_hold_other_things_equal_are_refused() -> None:
+    """A value that differs, and one that only one of them sets; what is not set at all does not differ."""
+    budget, pool = {"responses": 768, "pairs": 9}, {"prompts": {"kind": "atlas", "count": 640}}
+    changed = record(replicate=1, fixed=FIXED | {"budget": budget, "pool": pool, "new": {"unset": None}})
+    with pytest.raises(BadInput) as caught:
+        make_table([record(), changed])
+    remedy = "Run the recipe again, and delete the records that are left from before."
+    assert caught.value.problems == (
+        f"Records of one leaderboard must be equal in budget.pairs. Got 9 and not set. {remedy}",
+        f"Records of one leaderboard must be equal in pool.prompts.count. Got 640 and 800. {remedy}",
+    )
+
+
 def test_a_method_that_changed_between_seeds_is_refused() -> None:
     with pytest.raises(BadInput, match="'dpo' was declared otherwise for seed 1 than for seed 0"):
         make_table([record(), record(replicate=1, declared={"loss": {"kind": "ipo"}})])
@@ -267,6 +281,18 @@ def test_no_records_are_refused() -> None:
 def test_provenance_keeps_what_differs() -> None:
     records = [record(provenance={"a": 1, "b": "x"}), record(replicate=1, provenance={"a": 1, "b": "w"})]
     assert make_table(records).provenance == {"a": 1, "b": ["w", "x"]}
+
+
+def test_what_was_merged_can_be_merged_again() -> None:
+    """One record's tasks ran on two devices with two versions of one package, another's on one of them."""
+    tasks = [
+        {"device": "cuda", "packages": {"torch": "2.1", "trl": "1"}},
+        {"device": "cpu", "packages": {"torch": "2.0", "trl": "1"}},
+    ]
+    both = {"device": ["cpu", "cuda"], "packages": {"torch": ["2.0", "2.1"], "trl": "1"}}
+    assert merged(tasks) == both
+    assert merged([merged(tasks), tasks[0]]) == both
+    assert merged([]) == {}
 
 
 def test_a_full_board_is_made_in_a_few_seconds() -> None:

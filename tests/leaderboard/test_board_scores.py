@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from synthetic_records import WIN_RATE, Rows, items, record
 
-from harness.leaderboard.scores import count_expected, count_judgments, difference, judged, rectangle, score
+from harness.leaderboard.scores import (
+    OwnScore,
+    count_expected,
+    count_judgments,
+    difference,
+    judged,
+    rectangle,
+    score,
+)
 
 
 def test_an_item_is_the_mean_of_the_samples_that_were_judged() -> None:
@@ -58,7 +66,39 @@ def test_pairing_cancels_what_both_share() -> None:
     assert alone is not None
     assert paired is not None
     assert paired.mean == pytest.approx(1, abs=0.1)
-    assert paired.standard_error < alone.standard_error / 50
+    assert paired.ci_high is not None
+    assert alone.ci_high is not None
+    assert paired.ci_high - paired.mean < (alone.ci_high - alone.mean) / 50
+
+
+def test_a_score_is_the_mean_of_all_that_was_judged() -> None:
+    """Only a and b are in both replicates: 1, 2 and 3, 6. All: (1 + 2 + 3 + 6 + 8) / 5 = 4, not 3.
+
+    The half width is that of the four: it is the same without the fifth.
+    """
+    common = {0: {"a": 1.0, "b": 2.0}, 1: {"a": 3.0, "b": 6.0}}
+    found, whole = score(common | {0: common[0] | {"c": 8.0}}), score(common)
+    assert found is not None
+    assert whole is not None
+    assert (found.mean, whole.mean) == (4, 3)
+    assert found.ci_low is not None
+    assert found.ci_high is not None
+    assert whole.ci_high is not None
+    assert found.ci_high - found.mean == pytest.approx(whole.ci_high - whole.mean)
+    assert found.mean - found.ci_low == pytest.approx(whole.ci_high - whole.mean)
+
+
+def test_a_score_without_common_items_has_no_interval() -> None:
+    assert score({0: {"a": 1.0}, 1: {"b": 2.0}}) == OwnScore(1.5, None, None)
+
+
+def test_a_difference_is_taken_over_common_items_only() -> None:
+    """a: 5 - 1 and 7 - 2; b is in one replicate of the other only, c in one method only."""
+    method = {0: {"a": 5.0, "b": 90.0, "c": 9.0}, 1: {"a": 7.0, "b": 90.0}}
+    other = {0: {"a": 1.0, "b": 0.0}, 1: {"a": 2.0}}
+    found = difference(method, other)
+    assert found is not None
+    assert found.mean == 4.5
 
 
 def test_judgments_are_counted_against_the_fullest_record() -> None:

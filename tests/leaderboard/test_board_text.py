@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.leaderboard.layout import dotted, layout, whole
 from harness.leaderboard.render import as_plain
 from harness.leaderboard.text import interval, markdown, number, percent, plain, scientific, spreadsheet
 
@@ -41,7 +42,7 @@ def test_numbers() -> None:
     assert number(-0.04, 1, sign=True) == "+0.0"
     assert number(None, 1) == "–"
     assert interval(60.0, 62.5, 1) == "60.0 ± 2.5"
-    assert interval(60.0, None, 1) == "60.0 ± ?"
+    assert interval(60.0, None, 1) == "60.0"
     assert percent(-1) == "-100 %"
     assert percent(-0.001) == "+0 %"
     assert percent(None) == "–"
@@ -56,3 +57,16 @@ def test_rounding_keeps_six_digits_and_integers_whole() -> None:
         123457000.0,
         {"a": None},
     ]
+
+
+def test_floats_that_are_integers_are_written_as_such() -> None:
+    """2.0**53 is the first float that may stand for its neighbour, too: it stays a float."""
+    value = {"a": [100.0, 0.5, None, True, -0.0], "b": {"c": 2.0**53 - 1, "d": 2.0**53}}
+    assert layout(whole(value["a"])) == "[100, 0.5, null, true, 0]"
+    assert layout(whole(value["b"])) == '{"c": 9007199254740991, "d": 9007199254740992.0}'
+    assert whole(value) == value
+
+
+def test_nested_tables_become_dotted_keys_and_what_is_not_set_is_left_out() -> None:
+    table = {"pool": {"prompts": {"count": 8}, "judge": {}}, "vary": ["pool"], "pairs": None, "kind": "é"}
+    assert dotted(table) == {"pool.prompts.count": "8", "vary": '["pool"]', "kind": '"é"'}

@@ -17,7 +17,7 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     written = record(
         items={"z": items({"p": [None]}), WIN_RATE: items({"é": [0.1 + 0.2, None], "b": [100.0]})},
         declared={"depth": {"kind": "uniform"}},
-        training={"history": [0.6931471805599453]},
+        training={"history": [0.6931471805599453, 1.0]},
     )
     write_record(tmp_path, written)
     assert read_records(tmp_path) == [written]
@@ -42,7 +42,7 @@ def test_a_changed_judgment_is_one_changed_line(tmp_path: Path) -> None:
     )
     lines = zip(before.read_text().splitlines(), after.read_text().splitlines(), strict=True)
     changed = [(old.strip(), new.strip()) for old, new in lines if old != new]
-    assert changed[0] == ("[2.0],", "[9.0],")
+    assert changed[0] == ("[2],", "[9],")
     assert [old.partition(":")[0] for old, _ in changed[1:]] == ['"digest"']
 
 
@@ -66,7 +66,7 @@ def rewritten(path: Path, pattern: str, replacement: str) -> None:
 
 
 def test_an_edited_record_is_refused(tmp_path: Path) -> None:
-    rewritten(write_record(tmp_path, record()), r"100\.0, 0\.0", "100.0, 100.0")
+    rewritten(write_record(tmp_path, record()), r"100, 0\]", "100, 100]")
     with pytest.raises(
         BadInput, match=r"dpo\.0\.json: does not match its digest; it was edited or damaged\."
     ):
@@ -81,11 +81,36 @@ def test_a_truncated_record_is_refused(tmp_path: Path, keep: int) -> None:
         read_records(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"[]", b"3", b"\xff\xfe", b"{}", b'{"schema_version": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        b"3",
+        b"\xff\xfe",
+        b"{}",
+        b'{"schema_version": 1}',
+        b'{"pairs": NaN}',
+        b'{"pairs": 1e999}',
+        100_000 * b"[",
+        b'{"training": ' + 100_000 * b"[" + 100_000 * b"]" + b"}",
+    ],
+)
 def test_what_is_no_record_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(BadInput, match=r"x\.json: .* Run the recipe again"):
         read_records(tmp_path)
+
+
+def test_a_folder_named_like_a_record_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.json").mkdir()
+    with pytest.raises(BadInput, match=r"x\.json: cannot be read: Is a directory\. Delete it\."):
+        read_records(tmp_path)
+
+
+def test_a_place_that_takes_no_record_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "b").write_text("")
+    with pytest.raises(BadInput, match=r"dpo\.0\.json: cannot be written: Not a directory\. Choose another"):
+        write_record(tmp_path / "b" / "records", record())
 
 
 def test_a_newer_record_asks_for_a_newer_program(tmp_path: Path) -> None:
@@ -113,6 +138,10 @@ def test_every_bad_file_gets_its_sentence(tmp_path: Path) -> None:
         ("replicate", "0"),
         ("pairs", -1),
         ("pairs", 1.5),
+        ("fixed", {}),
+        ("fixed", {"seeds": {"vary": "pool"}}),
+        ("fixed", {"seeds": {"vary": [3]}}),
+        ("fixed", {"seeds": 3}),
         ("items", {"m": {"ids": ["a"], "values": []}}),
         ("items", {"m": {"ids": ["a", "a"], "values": [[1.0], [1.0]]}}),
         ("items", {"m": {"ids": ["a"], "values": [[float("nan")]]}}),

@@ -80,13 +80,38 @@ def test_a_method_needs_only_what_it_uses(tmp_path: Path) -> None:
     assert set(STAGES) - special == stages(cell(plan, "balanced"))
 
 
+def test_training_reads_the_reference_where_selection_has_made_it(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    adapter = cell(plan, "balanced").ends["adapter"]
+    assert (adapter.inputs["reference"].stage, adapter.inputs["responses"].stage) == (
+        "gradients",
+        "responses",
+    )
+    assert set(cell(plan, "uniform").ends["adapter"].inputs) == {"base_model", "pairs"}
+
+
+def test_a_warm_up_is_part_of_the_method_that_needs_it(tmp_path: Path) -> None:
+    """The bank, and training, then read the reference from a pass of its own; and no row else needs any."""
+    table = "[features.gradients]\nat = 'warmup'\nwarmup_steps = 4\nrank = 16\n[seeds]"
+    plan = plan_of(tmp_path, RECIPE.replace("[seeds]", table))
+    assert {"logprobs", "warmup", "gradients"} <= stages(cell(plan, "balanced"))
+    assert not stages(cell(plan, "uniform")) & {"logprobs", "warmup", "gradients"}
+    adapter = cell(plan, "balanced").ends["adapter"]
+    bank = cell(plan, "balanced").ends["pairs"].inputs["gradients"]
+    warmup = bank.inputs["warmup"]
+    assert len({task.inputs["reference"].key for task in (adapter, bank, warmup)}) == 1
+    assert bank.params["beta"] == 0.1
+    assert (warmup.params["training"]["steps"], warmup.params["training"]["lora_rank"]) == (4, 16)
+    assert warmup.inputs["pairs"].params["pairing"] == {"kind": "random"}
+    assert all(STAGES[stage].role == "method" for stage in ("logprobs", "warmup", "gradients"))
+
+
 def test_replicates_draw_anew_only_what_varies(tmp_path: Path) -> None:
     def differing(vary: str) -> set[str]:
         plan = plan_of(tmp_path, RECIPE.replace('"pool", "selection", "training", "evaluation"', vary))
         first, second = (cell(plan, "balanced", replicate).ends for replicate in (0, 1))
         return {role for role in first if first[role].key != second[role].key}
 
-    assert differing("") == set()
     assert differing('"evaluation"') == {"reference", "outputs", "alpaca_eval", "preference"}
     assert differing('"training"') == {
         "adapter",
@@ -125,6 +150,9 @@ def test_names_titles_and_order_are_not_part_of_a_key(tmp_path: Path) -> None:
         ("count = 64", "count = 65", "prompts"),
         ("[seeds]", "[model]\nkind = 'atlas'\nseed = 1\n[seeds]", "base_model"),
         ("[seeds]", "[features.gradients]\ndim = 32\n[seeds]", "gradients"),
+        ("[seeds]", "[features.gradients]\nsketch = 'sign-fold'\n[seeds]", "gradients"),
+        ("[seeds]", "[features.gradients]\ntokens = 'response'\n[seeds]", "gradients"),
+        ("[seeds]", "[features.gradients]\nlayers = 2\n[seeds]", "gradients"),
     ],
 )
 def test_a_changed_setting_changes_its_task(tmp_path: Path, old: str, new: str, stage: str) -> None:

@@ -226,6 +226,7 @@ def warmed_up(pool: dict[str, Path], folder: Path) -> dict[str, Path]:
         "depth": {"kind": "uniform", "pairs": 1},
         "pairing": {"kind": "random"},
         "budget": None,
+        "max_length": TRAINING["max_length"],
         "seed": 0,
     }
     reference = run_stage(folder / "logprobs", logprobs.run, {"conditional": True}, pool).folder
@@ -281,7 +282,10 @@ def test_training_takes_its_reference_from_the_bank(pool: dict[str, Path], tmp_p
     """Without a reference forward; the first loss stays ln 2 and the last is the same. Rows that training
     cuts are computed.
     """
-    drawn = {"depth": {"kind": "uniform", "pairs": 2}, "pairing": {"kind": "random"}, "budget": 20, "seed": 0}
+    drawn = {
+        "depth": {"kind": "uniform", "pairs": 2}, "pairing": {"kind": "random"}, "budget": 20,
+        "max_length": 64, "seed": 0,
+    }  # fmt: skip
     chosen = run_stage(tmp_path / "pairs", pairs.run, drawn, pool).folder
     bank = run_stage(tmp_path / "bank", gradients.run, gradient_params(), pool).folder
     alone = {"base_model": pool["base_model"], "pairs": chosen}

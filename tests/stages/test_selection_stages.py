@@ -15,11 +15,11 @@ from harness.stages.bank import GRADIENTS
 from harness.stages.hidden_states import HIDDEN_STATES
 from harness.stages.pool import read_pool
 from harness.stages.shared import LOGPROBS, read_prompts, read_responses
-from harness.store.formats import read_matrix, read_rows, write_matrix
+from harness.store.formats import read_matrix, read_rows, write_matrix, write_rows
 from harness.world.facts import make_world
 from harness.world.prompts import held_out_half, training_prompts
 
-SPECIAL = {"score-variance": {"prompts": 5}, "clusters": {"pick": "random"}}
+SPECIAL: dict[str, dict[str, Any]] = {"score-variance": {"prompts": 5}, "clusters": {"pick": "random"}}
 TOP = {"kind": "top"}
 UNRANKED = {"uniform", "random", "length"}
 
@@ -51,7 +51,7 @@ def known(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> dict[str
 
 
 def choose(folder: Path, known: dict[str, Path], depth: dict[str, Any], pairing: dict[str, Any]) -> list[Any]:
-    params = {"depth": depth, "pairing": pairing, "budget": None, "seed": 0}
+    params = {"depth": depth, "pairing": pairing, "budget": None, "max_length": 64, "seed": 0}
     done = run_stage(folder, pairs.run, params, known)
     return read_rows(done.folder / "pairs.jsonl", PreferencePair)
 
@@ -65,6 +65,30 @@ def test_every_depth_chooses_its_pairs(tmp_path: Path, known: dict[str, Path], v
     found = choose(tmp_path, known, {"kind": kind, "pairs": 2, **count}, pairing)
     assert len({(row.prompt_id, row.chosen, row.rejected) for row in found}) == 24
     assert all(row.gap > 0 for row in found)
+
+
+def test_prompts_that_fill_max_length_leave_their_budget_to_others(
+    tmp_path: Path, known: dict[str, Path]
+) -> None:
+    """Of 12 prompts the first is 40 words long, more than max_length: 22 pairs come from the other 11."""
+    longer = tmp_path / "prompts"
+    longer.mkdir()
+    first, *others = read_prompts(known["prompts"])
+    write_rows(longer / "prompts.jsonl", [Prompt(first.id, " ".join(["w1"] * 40)), *others])
+    params = {
+        "depth": {"kind": "uniform"}, "pairing": {"kind": "random"}, "budget": 22, "max_length": 30, "seed": 0
+    }  # fmt: skip
+    done = run_stage(tmp_path / "pairs", pairs.run, params, known | {"prompts": longer})
+    found = read_rows(done.folder / "pairs.jsonl", PreferencePair)
+    assert len(found) == 22
+    assert {row.prompt_id for row in found} == {prompt.id for prompt in others}
+
+
+def test_the_control_for_length_needs_no_scores(tmp_path: Path, known: dict[str, Path]) -> None:
+    unjudged = {name: folder for name, folder in known.items() if name != "scores"}
+    found = choose(tmp_path, unjudged, {"kind": "uniform", "pairs": 2}, {"kind": "longest"})
+    assert len(found) == 24
+    assert all(len(row.chosen) > len(row.rejected) for row in found)
 
 
 @pytest.mark.parametrize("variant", KINDS["pairing"], ids=kind_of)
@@ -113,8 +137,8 @@ def test_every_option_of_gradient_clusters_changes_the_pairs(
 ) -> None:
     rule: dict[str, Any] = {"kind": "gradient-clusters", "pairs": 2, "clusters": 4, "minimum": 0}
     found = [
-        choose(tmp_path / name, known, rule | more, {"kind": "nearest"})
-        for name, more in (("usual", {}), ("other", options))
+        choose(tmp_path / name, known, table, {"kind": "nearest"})
+        for name, table in (("usual", rule), ("other", rule | options))
     ]
     assert len(found[0]) == len(found[1]) == 24
     assert found[0] != found[1]
@@ -142,7 +166,8 @@ def test_every_breadth_takes_its_count_in_the_order_of_the_pool(
     tmp_path: Path, known: dict[str, Path], variant: type[Table]
 ) -> None:
     kind = kind_of(variant)
-    params = {"breadth": {"kind": kind, **SPECIAL.get(kind, {})}, "count": 5, "seed": 0}
+    table: dict[str, Any] = {"kind": kind, **SPECIAL.get(kind, {})}
+    params = {"breadth": table, "count": 5, "seed": 0}
     ids = [prompt.id for prompt in read_prompts(run_stage(tmp_path, breadth.run, params, known).folder)]
     assert len(set(ids)) == (12 if kind == "all" else 5)
     assert ids == sorted(ids, key=lambda name: int(name[1:]))

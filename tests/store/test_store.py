@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import CorruptArtifact, StoreError
 from harness.store.keys import Identity, canonical, digest
-from harness.store.local import LocalStore
+from harness.store.local import HOST, LocalStore
 from harness.store.manifest import NAME
 
 IDENTITY = Identity("pairs", "abc", 1, {"seed": 0}, {"scores": "def"})
@@ -116,12 +116,14 @@ def test_prepare_sweeps_what_dead_processes_left(store: LocalStore) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
     )
-    dead = store.root / "scratch" / f"pairs-abc-0.{int(done.stdout)}"
-    alive = store.root / "scratch" / f"pairs-abc-0.{os.getpid()}"
+    dead = store.root / "scratch" / f"pairs-abc-0.{HOST}.{int(done.stdout)}"
+    alive = store.root / "scratch" / f"pairs-abc-0.{HOST}.{os.getpid()}"
+    elsewhere = store.root / "scratch" / f"pairs-abc-0.other-host.{int(done.stdout)}"
+    elsewhere.mkdir()
     dead.mkdir()
     alive.mkdir()
     store.prepare()
-    assert (dead.exists(), alive.exists()) == (False, True)
+    assert (dead.exists(), alive.exists(), elsewhere.exists()) == (False, True, True)
 
 
 def test_a_store_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""What no run of a recipe can give, and what only looks as if it did: refused before anything runs."""
+
+from collections.abc import Iterator, Mapping
+
+from harness.recipe.schema import (
+    GradientClustersDepth,
+    LongestPairing,
+    Method,
+    RandomDepth,
+    Recipe,
+    Seeds,
+    UniformDepth,
+)
+from harness.recipe.wording import show
+
+
+def limit_problems(recipe: Recipe, prompts: Mapping[str, int]) -> Iterator[str]:
+    """One sentence for each problem; `prompts` says how many of them each training method uses."""
+    yield from _seed_problems(recipe.seeds)
+    if len(set(recipe.evaluation.lm_eval.tasks)) < len(recipe.evaluation.lm_eval.tasks):
+        yield f"evaluation.lm_eval.tasks: each task once. Got {show(recipe.evaluation.lm_eval.tasks)}."
+    trained = recipe.training.steps * recipe.training.pairs_per_step
+    if recipe.budget.pairs is not None and recipe.budget.pairs > trained:
+        yield (
+            f"training.steps: {recipe.training.steps} steps of {recipe.training.pairs_per_step} pairs train "
+            f"on at most {trained}, but budget.pairs is {recipe.budget.pairs}. Raise the steps, or lower the "
+            "budget."
+        )
+    for name, count in prompts.items():
+        method = recipe.methods[name]
+        for problem in _method_problems(method, count, has_budget=recipe.budget.pairs is not None):
+            yield f"methods.{name}.{problem}"
+
+
+def _seed_problems(seeds: Seeds) -> Iterator[str]:
+    if len(set(seeds.vary)) < len(seeds.vary):
+        yield f"seeds.vary: each role once. Got {show(seeds.vary)}."
+    if len(seeds.replicates) > 1 and not seeds.vary:
+        yield (
+            f"seeds.vary: where nothing is drawn anew, {len(seeds.replicates)} replicates are copies of one. "
+            "Name a role, or keep one replicate."
+        )
+
+
+def _method_problems(method: Method, prompts: int, has_budget: bool) -> Iterator[str]:
+    per_prompt, depth = method.responses_per_prompt or 1, method.depth
+    most = per_prompt * (per_prompt - 1) // 2
+    if isinstance(method.pairing, LongestPairing) and not isinstance(depth, UniformDepth | RandomDepth):
+        yield (
+            "pairing: 'longest' puts lengths in the place of scores, so it needs a depth that looks at "
+            "neither: 'uniform' or 'random'. Change one of the two."
+        )
+    mean = depth.pairs or 1
+    if not has_budget and not isinstance(depth, UniformDepth) and min(depth.minimum, most) > mean:
+        yield (
+            f"depth.minimum: must be at most depth.pairs ({mean}{'' if depth.pairs else ' by default'}), the "
+            f"mean. Got {depth.minimum}."
+        )
+    if isinstance(depth, GradientClustersDepth) and depth.clusters > prompts * most > 0:
+        yield (
+            f"depth.clusters: {prompts} prompts with {per_prompt} responses each make at most "
+            f"{prompts * most} pairs to cluster. Got {depth.clusters}."
+        )

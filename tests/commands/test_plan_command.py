@@ -1,0 +1,57 @@
+"""What `plan` says of the differences that a run could tell apart, with and without a board."""
+
+import math
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import app
+
+RECIPE = """
+title = "t"
+baseline = "random"
+[seeds]
+replicates = [0, 1]
+[budget]
+responses = 8
+[training]
+steps = 1
+learning_rate = 1e-3
+[evaluation.alpaca_eval]
+prompts = { kind = "atlas", count = 200 }
+samples_per_prompt = 4
+[methods.random]
+responses_per_prompt = 4
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("HARNESS_STORE", raising=False)
+    (tmp_path / "r.toml").write_text(RECIPE)
+    return tmp_path
+
+
+def planned(project: Path) -> str:
+    done = CliRunner().invoke(app, ["plan", str(project / "r.toml")])
+    assert done.exit_code == 0, done.output
+    return " ".join(done.output.split())
+
+
+def test_samples_of_one_prompt_do_not_count_as_verdicts(project: Path) -> None:
+    """200 prompts x 2 replicates: (1.960 + 0.842) x sqrt(2) x 50 / sqrt(400) = 9.9 points."""
+    size = (1.960 + 0.842) * math.sqrt(2) * 50 / math.sqrt(400)
+    text = planned(project)
+    assert "that 400 verdicts (prompts x replicates) detect" in text
+    assert f"about {size:.1f} points, if nothing but single verdicts varied; expect more." in text
+
+
+def test_a_board_that_cannot_be_read_leaves_the_estimate(project: Path) -> None:
+    records = project / "leaderboards" / "r" / "records"
+    records.mkdir(parents=True)
+    (records / "random.0.json").write_text("{")
+    text = planned(project)
+    assert "The board that is there cannot be used: " in text
+    assert "is not complete JSON" in text
+    assert "about 9.9 points" in text

@@ -1,0 +1,167 @@
+"""Whatever a file holds, it is a recipe or gives sentences: no other exception, and no broken line."""
+
+import copy
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.errors import BadInput
+from harness.recipe.load import load_recipe
+from harness.recipe.schema import KINDS, Role, Table, kind_of
+
+GOOD: dict[str, Any] = {
+    "title": "test",
+    "baseline": "dpo",
+    "seeds": {"replicates": [0, 1], "vary": ["pool", "training"]},
+    "pool": {"prompts": {"kind": "atlas", "count": 100}, "judge": {"kind": "oracle"}},
+    "budget": {"responses": 64, "pairs": 32},
+    "features": {"gradients": {"rank": 4, "dim": 64}},
+    "training": {"steps": 8, "pairs_per_step": 8, "micro_batch": 4, "learning_rate": 1e-3},
+    "evaluation": {"alpaca_eval": {"prompts": {"count": 20}}, "lm_eval": {"tasks": ["atlas_facts"]}},
+    "methods": {
+        "sft": {},
+        "null": {"answer": "no"},
+        "dpo": {"responses_per_prompt": 4, "depth": {"kind": "random", "minimum": 1}},
+        "depth": {
+            "responses_per_prompt": 8,
+            "breadth": {"kind": "clusters"},
+            "depth": {"kind": "gradient-clusters", "clusters": 3, "prefer": "near"},
+            "pairing": {"kind": "nearest"},
+            "training": {"beta": 0.5},
+        },
+    },
+}
+WORDS = sorted(
+    {name for table in Table.__subclasses__() for name in table.model_fields}
+    | {kind_of(variant) for variants in KINDS.values() for variant in variants}
+    | {
+        "kind",
+        "near",
+        "dpo",
+        "[key]",
+        "",
+        ".",
+        "a b",
+        "a\nb",
+        "\u2028",
+        "é",
+        "r.toml",
+        "base.toml",
+        "no.toml",
+    }
+    | {*Role.__args__, "a" * 300}  # type: ignore[attr-defined]
+)
+keys = st.sampled_from(WORDS) | st.text(max_size=8)
+numbers = st.sampled_from([-1, 0, 1, 2, 3, 7, 100, 10**6, 2**63 - 1]) | st.integers() | st.floats()
+scalars = (
+    st.sampled_from(WORDS)
+    | st.text(max_size=20)
+    | numbers
+    | st.booleans()
+    | st.dates()
+    | st.times()
+    | st.datetimes(min_value=datetime.datetime(1000, 1, 1))
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def toml(value: object) -> str:
+    """An inline TOML value. Not always right (DEL must be escaped): a file need not be TOML either."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{toml(key)} = {toml(item)}" for key, item in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(toml(item) for item in value) + "]"
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case bool():
+            return str(value).lower()
+        case datetime.date() | datetime.time():
+            return value.isoformat()
+    return str(value)
+
+
+def tables(document: Any, found: list[Any]) -> list[Any]:
+    """Every table and list of a document, the document first."""
+    if isinstance(document, dict | list):
+        found.append(document)
+        for item in document.values() if isinstance(document, dict) else document:
+            tables(item, found)
+    return found
+
+
+@st.composite
+def changed(draw: st.DrawFn) -> dict[str, Any]:
+    """The good recipe with up to three values changed, added or taken out, anywhere."""
+    document = copy.deepcopy(GOOD)
+    for _ in range(draw(st.integers(0, 3))):
+        table = draw(st.sampled_from(tables(document, [])))
+        if isinstance(table, list):
+            table.insert(draw(st.integers(0, len(table))), draw(values))
+            continue
+        key = draw(st.sampled_from([*table, *table, draw(keys)]))
+        if key in table and draw(st.integers(0, 3)) == 0:
+            del table[key]
+        else:
+            table[key] = draw(values | numbers | st.sampled_from(WORDS))
+    if draw(st.integers(0, 3)) == 0:
+        document["extends"] = draw(st.sampled_from(["base.toml", "r.toml", "no.toml", ".", 3]))
+    return document
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one recipe that others can extend."""
+    made = tmp_path_factory.mktemp("any")
+    (made / "base.toml").write_text("\n".join(f"{key} = {toml(item)}" for key, item in GOOD.items()))
+    assert load_recipe(made / "base.toml").title == "test"
+    return made
+
+
+def problems(folder: Path, content: bytes) -> tuple[str, ...]:
+    """What is wrong with a file of that content; each problem is one line that begins with a file's name."""
+    path = folder / "r.toml"
+    path.write_bytes(content)
+    try:
+        load_recipe(path)
+    except BadInput as error:
+        found = error.problems
+    else:
+        return ()
+    for problem in found:
+        assert len(problem.splitlines()) == 1, problem
+        assert problem.startswith((f"{path}: ", f"{folder / 'base.toml'}: ")), problem
+        assert problem.endswith((".", "?")), problem
+    assert found
+    return found
+
+
+def lines(document: dict[str, Any]) -> bytes:
+    return "\n".join(f"{toml(key)} = {toml(item)}" for key, item in document.items()).encode()
+
+
+@settings(max_examples=500, derandomize=True, deadline=None, database=None)
+@given(document=changed())
+def test_a_recipe_with_changes(folder: Path, document: dict[str, Any]) -> None:
+    assert not (problems(folder, lines(document)) and document == GOOD)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@given(document=st.dictionaries(keys, values, max_size=6))
+def test_any_tables(folder: Path, document: dict[str, Any]) -> None:
+    assert problems(folder, lines(document))
+
+
+@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@given(content=st.binary(max_size=60) | st.text("[]{}=.,'\"# \n\\abc019:-", max_size=60).map(str.encode))
+def test_any_bytes(folder: Path, content: bytes) -> None:
+    assert problems(folder, content)

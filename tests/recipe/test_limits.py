@@ -1,0 +1,154 @@
+"""What is refused before a run, because no run could give it."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import BadInput
+from harness.recipe.load import load_recipe
+from harness.recipe.schema import HELD_OUT_PROMPTS, TRAINING_PROMPTS
+from harness.world.facts import make_world
+from harness.world.prompts import held_out_half, training_half
+
+GOOD = """
+title = "test"
+baseline = "dpo"
+[seeds]
+[pool.prompts]
+[features.gradients]
+[evaluation.alpaca_eval.prompts]
+[evaluation.lm_eval]
+[budget]
+responses = 72
+[training]
+steps = 4
+pairs_per_step = 8
+learning_rate = 1e-3
+[methods.dpo]
+responses_per_prompt = 6
+"""
+
+
+def problems(folder: Path, *changes: tuple[str, str]) -> list[str]:
+    """What is wrong with GOOD after some lines were put behind others; empty where nothing is."""
+    text = GOOD
+    for line, more in changes:
+        assert line in text
+        text = text.replace(line, f"{line}\n{more}")
+    path = folder / "r.toml"
+    path.write_text(text)
+    try:
+        load_recipe(path)
+    except BadInput as error:
+        return [problem.removeprefix(f"{path}: ") for problem in error.problems]
+    return []
+
+
+METHOD = "responses_per_prompt = 6"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_schema_knows_the_size_of_the_world(seed: int) -> None:
+    world = make_world(seed)
+    assert (len(training_half(world)), len(held_out_half(world))) == (TRAINING_PROMPTS, HELD_OUT_PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("table", "right", "wrong", "sentence"),
+    [
+        (
+            "[pool.prompts]",
+            "count = 2720",
+            "count = 2721",
+            "pool.prompts.count: must be at most 2720. Got 2721.",
+        ),
+        (
+            "[evaluation.alpaca_eval.prompts]",
+            "count = 1360",
+            "count = 1361",
+            "evaluation.alpaca_eval.prompts.count: must be at most 1360. Got 1361.",
+        ),
+        (
+            "[features.gradients]",
+            "dim = 1048576",
+            "dim = 1048577",
+            "features.gradients.dim: must be at most 1048576. Got 1048577.",
+        ),
+        (
+            "[features.gradients]",
+            "rank = 4096",
+            "rank = 4097",
+            "features.gradients.rank: must be at most 4096. Got 4097.",
+        ),
+        (
+            "[budget]",
+            "pairs = 32",
+            "pairs = 33",
+            "training.steps: 4 steps of 8 pairs train on at most 32, but budget.pairs is 33. "
+            "Raise the steps, or lower the budget.",
+        ),
+        (
+            "[seeds]",
+            "replicates = [3]\nvary = []",
+            "replicates = [0, 1]\nvary = []",
+            "seeds.vary: where nothing is drawn anew, 2 replicates are copies of one. "
+            "Name a role, or keep one replicate.",
+        ),
+        (
+            "[seeds]",
+            'vary = ["pool"]',
+            'vary = ["pool", "pool"]',
+            'seeds.vary: each role once. Got ["pool", "pool"].',
+        ),
+        (
+            "[evaluation.lm_eval]",
+            'tasks = ["atlas_facts"]',
+            'tasks = ["atlas_facts", "atlas_facts"]',
+            'evaluation.lm_eval.tasks: each task once. Got ["atlas_facts", "atlas_facts"].',
+        ),
+        # 72 responses at 6 each are 12 prompts of 15 pairs: 180
+        (
+            METHOD,
+            'depth = { kind = "gradient-clusters", clusters = 180 }',
+            'depth = { kind = "gradient-clusters", clusters = 181 }',
+            "methods.dpo.depth.clusters: 12 prompts with 6 responses each make at most 180 pairs to cluster. "
+            "Got 181.",
+        ),
+        (
+            METHOD,
+            'depth = { kind = "length", pairs = 2, minimum = 2 }',
+            'depth = { kind = "length", pairs = 2, minimum = 3 }',
+            "methods.dpo.depth.minimum: must be at most depth.pairs (2), the mean. Got 3.",
+        ),
+        (
+            METHOD,
+            'depth = { kind = "random", minimum = 1 }',
+            'depth = { kind = "random", minimum = 2 }',
+            "methods.dpo.depth.minimum: must be at most depth.pairs (1 by default), the mean. Got 2.",
+        ),
+        (
+            METHOD,
+            'pairing = { kind = "longest" }\ndepth = { kind = "random" }',
+            'pairing = { kind = "longest" }\ndepth = { kind = "score-gap" }',
+            "methods.dpo.pairing: 'longest' puts lengths in the place of scores, so it needs a depth that "
+            "looks at neither: 'uniform' or 'random'. Change one of the two.",
+        ),
+    ],
+)
+def test_the_limit_is_met_or_named(tmp_path: Path, table: str, right: str, wrong: str, sentence: str) -> None:
+    assert problems(tmp_path, (table, right)) == []
+    assert problems(tmp_path, (table, wrong)) == [sentence]
+
+
+def test_a_minimum_above_the_mean_is_met_where_there_are_no_more_pairs(tmp_path: Path) -> None:
+    """Three responses make three pairs: a minimum of 9 takes all three, and so does a mean of 3."""
+    depth = '[methods.all]\nresponses_per_prompt = 3\ndepth = { kind = "random", pairs = 3, minimum = 9 }'
+    assert problems(tmp_path, (METHOD, depth)) == []
+
+
+def test_a_pairs_budget_takes_the_place_of_the_mean(tmp_path: Path) -> None:
+    """24 pairs for 12 prompts: a minimum of 2 is met, 3 is not."""
+    depth = 'depth = {{ kind = "random", minimum = {} }}'
+    assert problems(tmp_path, ("[budget]", "pairs = 24"), (METHOD, depth.format(2))) == []
+    (problem,) = problems(tmp_path, ("[budget]", "pairs = 24"), (METHOD, depth.format(3)))
+    assert problem.startswith("methods.dpo.depth.minimum: 3 for each of 12 prompts is more than budget.pairs")
