@@ -52,14 +52,14 @@ class Setting:
 
 SETTINGS = {
     "the default: rank 32, dim 2048": Setting(),
+    "dim 8192": Setting(dim=8192),
     "dim 512": Setting(dim=512),
     "dim 64": Setting(dim=64),
     "sign-fold": Setting(sketch="sign-fold"),
     "rank 8": Setting(rank=8),
     "another seed of the adapter": Setting(seed=1),
     "response tokens only": Setting(response_only=True),
-    "last 2 layers": Setting(layers=2),
-    "last layer": Setting(layers=1),
+    "last layer of two": Setting(layers=1),
 }
 
 
@@ -146,7 +146,7 @@ def recall(found: Matrix, exact: Matrix, nearest: int = NEAREST) -> float:
 
 
 def measure() -> list[Figure]:
-    """Agreement of each cheaper feature with the exact one, and its time in parts of the default's."""
+    """Agreement of each feature with the exact one, and its processor time against the default's."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         task = make_task(Path(folder))
@@ -168,22 +168,15 @@ def measure() -> list[Figure]:
     for case, found in rows.items():
         table = cosines(found, task.pairs)
         figures += [
-            _figure(f"{case}: correlation of pair cosines", correlation(table, exact), 0.97 * _held(case)),
+            _figure(f"{case}: correlation of pair cosines", correlation(table, exact)),
             _figure(f"{case}: recall@{NEAREST}", recall(table, exact)),
             _figure(f"{case}: processor time, default = 1", median(seconds[case]) / usual),
         ]
     return figures
 
 
-def _held(case: str) -> bool:
-    """Whether a bound is promised: of the default features alone."""
-    return case == next(iter(SETTINGS))
-
-
-def _figure(case: str, value: float, bound: float = 0) -> Figure:
-    holds = value >= bound if bound else None
-    words = f">= {bound:g}" if bound else "-"
-    return Figure(NAME, case, value, "", words, holds, device(), f"python -m benchmarks {NAME}")
+def _figure(case: str, value: float) -> Figure:
+    return Figure(NAME, case, value, "", "-", None, device(), f"python -m benchmarks {NAME}")
 
 
 BENCHMARKS = (Benchmark(NAME, "cheaper features of pairs against exact gradients", measure),)

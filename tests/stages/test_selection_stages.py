@@ -137,8 +137,8 @@ def test_every_option_of_gradient_clusters_changes_the_pairs(
 ) -> None:
     rule: dict[str, Any] = {"kind": "gradient-clusters", "pairs": 2, "clusters": 4, "minimum": 0}
     found = [
-        choose(tmp_path / name, known, rule | more, {"kind": "nearest"})
-        for name, more in (("usual", {}), ("other", options))
+        choose(tmp_path / name, known, table, {"kind": "nearest"})
+        for name, table in (("usual", rule), ("other", rule | options))
     ]
     assert len(found[0]) == len(found[1]) == 24
     assert found[0] != found[1]
