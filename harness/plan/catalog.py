@@ -14,44 +14,41 @@ Role = Literal["given", "method", "evaluation"]
 class Stage:
     """One kind of work.
 
-    `makes` says what its artifact holds; `seconds` is what one task takes in `recipes/bpo.toml` on one
-    core, the estimate until a store has a history of its own.
+    `seconds` is what one task takes in the embedded default on one core: the estimate until a store has a
+    history of its own. `makes` says what the artifact holds.
     """
 
     name: str
     version: int
+    seconds: float
     role: Role
     makes: str
-    seconds: float = 0.5
 
 
+# fmt: off
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("base_model", 1, "given", "the untrained start: model and tokenizer"),
-        Stage("prompts", 1, "method", "the pool's prompts"),
-        Stage("embeddings", 1, "method", "one embedding for each prompt of the pool"),
-        Stage("breadth", 1, "method", "the prompts that a method trains on"),
-        Stage("responses", 1, "method", "K responses for each of these prompts"),
-        Stage("scores", 1, "method", "the judge's score of each response"),
-        Stage("logprobs", 1, "method", "the log-probability of each response, given its prompt or by itself"),
-        Stage("warmup", 1, "method", "a feature adapter after a short training on random pairs"),
-        Stage("kept", 1, "method", "responses and scores of the prompts that breadth chose after scoring"),
-        Stage("validation", 1, "method", "prompts for selection to look at, in neither pool nor evaluation"),
-        Stage("hidden_states", 1, "method", "the base model's mean hidden state over each response"),
-        Stage(
-            "gradients",
-            2,
-            "method",
-            "the gradient bank: a sketched gradient and a log-probability for each response",
-        ),
-        Stage("pairs", 2, "method", "the pairs that depth and pairing choose"),
-        Stage("adapter", 2, "method", "the trained LoRA adapter and its log"),
-        Stage("held_out", 1, "evaluation", "the evaluation prompts"),
-        Stage("outputs", 1, "evaluation", "a policy's outputs on the evaluation prompts"),
-        Stage("alpaca_eval", 1, "evaluation", "the judge's preference between each output and the reference"),
-        Stage("lm_eval", 1, "evaluation", "lm-evaluation-harness results, item by item"),
-        Stage("preference", 1, "evaluation", "implicit-reward accuracy on held-out pairs"),
-        Stage("knowledge", 1, "evaluation", "exact breadth and depth of what the policy knows of the world"),
+        Stage("base_model", 1, 24.0, "given", "the untrained start: model and tokenizer"),
+        Stage("prompts", 1, 0.1, "method", "the pool's prompts"),
+        Stage("embeddings", 1, 0.3, "method", "one embedding for each prompt of the pool"),
+        Stage("breadth", 1, 0.1, "method", "the prompts that a method trains on"),
+        Stage("responses", 1, 1.1, "method", "K responses for each of these prompts"),
+        Stage("scores", 1, 0.1, "method", "the judge's score of each response"),
+        Stage("logprobs", 1, 0.3, "method", "the log-probability of each response"),
+        Stage("warmup", 1, 1.5, "method", "a feature adapter after a short training on random pairs"),
+        Stage("kept", 1, 0.1, "method", "what breadth keeps of scored responses"),
+        Stage("validation", 1, 0.1, "method", "prompts for selection alone to look at"),
+        Stage("hidden_states", 1, 0.3, "method", "the base model's mean hidden state over each response"),
+        Stage("gradients", 2, 0.9, "method", "the gradient bank: a sketched gradient for each response"),
+        Stage("pairs", 2, 0.3, "method", "the pairs that depth and pairing choose"),
+        Stage("adapter", 2, 4.8, "method", "the trained LoRA adapter and its log"),
+        Stage("held_out", 1, 0.1, "evaluation", "the evaluation prompts"),
+        Stage("outputs", 1, 1.3, "evaluation", "a policy's outputs on the evaluation prompts"),
+        Stage("alpaca_eval", 1, 0.5, "evaluation", "the judge's preference of each output to the reference"),
+        Stage("lm_eval", 1, 0.6, "evaluation", "lm-evaluation-harness results, item by item"),
+        Stage("preference", 1, 0.5, "evaluation", "implicit-reward accuracy on held-out pairs"),
+        Stage("knowledge", 1, 0.3, "evaluation", "what the policy knows of the world, exactly"),
     )
 }
+# fmt: on

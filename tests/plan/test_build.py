@@ -1,6 +1,7 @@
 """Keys follow from what can change a result, and methods share what they have in common."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -171,7 +172,7 @@ def test_an_override_is_trained_with(tmp_path: Path) -> None:
 def test_the_stage_version_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     base = Task("base_model", {}, {})
     before = Task("prompts", {}, {"x": base}).key
-    monkeypatch.setitem(STAGES, "base_model", type(STAGES["base_model"])("base_model", 2, "given", ""))
+    monkeypatch.setitem(STAGES, "base_model", replace(STAGES["base_model"], version=2))
     assert Task("prompts", {}, {"x": Task("base_model", {}, {})}).key != before
 
 
