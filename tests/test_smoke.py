@@ -138,6 +138,11 @@ def test_a_new_method_runs_only_its_own_tasks(copy: Path) -> None:
     assert {row["method"] for row in results(copy)} == {"sft", "dpo-random", "balanced", "best-worst"}
 
 
+def heed_interrupts() -> None:
+    """A shell starts background jobs deaf to Ctrl-C; a user at a terminal is not in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def lines(process: subprocess.Popen[str]) -> Iterator[str]:
     assert process.stdout is not None
     return iter(process.stdout)
@@ -151,7 +156,12 @@ def test_a_broken_run_goes_on_to_the_same_board(finished: Path, tmp_path: Path, 
     project = make_project(tmp_path)
     command = [str(HARNESS), "run", "recipes/smoke.toml"]
     with subprocess.Popen(
-        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
     ) as run:
         for line in lines(run):
             if line.strip().startswith("20/"):

@@ -57,8 +57,10 @@ def run_tasks(
         quiet(),
         tempfile.TemporaryDirectory() as cache,
         patch.object(datasets.config, "HF_DATASETS_CACHE", Path(cache)),
-        # asks the system for its packages and drivers, for seconds; a manifest says what matters of them
+        # these ask the system for its packages and drivers, for seconds, and git for a commit, which prints
+        # where there is none; a manifest says what matters of them
         patch("lm_eval.evaluator.add_env_info"),
+        patch("lm_eval.evaluator.get_git_commit_hash"),
     ):
         model = HFLM(
             pretrained=policy.model,
