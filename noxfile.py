@@ -7,8 +7,12 @@ nox.options.reuse_existing_virtualenvs = True
 
 
 def install(session: nox.Session) -> None:
-    """The project with its development tools, at the exact versions of constraints.txt."""
-    session.install("-c", "constraints.txt", "-e", ".[dev]")
+    """The project with its development tools, at the exact versions of constraints.txt.
+
+    With `--no-venv` the environment that nox runs in has them already.
+    """
+    if session.venv_backend != "none":
+        session.install("-c", "constraints.txt", "-e", ".[dev]")
 
 
 @nox.session
