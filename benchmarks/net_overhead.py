@@ -24,8 +24,7 @@ def measure() -> list[Figure]:
     trl = plain_trl(
         made.folder("base_model"),
         made.folder("pairs") / "pairs.jsonl",
-        training.params["training"],
-        training.params["seed"],
+        training.params,
     )
     seconds = interleaved({**stages, "trl": trl})
     selection = sum(seconds[name] for name in SELECTION)

@@ -17,8 +17,9 @@ from harness.models.quiet import quiet
 from harness.store.formats import read_rows
 
 
-def plain_trl(base: Path, pairs: Path, training: Mapping[str, Any], seed: int) -> Callable[[], None]:
-    """A training run: texts in, a reference forward in every step, TRL's own head and loss."""
+def plain_trl(base: Path, pairs: Path, params: Mapping[str, Any]) -> Callable[[], None]:
+    """A training run by an adapter task's parameters: a reference forward in each step, TRL's own head."""
+    training, seed = params["training"], params["seed"]
     rows = read_rows(pairs, PreferencePair)
 
     def run() -> None:
@@ -31,7 +32,7 @@ def plain_trl(base: Path, pairs: Path, training: Mapping[str, Any], seed: int) -
         with tempfile.TemporaryDirectory() as out, quiet():
             trainer = DPOTrainer(
                 model=policy.model,
-                args=_config(training, seed, out),
+                args=_config(training, params["loss"]["beta"], seed, out),
                 train_dataset=Dataset.from_list(texts),
                 processing_class=policy.tokenizer,
                 peft_config=LoraConfig(
@@ -47,7 +48,7 @@ def plain_trl(base: Path, pairs: Path, training: Mapping[str, Any], seed: int) -
     return run
 
 
-def _config(training: Mapping[str, Any], seed: int, out: str) -> DPOConfig:
+def _config(training: Mapping[str, Any], beta: float, seed: int, out: str) -> DPOConfig:
     micro_batch = training["micro_batch"] or training["pairs_per_step"]
     return DPOConfig(
         output_dir=out,
@@ -57,7 +58,7 @@ def _config(training: Mapping[str, Any], seed: int, out: str) -> DPOConfig:
         learning_rate=training["learning_rate"],
         lr_scheduler_type=training["schedule"],
         warmup_steps=training["warmup_steps"],
-        beta=training["beta"],
+        beta=beta,
         max_length=training["max_length"],
         seed=seed,
         use_cpu=True,

@@ -10,7 +10,8 @@ from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
 from harness.leaderboard.render import as_plain
 from harness.plan.build import Cell
 from harness.plan.catalog import STAGES
-from harness.recipe.schema import InfluenceDepth, Method, Recipe
+from harness.recipe.rules import InfluenceDepth
+from harness.recipe.schema import Method, Recipe
 from harness.store.formats import read_json
 from harness.store.local import LocalStore
 from harness.store.manifest import Manifest

@@ -36,6 +36,18 @@ Loss = Callable[[PairLogprobs], Tensor]
 """A loss with its hyper-parameters filled in: pairs -> [P]."""
 
 
+@dataclass(frozen=True)
+class PairLoss:
+    """A loss with its hyper-parameters filled in, and what it must be given.
+
+    `needs` names what `PairLogprobs` must hold besides the policy's log-probabilities and the lengths:
+    "reference".
+    """
+
+    value: Loss
+    needs: frozenset[str] = frozenset({"reference"})
+
+
 def dpo(pairs: PairLogprobs, beta: float) -> Tensor:
     """-log sigmoid(beta margin) (Rafailov et al., arXiv 2305.18290, equation 7)."""
     return -F.logsigmoid(beta * pairs.margin)

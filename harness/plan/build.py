@@ -71,7 +71,8 @@ def _cell(draw: Draw, name: str, method: Method) -> Cell:
 def _adapter(draw: Draw, method: Method, base: Task, pairs: Task) -> Task:
     override = method.training.model_dump(exclude_none=True)
     training = draw.recipe.training.model_copy(update=override)
-    params = {"loss": plain(method.loss), "training": plain(training), "seed": draw.seed("training")}
+    loss = method.loss or draw.recipe.loss
+    params = {"loss": plain(loss), "training": plain(training), "seed": draw.seed("training")}
     return Task("adapter", params, {"base_model": base, "pairs": pairs, **known_reference(pairs)})
 
 

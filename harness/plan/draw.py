@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from harness.recipe.schema import Recipe, Role, Table
+from harness.recipe.schema import Recipe, Role
+from harness.recipe.table import Table
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from harness.plan.draw import Draw, plain
 from harness.plan.task import Task
-from harness.recipe.schema import Gradients, RandomPairing, UniformDepth
+from harness.recipe.features import Gradients
+from harness.recipe.rules import RandomPairing, UniformDepth
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def bank_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled, of:
     if settings.at == "warmup":
         inputs["reference"] = logprobs_task(base, of)
         inputs["warmup"] = warmup_task(draw, settings, base, sampled)
-        params["beta"] = draw.recipe.training.beta
+        params["loss"] = plain(draw.recipe.loss)
     return Task("gradients", params, inputs)
 
 
@@ -53,7 +54,7 @@ def warmup_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled) -
     changed = {"steps": settings.warmup_steps, "lora_rank": settings.rank, "warmup_steps": 0}
     training = draw.recipe.training.model_copy(update=changed)
     known = {"responses": sampled.responses, "reference": logprobs_task(base, sampled)}
-    params = {"training": plain(training), "seed": settings.seed}
+    params = {"loss": plain(draw.recipe.loss), "training": plain(training), "seed": settings.seed}
     return Task("warmup", params, {"base_model": base, "pairs": pairs, **known})
 
 

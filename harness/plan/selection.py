@@ -6,7 +6,7 @@ from typing import assert_never
 from harness.plan.draw import Draw, plain
 from harness.plan.features import Sampled, bank_task, hidden_states_task, logprobs_task, warmup_task
 from harness.plan.task import Task
-from harness.recipe import schema
+from harness.recipe import rules, schema
 from harness.recipe.load import gradients_of, prompts_of, screened_of, validation_of
 
 
@@ -36,10 +36,10 @@ class _Selection:
             prompts, responses, Task("scores", judge, {"prompts": prompts, "responses": responses})
         )
 
-    def breadth(self, rule: schema.Breadth, count: int, inputs: dict[str, Task]) -> Task:
+    def breadth(self, rule: rules.Breadth, count: int, inputs: dict[str, Task]) -> Task:
         """The prompts that a rule takes."""
         # `count` says how many; a rule must keep the key where its table requires it.
-        table = plain(rule) if isinstance(rule, schema.ScoreVarianceBreadth) else plain(rule, "prompts")
+        table = plain(rule) if isinstance(rule, rules.ScoreVarianceBreadth) else plain(rule, "prompts")
         params = {"breadth": table, "count": count, "seed": self.draw.seed("selection")}
         return Task("breadth", params, inputs)
 
@@ -56,7 +56,7 @@ def pairs_task(draw: Draw, method: schema.Method, base: Task) -> Task:
         "seed": draw.seed("selection"),
     }
     evidence = _evidence_of_depth(one, sampled) | _evidence_of_pairing(one, sampled)
-    if not isinstance(method.pairing, schema.LongestPairing):
+    if not isinstance(method.pairing, rules.LongestPairing):
         evidence["scores"] = sampled.scores
     return Task("pairs", params, sampled.read_by(base) | evidence)
 
@@ -66,26 +66,26 @@ def _sampled(one: _Selection) -> Sampled:
     rule, count = one.method.breadth, prompts_of(one.draw.recipe, one.method)
     inputs = {"prompts": one.pool}
     match rule:
-        case schema.AllBreadth() | schema.RandomBreadth():
+        case rules.AllBreadth() | rules.RandomBreadth():
             pass
-        case schema.ClustersBreadth() | schema.KCenterBreadth():
+        case rules.ClustersBreadth() | rules.KCenterBreadth():
             embedding = plain(one.draw.recipe.features.embedding)
             inputs["embeddings"] = Task(
                 "embeddings", embedding, {"base_model": one.base, "prompts": one.pool}
             )
-        case schema.ScoreVarianceBreadth():
+        case rules.ScoreVarianceBreadth():
             return _screened(one, rule, count)
         case _:
             assert_never(rule)
     return one.sample(one.breadth(rule, count, inputs))
 
 
-def _screened(one: _Selection, rule: schema.ScoreVarianceBreadth, count: int) -> Sampled:
+def _screened(one: _Selection, rule: rules.ScoreVarianceBreadth, count: int) -> Sampled:
     """Prompts chosen by their scores; their responses are those already there, so nothing is paid twice."""
     size = screened_of(one.draw.recipe, one.method)
     prompts = one.pool
     if size < one.draw.recipe.pool.prompts.count:
-        prompts = one.breadth(schema.RandomBreadth(), size, {"prompts": prompts})
+        prompts = one.breadth(rules.RandomBreadth(), size, {"prompts": prompts})
     all_of_them = one.sample(prompts)
     chosen = one.breadth(rule, count, all_of_them.inputs)
     kept = Task("kept", {}, all_of_them.inputs | {"prompts": chosen})
@@ -96,21 +96,21 @@ def _evidence_of_depth(one: _Selection, sampled: Sampled) -> dict[str, Task]:
     """What the depth rule looks at besides responses and scores, by name."""
     rule = one.method.depth
     match rule:
-        case schema.UniformDepth() | schema.RandomDepth() | schema.LengthDepth() | schema.ScoreGapDepth():
+        case rules.UniformDepth() | rules.RandomDepth() | rules.LengthDepth() | rules.ScoreGapDepth():
             return {}
-        case schema.GradientNormDepth():
+        case rules.GradientNormDepth():
             return {"gradients": _gradients(one, sampled)}
-        case schema.GradientClustersDepth():
+        case rules.GradientClustersDepth():
             if rule.features == "hidden-states":
                 return {"hidden_states": hidden_states_task(one.base, sampled)}
             return {"gradients": _gradients(one, sampled)}
-        case schema.InfluenceDepth():
+        case rules.InfluenceDepth():
             return {"gradients": _gradients(one, sampled)} | _validation(one, sampled)
-        case schema.LossDepth() | schema.BeesDepth():
+        case rules.LossDepth() | rules.BeesDepth():
             return _margins(one, sampled, rule.warmup_steps)
-        case schema.DeitaDepth():
+        case rules.DeitaDepth():
             return {"hidden_states": hidden_states_task(one.base, sampled)}
-        case schema.IfdDepth():
+        case rules.IfdDepth():
             return {
                 "logprobs": logprobs_task(one.base, sampled),
                 "unconditional": logprobs_task(one.base, sampled, conditional=False),
@@ -121,7 +121,7 @@ def _evidence_of_depth(one: _Selection, sampled: Sampled) -> dict[str, Task]:
 
 def _evidence_of_pairing(one: _Selection, sampled: Sampled) -> dict[str, Task]:
     """What the pairing rule looks at besides responses and scores, by name."""
-    if not isinstance(one.method.pairing, schema.DiversePairing):
+    if not isinstance(one.method.pairing, rules.DiversePairing):
         return {}
     match one.method.pairing.by:
         case "text":

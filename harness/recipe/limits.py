@@ -2,15 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from harness.recipe.schema import (
-    GradientClustersDepth,
-    LongestPairing,
-    Method,
-    RandomDepth,
-    Recipe,
-    Seeds,
-    UniformDepth,
-)
+from harness.recipe.rules import GradientClustersDepth, LongestPairing, RandomDepth, UniformDepth
+from harness.recipe.schema import Method, Recipe, Seeds
 from harness.recipe.wording import show
 
 

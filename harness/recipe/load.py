@@ -8,26 +8,25 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.errors import BadInput
+from harness.recipe.features import Gradients
 from harness.recipe.files import read_document
 from harness.recipe.limits import limit_problems
-from harness.recipe.schema import (
+from harness.recipe.rules import (
     AllBreadth,
     ClustersBreadth,
     DiversePairing,
     GradientClustersDepth,
     GradientNormDepth,
-    Gradients,
     InfluenceDepth,
     LengthDepth,
-    Method,
     NearestPairing,
     RandomDepth,
-    Recipe,
     ScoreGapDepth,
     ScoreVarianceBreadth,
     TopPairing,
     UniformDepth,
 )
+from harness.recipe.schema import Method, Recipe
 from harness.recipe.wording import sentence, show, suggestion
 
 GRADIENT_DEPTHS = (GradientNormDepth, GradientClustersDepth, InfluenceDepth)

@@ -7,21 +7,46 @@ source.
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from harness.recipe.features import Features
+from harness.recipe.losses import DpoLoss, HingeLoss, IpoLoss, Loss
+from harness.recipe.rules import (
+    AllBreadth,
+    BeesDepth,
+    BestRandomPairing,
+    BestWorstPairing,
+    Breadth,
+    ClustersBreadth,
+    DeitaDepth,
+    Depth,
+    DiversePairing,
+    GradientClustersDepth,
+    GradientNormDepth,
+    IfdDepth,
+    InfluenceDepth,
+    KCenterBreadth,
+    LargestGapPairing,
+    LengthDepth,
+    LongestPairing,
+    LossDepth,
+    MeanMinusTwoSdPairing,
+    NearestPairing,
+    Pairing,
+    RandomBreadth,
+    RandomDepth,
+    RandomPairing,
+    ScoreGapDepth,
+    ScoreVarianceBreadth,
+    SmallestGapPairing,
+    TopPairing,
+    UniformDepth,
+    UniformPairing,
+)
+from harness.recipe.table import Count, NonNegative, Positive, Seed, Table
+
 MethodName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
 Role = Literal["pool", "selection", "training", "evaluation"]
-Algorithm = Literal["k-means", "agglomerative"]
-
-
-class Table(BaseModel):
-    """A recipe table: frozen, strict, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Seeds(Table):
@@ -102,38 +127,6 @@ class Budget(Table):
     pairs: Count | None = None
 
 
-class PolicyEmbedding(Table):
-    """Mean-pooled last hidden states of the base model over the prompt."""
-
-    kind: Literal["policy"] = "policy"
-
-
-class Gradients(Table):
-    """The gradient bank: rank and seed of its feature adapter, numbers kept for each response.
-
-    `at` says where gradients are taken: at the reference, or at the adapter after a warm-up of
-    `warmup_steps` steps on random pairs (arXiv 2402.04333), where `preconditioning` by the warm-up's Adam is
-    possible. `tokens` and `layers` (the last ones; none: all) make cheaper features.
-    """
-
-    rank: Annotated[int, Field(ge=1, le=4096)] = 32
-    dim: Annotated[int, Field(ge=16, le=2**20)] = 2048
-    seed: Seed = 0
-    sketch: Literal["count", "sign-fold"] = "count"
-    at: Literal["reference", "warmup"] = "reference"
-    warmup_steps: Count | None = None
-    preconditioning: Literal["none", "frozen", "exact"] = "none"
-    tokens: Literal["all", "response"] = "all"
-    layers: Count | None = None
-
-
-class Features(Table):
-    """What breadth and depth look at."""
-
-    embedding: PolicyEmbedding = PolicyEmbedding()
-    gradients: Gradients = Gradients()
-
-
 class Training(Table):
     """Equal optimiser work for all methods."""
 
@@ -141,7 +134,6 @@ class Training(Table):
     pairs_per_step: Count = 32
     micro_batch: Count | None = None
     learning_rate: Positive
-    beta: Positive = 0.1
     lora_rank: Count = 8
     schedule: Literal["constant", "cosine", "linear"] = "linear"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
@@ -152,7 +144,6 @@ class TrainingOverride(Table):
     """What one method changes in the training of all; the leaderboard shows it."""
 
     learning_rate: Positive | None = None
-    beta: Positive | None = None
 
 
 class AlpacaEval(Table):
@@ -179,271 +170,8 @@ class Evaluation(Table):
     lm_eval: LmEval = LmEval()
 
 
-class AllBreadth(Table):
-    """Every prompt of the pool."""
-
-    kind: Literal["all"]
-
-
-class RandomBreadth(Table):
-    """Prompts drawn at random: the usual data, on a budget."""
-
-    kind: Literal["random"] = "random"
-    prompts: Count | None = None
-
-
-class ClustersBreadth(Table):
-    """Representative prompts: those nearest the centres of clusters of embeddings (arXiv 2411.10914).
-
-    `clusters`: as many as prompts, unless given. `pick`: from each cluster those nearest its centre, at
-    random, or in proportion to its size (nearest first).
-    """
-
-    kind: Literal["clusters"]
-    prompts: Count | None = None
-    algorithm: Algorithm = "k-means"
-    clusters: Count | None = None
-    pick: Literal["centre", "random", "proportional"] = "centre"
-
-
-class KCenterBreadth(Table):
-    """Prompts that leave no other far away: greedy farthest point on embeddings (arXiv 1708.00489)."""
-
-    kind: Literal["k-center"]
-    prompts: Count | None = None
-
-
-class ScoreVarianceBreadth(Table):
-    """Prompts whose preference varies most between their responses: PVar (arXiv 2510.13022).
-
-    Responses of `among` random prompts (the whole pool, unless given) are sampled and scored first, and all
-    of them count against the responses budget.
-    """
-
-    kind: Literal["score-variance"]
-    prompts: Count
-    among: Count | None = None
-
-
-Breadth = Annotated[
-    AllBreadth | RandomBreadth | ClustersBreadth | KCenterBreadth | ScoreVarianceBreadth,
-    Field(discriminator="kind"),
-]
-
-
-class _Depth(Table):
-    pairs: Count | None = None
-
-
-class UniformDepth(_Depth):
-    """The same number of pairs for every prompt (arXiv 2411.10914, uniform balancing)."""
-
-    kind: Literal["uniform"] = "uniform"
-
-
-class _MinimumDepth(_Depth):
-    minimum: Annotated[int, Field(ge=0)] = 1
-
-
-class RandomDepth(_MinimumDepth):
-    """Pairs allotted to prompts at random: the control of every depth rule."""
-
-    kind: Literal["random"]
-
-
-class LengthDepth(_MinimumDepth):
-    """More pairs for prompts with longer responses (an ablation of arXiv 2411.10914)."""
-
-    kind: Literal["length"]
-
-
-class ScoreGapDepth(_MinimumDepth):
-    """More pairs for prompts whose responses differ more in score.
-
-    `count`: in proportion to the prompt's mean gap, or (top) as many as it has among the widest gaps of all.
-    """
-
-    kind: Literal["score-gap"]
-    count: Literal["mean", "top"] = "mean"
-    prefer: Literal["largest", "smallest"] = "largest"
-
-
-class LossDepth(_MinimumDepth):
-    """Pairs of the smallest (or largest) implicit margin after a short DPO warm-up (arXiv 2508.04149)."""
-
-    kind: Literal["loss"]
-    prefer: Literal["smallest", "largest"] = "smallest"
-    warmup_steps: Count = 12
-
-
-class GradientNormDepth(_MinimumDepth):
-    """Pairs of the largest (or smallest) gradient (GraNd, arXiv 2107.07075)."""
-
-    kind: Literal["gradient-norm"]
-    prefer: Literal["largest", "smallest"] = "largest"
-    gradients: Gradients | None = None
-
-
-class GradientClustersDepth(_MinimumDepth):
-    """More pairs where pair gradients lie near a cluster's centre (our reading of arXiv 2411.10914).
-
-    `count` turns distances into numbers: by rank over the whole pool, in proportion to a softmax of minus the
-    distance (over `temperature`), or to the share of its cluster that a pair leaves behind.
-    """
-
-    kind: Literal["gradient-clusters"]
-    clusters: Annotated[int, Field(ge=2)] = 16
-    algorithm: Algorithm = "k-means"
-    prefer: Literal["near", "far", "uniform"] = "near"
-    count: Literal["rank", "softmax", "share"] = "rank"
-    temperature: Positive = 0.1
-    features: Literal["gradients", "hidden-states"] = "gradients"
-    gradients: Gradients | None = None
-
-
-class InfluenceDepth(_MinimumDepth):
-    """Pairs whose gradient points where a validation set's does (LESS, arXiv 2402.04333).
-
-    `validation` prompts are neither in the pool nor in any evaluation; their responses count against the
-    responses budget, and the board flags the row.
-    """
-
-    kind: Literal["influence"]
-    validation: Count = 16
-    gradients: Gradients | None = None
-
-
-class BeesDepth(_MinimumDepth):
-    """Pairs of large margins, by score and by a warmed-up policy at once: BeeS (arXiv 2502.14560).
-
-    Margins are clipped to -2 and to their quantile `upper`.
-    """
-
-    kind: Literal["bees"]
-    warmup_steps: Count = 12
-    upper: Annotated[float, Field(gt=0, le=1)] = 0.95
-
-
-class DeitaDepth(_MinimumDepth):
-    """Pairs of the best responses, none nearer than `similarity` to one before (Deita, arXiv 2312.15685)."""
-
-    kind: Literal["deita"]
-    similarity: Annotated[float, Field(gt=0, le=1)] = 0.9
-
-
-class IfdDepth(_MinimumDepth):
-    """Pairs whose chosen response its prompt helps least to predict: IFD (arXiv 2308.12032)."""
-
-    kind: Literal["ifd"]
-
-
-Depth = Annotated[
-    UniformDepth
-    | RandomDepth
-    | LengthDepth
-    | ScoreGapDepth
-    | LossDepth
-    | GradientNormDepth
-    | GradientClustersDepth
-    | InfluenceDepth
-    | BeesDepth
-    | DeitaDepth
-    | IfdDepth,
-    Field(discriminator="kind"),
-]
-
-
-class RandomPairing(Table):
-    """Pairs drawn at random among those whose scores differ."""
-
-    kind: Literal["random"] = "random"
-
-
-class BestWorstPairing(Table):
-    """Best against worst, second best against second worst, and so on (the usual rule of on-policy DPO)."""
-
-    kind: Literal["best-worst"]
-
-
-class BestRandomPairing(Table):
-    """The best response against others drawn at random."""
-
-    kind: Literal["best-random"]
-
-
-class LargestGapPairing(Table):
-    """The widest score gaps; a response may stand in several pairs (external margin)."""
-
-    kind: Literal["largest-gap"]
-
-
-class SmallestGapPairing(Table):
-    """The narrowest score gaps: the inverse of external margin."""
-
-    kind: Literal["smallest-gap"]
-
-
-class MeanMinusTwoSdPairing(Table):
-    """The best response against those scored nearest to mean - 2 s.d. (arXiv 2502.16825)."""
-
-    kind: Literal["mean-minus-2sd"]
-
-
-class DiversePairing(Table):
-    """The pairs whose two responses lie farthest apart, in words, hidden states or gradients."""
-
-    kind: Literal["diverse"]
-    by: Literal["text", "hidden-states", "gradients"] = "text"
-
-
-class TopPairing(Table):
-    """The pairs that the depth rule itself ranks highest: with `minimum = 0`, the best of the whole pool."""
-
-    kind: Literal["top"]
-
-
-class UniformPairing(Table):
-    """Pairs evenly spaced over the ranking of score gaps (arXiv 2411.10914: pairs built uniformly)."""
-
-    kind: Literal["uniform"]
-
-
-class NearestPairing(Table):
-    """The pairs nearest to the centre of their gradient cluster (our reading of arXiv 2411.10914)."""
-
-    kind: Literal["nearest"]
-
-
-class LongestPairing(Table):
-    """The longer response is chosen, scores ignored: the control for length bias."""
-
-    kind: Literal["longest"]
-
-
-Pairing = Annotated[
-    RandomPairing
-    | BestWorstPairing
-    | BestRandomPairing
-    | LargestGapPairing
-    | SmallestGapPairing
-    | MeanMinusTwoSdPairing
-    | UniformPairing
-    | NearestPairing
-    | DiversePairing
-    | TopPairing
-    | LongestPairing,
-    Field(discriminator="kind"),
-]
-
-
-class DpoLoss(Table):
-    """-log sigmoid(beta * margin of log-ratios) (arXiv 2305.18290, eq. 7)."""
-
-    kind: Literal["dpo"] = "dpo"
-
-
 class Method(Table):
-    """One row of the board: breadth + depth + pairing + loss.
+    """One row of the board: breadth + depth + pairing + loss (the recipe's, unless given).
 
     An empty table is the untrained start. `answer` makes the null model: the same text for every
     prompt, no training.
@@ -453,7 +181,7 @@ class Method(Table):
     breadth: Breadth = RandomBreadth()
     depth: Depth = UniformDepth()
     pairing: Pairing = RandomPairing()
-    loss: DpoLoss = DpoLoss()
+    loss: Loss | None = None
     training: TrainingOverride = TrainingOverride()
     answer: Annotated[str, Field(min_length=1)] | None = None
 
@@ -475,6 +203,7 @@ class Recipe(Table):
     budget: Budget
     features: Features = Features()
     training: Training
+    loss: Loss = DpoLoss()
     evaluation: Evaluation = Evaluation()
     methods: Annotated[dict[MethodName, Method], Field(min_length=1)]
 
@@ -489,7 +218,7 @@ KINDS: dict[str, tuple[type[Table], ...]] = {
         RandomPairing, BestWorstPairing, BestRandomPairing, LargestGapPairing, SmallestGapPairing,
         MeanMinusTwoSdPairing, UniformPairing, NearestPairing, DiversePairing, TopPairing, LongestPairing,
     ),
-    "loss": (DpoLoss,),
+    "loss": (DpoLoss, IpoLoss, HingeLoss),
 }  # fmt: skip
 
 

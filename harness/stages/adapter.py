@@ -9,23 +9,24 @@ from harness.data.tokens import Encoded
 from harness.models.chat import encode
 from harness.models.load import load_tokenizer
 from harness.stages.job import Job
+from harness.stages.losses import loss_of
 from harness.stages.shared import LOGPROBS, PAIRS, RESULT, read_responses
 from harness.store.formats import read_matrix, read_rows, write_json
-from harness.training.preference import TrainingSettings, train_dpo
+from harness.training.preference import TrainingSettings, train
 
 
 def run(job: Job) -> None:
     """Train on the pairs; the log keeps what the board says of the training."""
-    train(job, keep_moments=False)
+    train_adapter(job, keep_moments=False)
 
 
-def train(job: Job, keep_moments: bool) -> None:
+def train_adapter(job: Job, keep_moments: bool) -> None:
     """Train an adapter on the task's pairs, with Adam's moments beside it where they are wanted."""
     pairs = read_rows(job.inputs["pairs"] / PAIRS, PreferencePair)
-    report = train_dpo(
+    report = train(
         job.inputs["base_model"],
         pairs,
-        _settings(job.params["training"], job.params["seed"]),
+        _settings(job.params),
         job.out,
         job.progress,
         known=_stored_reference(job, pairs),
@@ -40,18 +41,19 @@ def train(job: Job, keep_moments: bool) -> None:
     )
 
 
-def _settings(training: Mapping[str, Any], seed: int) -> TrainingSettings:
+def _settings(params: Mapping[str, Any]) -> TrainingSettings:
+    training = params["training"]
     return TrainingSettings(
+        loss=loss_of(params["loss"]),
         steps=training["steps"],
         pairs_per_step=training["pairs_per_step"],
         micro_batch=training["micro_batch"] or training["pairs_per_step"],
         learning_rate=training["learning_rate"],
-        beta=training["beta"],
         rank=training["lora_rank"],
         max_length=training["max_length"],
         schedule=training["schedule"],
         warmup_steps=training["warmup_steps"],
-        seed=seed,
+        seed=params["seed"],
     )
 
 

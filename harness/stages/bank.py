@@ -1,6 +1,5 @@
 """How a gradient bank lies on disk, and what is read of it."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,8 @@ import torch
 from harness.methods.candidates import Candidates
 from harness.methods.clustering import Matrix
 from harness.methods.features import GradientBank, PairBank, pair_features, stored_pair_features
-from harness.methods.losses import Loss, PairLogprobs, coefficients, dpo
+from harness.methods.losses import Loss, PairLogprobs, coefficients
+from harness.stages.losses import loss_of
 from harness.stages.shared import LENGTHS, LOGPROBS, RESULT
 from harness.store.formats import read_json, read_matrix
 
@@ -44,7 +44,7 @@ def read_features(folder: Path, candidates: Candidates) -> Matrix:
             return stored_pair_features(pairs, candidates)
         case "frozen":
             bank = read_bank(folder)
-            loss = partial(dpo, beta=about["beta"])
+            loss = loss_of(about["loss"]).value
             return pair_features(bank, candidates, _coefficients(bank, candidates, loss))
         case _:
             return pair_features(read_bank(folder), candidates)

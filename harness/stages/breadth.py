@@ -7,7 +7,7 @@ import numpy as np
 from harness.methods import breadth
 from harness.methods.candidates import Ints
 from harness.methods.clustering import Matrix, cluster
-from harness.recipe import schema
+from harness.recipe import rules
 from harness.stages.embeddings import EMBEDDINGS
 from harness.stages.job import Job
 from harness.stages.pool import read_pool
@@ -22,20 +22,20 @@ def run(job: Job) -> None:
 
 
 def _select(job: Job, size: int) -> Ints:
-    rule: schema.Breadth = variant(schema.Breadth, job.params["breadth"])
+    rule: rules.Breadth = variant(rules.Breadth, job.params["breadth"])
     count, seed = job.params["count"], job.params["seed"]
     rng = np.random.default_rng(seed)
     match rule:
-        case schema.AllBreadth():
+        case rules.AllBreadth():
             return breadth.every(size)
-        case schema.RandomBreadth():
+        case rules.RandomBreadth():
             return breadth.random_prompts(size, count, rng)
-        case schema.ClustersBreadth():
+        case rules.ClustersBreadth():
             found = cluster(_embeddings(job), min(rule.clusters or count, size), seed, rule.algorithm)
             return breadth.cluster_representatives(found, count, rule.pick, rng)
-        case schema.KCenterBreadth():
+        case rules.KCenterBreadth():
             return breadth.k_center(_embeddings(job), count, rng)
-        case schema.ScoreVarianceBreadth():
+        case rules.ScoreVarianceBreadth():
             pool = read_pool(job.inputs)
             return breadth.highest(breadth.preference_variance(pool.prompt_of, pool.scores, size), count)
         case _:

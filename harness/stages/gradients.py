@@ -23,11 +23,11 @@ from harness.methods.feature_adapter import (
     passed_parameters,
 )
 from harness.methods.gradients import GradientPass, gradient_pass, response_gradients, response_lengths
-from harness.methods.losses import dpo
 from harness.methods.projection import Sketch
 from harness.models.load import Policy
 from harness.stages.bank import GRADIENTS, MOMENTUM, NORMS, REFERENCE, SIZES
 from harness.stages.job import Job
+from harness.stages.losses import loss_of
 from harness.stages.shared import (
     LENGTHS,
     LOGPROBS,
@@ -107,7 +107,7 @@ def make(job: Job, batch_size: int = 32, piece: int = PIECE) -> None:
     taken = _pass(job, policy, moments if preconditioning == "frozen" else None)
     if preconditioning == "exact":
         assert moments is not None
-        objective = Objective(partial(dpo, beta=job.params["beta"]), moments)
+        objective = Objective(loss_of(job.params["loss"]).value, moments)
         _fill(job, pool, piece, _pair_shapes(pool, taken.dim), partial(_pair_part, taken, objective, pool))
         write_matrix(job.out / SIZES, pool.sizes)
     else:
@@ -119,7 +119,7 @@ def make(job: Job, batch_size: int = 32, piece: int = PIECE) -> None:
     if known is not None:
         write_matrix(job.out / REFERENCE, known)
     write_matrix(job.out / LENGTHS, response_lengths(rows))
-    about = {key: job.params.get(key) for key in ("at", "preconditioning", "beta")}
+    about = {key: job.params.get(key) for key in ("at", "preconditioning", "loss")}
     write_json(job.out / RESULT, {**about, "responses": len(rows), "captured": taken.captured})
     _count(job, taken, rows, parameters)
 

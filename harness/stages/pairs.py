@@ -11,7 +11,7 @@ from harness.methods.candidates import Candidates, Floats, Ints
 from harness.methods.clustering import PairClusters
 from harness.models.chat import prompt_ids
 from harness.models.load import load_tokenizer
-from harness.recipe import schema
+from harness.recipe import rules
 from harness.stages.job import Job
 from harness.stages.pool import ScoredPool, read_pool
 from harness.stages.shared import PAIRS, variant
@@ -33,8 +33,8 @@ class _Known:
 def run(job: Job) -> None:
     """Choose how many pairs each prompt gives, and which."""
     pool, seed = read_pool(job.inputs), job.params["seed"]
-    rule: schema.Depth = variant(schema.Depth, job.params["depth"])
-    order: schema.Pairing = variant(schema.Pairing, job.params["pairing"])
+    rule: rules.Depth = variant(rules.Depth, job.params["depth"])
+    order: rules.Pairing = variant(rules.Pairing, job.params["pairing"])
     candidates = _trainable(pool, job)
     clusters = clusters_of(rule, candidates, job.inputs, seed)
     values = depth_values(rule, candidates, pool, clusters, job.inputs)
@@ -56,28 +56,28 @@ def _trainable(pool: ScoredPool, job: Job) -> Candidates:
     return candidates.take(np.flatnonzero(fits[candidates.prompt]))
 
 
-def _counts(rule: schema.Depth, known: _Known, total: int) -> Ints:
+def _counts(rule: rules.Depth, known: _Known, total: int) -> Ints:
     candidates = known.candidates
     match rule:
-        case schema.UniformDepth():
+        case rules.UniformDepth():
             return depth.uniform(candidates, total, known.rng, minimum=0)
-        case schema.RandomDepth():
+        case rules.RandomDepth():
             return depth.at_random(candidates, total, known.rng, rule.minimum)
-        case schema.LengthDepth():
+        case rules.LengthDepth():
             lengths = np.array([response.tokens for response in known.pool.responses])
             return depth.by_length(candidates, lengths, total, rule.minimum)
-        case schema.ScoreGapDepth(count="mean"):
+        case rules.ScoreGapDepth(count="mean"):
             return depth.by_score_gap(candidates, total, rule.minimum)
-        case schema.GradientClustersDepth():
+        case rules.GradientClustersDepth():
             return _by_clusters(rule, known, total)
         case (
-            schema.ScoreGapDepth()
-            | schema.LossDepth()
-            | schema.GradientNormDepth()
-            | schema.InfluenceDepth()
-            | schema.BeesDepth()
-            | schema.DeitaDepth()
-            | schema.IfdDepth()
+            rules.ScoreGapDepth()
+            | rules.LossDepth()
+            | rules.GradientNormDepth()
+            | rules.InfluenceDepth()
+            | rules.BeesDepth()
+            | rules.DeitaDepth()
+            | rules.IfdDepth()
         ):
             assert known.values is not None
             return depth.by_value(candidates, known.values, total, rule.minimum)
@@ -85,7 +85,7 @@ def _counts(rule: schema.Depth, known: _Known, total: int) -> Ints:
             assert_never(rule)
 
 
-def _by_clusters(rule: schema.GradientClustersDepth, known: _Known, total: int) -> Ints:
+def _by_clusters(rule: rules.GradientClustersDepth, known: _Known, total: int) -> Ints:
     candidates, clusters = known.candidates, known.clusters
     assert clusters is not None
     match rule.count:
@@ -102,30 +102,30 @@ def _by_clusters(rule: schema.GradientClustersDepth, known: _Known, total: int) 
     return depth.by_weight(candidates, weights, total, rule.minimum)
 
 
-def _choose(order: schema.Pairing, known: _Known, counts: Ints, job: Job) -> Ints:
+def _choose(order: rules.Pairing, known: _Known, counts: Ints, job: Job) -> Ints:
     candidates, scores, rng = known.candidates, known.pool.scores, known.rng
     match order:
-        case schema.RandomPairing() | schema.LongestPairing():
+        case rules.RandomPairing() | rules.LongestPairing():
             return pairing.random_pairs(candidates, counts, rng)
-        case schema.BestWorstPairing():
+        case rules.BestWorstPairing():
             return pairing.best_worst(candidates, counts, scores)
-        case schema.BestRandomPairing():
+        case rules.BestRandomPairing():
             return pairing.best_random(candidates, counts, scores, rng)
-        case schema.LargestGapPairing():
+        case rules.LargestGapPairing():
             return pairing.largest_gap(candidates, counts)
-        case schema.SmallestGapPairing():
+        case rules.SmallestGapPairing():
             return pairing.smallest_gap(candidates, counts)
-        case schema.MeanMinusTwoSdPairing():
+        case rules.MeanMinusTwoSdPairing():
             return pairing.mean_minus_2sd(candidates, counts, scores, known.pool.prompt_of)
-        case schema.UniformPairing():
+        case rules.UniformPairing():
             return pairing.uniform(candidates, counts)
-        case schema.NearestPairing():
+        case rules.NearestPairing():
             assert known.clusters is not None
             return pairing.nearest(candidates, counts, known.clusters)
-        case schema.DiversePairing():
+        case rules.DiversePairing():
             apart = response_distances(order, candidates, known.pool, job.inputs)
             return pairing.by_value(candidates, counts, apart)
-        case schema.TopPairing():
+        case rules.TopPairing():
             assert known.values is not None
             return pairing.by_value(candidates, counts, known.values)
         case _:

@@ -11,7 +11,7 @@ from harness.methods import values
 from harness.methods.candidates import Candidates, Floats
 from harness.methods.clustering import Matrix, PairClusters, cluster_pairs
 from harness.methods.features import PairRows, unit_differences
-from harness.recipe import schema
+from harness.recipe import rules
 from harness.stages.bank import read_bank, read_features
 from harness.stages.hidden_states import HIDDEN_STATES
 from harness.stages.pool import ScoredPool, read_pool
@@ -21,9 +21,9 @@ from harness.store.formats import read_matrix
 Inputs = Mapping[str, Path]
 
 
-def clusters_of(rule: schema.Depth, candidates: Candidates, inputs: Inputs, seed: int) -> PairClusters | None:
+def clusters_of(rule: rules.Depth, candidates: Candidates, inputs: Inputs, seed: int) -> PairClusters | None:
     """The clusters of pair features, where the rule has any."""
-    if not isinstance(rule, schema.GradientClustersDepth):
+    if not isinstance(rule, rules.GradientClustersDepth):
         return None
     if rule.features == "hidden-states":
         form = partial(unit_differences, read_matrix(inputs["hidden_states"] / HIDDEN_STATES))
@@ -33,7 +33,7 @@ def clusters_of(rule: schema.Depth, candidates: Candidates, inputs: Inputs, seed
 
 
 def depth_values(
-    rule: schema.Depth,
+    rule: rules.Depth,
     candidates: Candidates,
     pool: ScoredPool,
     clusters: PairClusters | None,
@@ -41,26 +41,26 @@ def depth_values(
 ) -> Floats | None:
     """[P] What the rule ranks pairs by, highest first; None where it ranks no pairs."""
     match rule:
-        case schema.UniformDepth() | schema.RandomDepth() | schema.LengthDepth():
+        case rules.UniformDepth() | rules.RandomDepth() | rules.LengthDepth():
             return None
-        case schema.ScoreGapDepth():
+        case rules.ScoreGapDepth():
             return _preferred(rule.prefer, candidates.gap)
-        case schema.LossDepth():
+        case rules.LossDepth():
             return _preferred(rule.prefer, _margins(candidates, inputs))
-        case schema.GradientNormDepth():
+        case rules.GradientNormDepth():
             return _preferred(rule.prefer, _gradient_distances(candidates, inputs))
-        case schema.GradientClustersDepth():
+        case rules.GradientClustersDepth():
             assert clusters is not None
             away = -clusters.distances if rule.prefer == "near" else clusters.distances
             return np.where(clusters.directionless, -np.inf, away)
-        case schema.InfluenceDepth():
+        case rules.InfluenceDepth():
             return _influence(candidates, inputs)
-        case schema.BeesDepth():
+        case rules.BeesDepth():
             return values.bees(candidates.gap, _margins(candidates, inputs), rule.upper)
-        case schema.DeitaDepth():
+        case rules.DeitaDepth():
             states = read_matrix(inputs["hidden_states"] / HIDDEN_STATES)
             return values.diversity_filtered(candidates, pool.scores, states, rule.similarity)
-        case schema.IfdDepth():
+        case rules.IfdDepth():
             given, alone = (_logprobs(inputs[name]) for name in ("logprobs", "unconditional"))
             return values.ifd(candidates, given, alone, read_matrix(inputs["logprobs"] / LENGTHS))
         case _:
@@ -68,7 +68,7 @@ def depth_values(
 
 
 def response_distances(
-    rule: schema.DiversePairing, candidates: Candidates, pool: ScoredPool, inputs: Inputs
+    rule: rules.DiversePairing, candidates: Candidates, pool: ScoredPool, inputs: Inputs
 ) -> Floats:
     """[P] How far apart the two responses of each pair lie."""
     match rule.by:

@@ -30,7 +30,7 @@ learning_rate = 1e-3
 [methods.random]
 responses_per_prompt = 4
 breadth = { kind = "random", prompts = 2 }
-training = { beta = 0.2 }
+training = { learning_rate = 0.2 }
 """
 
 RESPONSES = [{"prompt_id": "p", "index": index, "text": index * "x"} for index in range(2)]
@@ -81,7 +81,7 @@ def test_a_record_holds_what_the_artifacts_say(tmp_path: Path) -> None:
     assert record.items["alpaca_eval.mean_length"].values == [[0.0, 1.0]]
     assert record.items["world.depth"].ids == ["e"]
     assert [task.key for task in record.tasks] == [task.key for task in cell.tasks]
-    assert record.notes == ["training.beta = 0.2, other than the recipe's"]
+    assert record.notes == ["training.learning_rate = 0.2, other than the recipe's"]
     assert record.training["history"] == [0.123457]
 
 

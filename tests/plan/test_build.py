@@ -101,7 +101,7 @@ def test_a_warm_up_is_part_of_the_method_that_needs_it(tmp_path: Path) -> None:
     bank = cell(plan, "balanced").ends["pairs"].inputs["gradients"]
     warmup = bank.inputs["warmup"]
     assert len({task.inputs["reference"].key for task in (adapter, bank, warmup)}) == 1
-    assert bank.params["beta"] == 0.1
+    assert bank.params["loss"] == {"kind": "dpo", "beta": 0.1}
     assert (warmup.params["training"]["steps"], warmup.params["training"]["lora_rank"]) == (4, 16)
     assert warmup.inputs["pairs"].params["pairing"] == {"kind": "random"}
     assert all(STAGES[stage].role == "method" for stage in ("logprobs", "warmup", "gradients"))
@@ -164,9 +164,9 @@ def test_a_changed_setting_changes_its_task(tmp_path: Path, old: str, new: str, 
 
 
 def test_an_override_is_trained_with(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, RECIPE + "[methods.balanced.training]\nbeta = 0.7\n")
-    assert cell(plan, "balanced").ends["adapter"].params["training"]["beta"] == 0.7
-    assert cell(plan, "uniform").ends["adapter"].params["training"]["beta"] == 0.1
+    plan = plan_of(tmp_path, RECIPE + "[methods.balanced.training]\nlearning_rate = 0.7\n")
+    assert cell(plan, "balanced").ends["adapter"].params["training"]["learning_rate"] == 0.7
+    assert cell(plan, "uniform").ends["adapter"].params["training"]["learning_rate"] != 0.7
 
 
 def test_the_stage_version_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:

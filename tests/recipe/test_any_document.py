@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from harness.errors import BadInput
 from harness.recipe.load import load_recipe
-from harness.recipe.schema import KINDS, Role, Table, kind_of
+from harness.recipe.schema import KINDS, Role, kind_of
+from harness.recipe.table import Table
 
 GOOD: dict[str, Any] = {
     "title": "test",
@@ -32,7 +33,7 @@ GOOD: dict[str, Any] = {
             "breadth": {"kind": "clusters"},
             "depth": {"kind": "gradient-clusters", "clusters": 3, "prefer": "near"},
             "pairing": {"kind": "nearest"},
-            "training": {"beta": 0.5},
+            "training": {"learning_rate": 0.5},
         },
     },
 }

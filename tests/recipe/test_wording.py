@@ -8,7 +8,8 @@ import pytest
 
 from harness.errors import BadInput
 from harness.recipe.load import load_recipe
-from harness.recipe.schema import AtlasPrompts, GradientClustersDepth, Method, Recipe, TrainingOverride
+from harness.recipe.rules import GradientClustersDepth
+from harness.recipe.schema import AtlasPrompts, Method, Recipe, TrainingOverride
 from harness.recipe.wording import dotted, show, table_at
 
 

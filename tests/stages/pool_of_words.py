@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.data.rows import Prompt, Response, Score
 from harness.metering import Cost, Meter
-from harness.recipe.schema import Gradients
+from harness.recipe.features import Gradients
 from harness.stages.job import Job
 from harness.store.formats import write_rows
 from harness.store.keys import Identity
@@ -69,4 +69,4 @@ def run_stage(
 def gradient_params(**changes: Any) -> dict[str, Any]:
     """Parameters of a gradients task, as the plan gives them."""
     table = SETTINGS.model_copy(update=changes).model_dump(mode="json")
-    return table | ({"beta": 0.3} if table["at"] == "warmup" else {})
+    return table | ({"loss": {"kind": "dpo", "beta": 0.3}} if table["at"] == "warmup" else {})

@@ -25,8 +25,9 @@ from harness.stages import adapter, gradients, logprobs, pairs, warmup
 from harness.stages.bank import read_bank, read_features
 from harness.store.formats import read_json, read_matrix, read_rows, write_rows
 
+LOSS = {"kind": "dpo", "beta": 0.3}
 TRAINING = {
-    "steps": 6, "pairs_per_step": 4, "micro_batch": None, "learning_rate": 1e-2, "beta": 0.3, "lora_rank": 4,
+    "steps": 6, "pairs_per_step": 4, "micro_batch": None, "learning_rate": 1e-2, "lora_rank": 4,
     "max_length": 64, "schedule": "linear", "warmup_steps": 0,
 }  # fmt: skip
 ROW_TOLERANCE = 1e-3
@@ -235,7 +236,7 @@ def warmed_up(pool: dict[str, Path], folder: Path) -> dict[str, Path]:
     trained = run_stage(
         folder / "warmup",
         warmup.run,
-        {"training": TRAINING, "seed": 0},
+        {"loss": LOSS, "training": TRAINING, "seed": 0},
         {**pool, "pairs": chosen, "reference": reference},
     ).folder
     assert read_json(trained / "result.json")["reference"] == "bank"
@@ -292,7 +293,7 @@ def test_training_takes_its_reference_from_the_bank(pool: dict[str, Path], tmp_p
     with_bank = {**alone, "responses": pool["responses"], "reference": bank}
 
     def trained(name: str, inputs: dict[str, Path], max_length: int = 64) -> Done:
-        params = {"training": {**TRAINING, "max_length": max_length}, "seed": 0}
+        params = {"loss": LOSS, "training": {**TRAINING, "max_length": max_length}, "seed": 0}
         return run_stage(tmp_path / name, adapter.run, params, inputs)
 
     plain, given = trained("plain", alone), trained("given", with_bank)

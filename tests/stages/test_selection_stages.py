@@ -9,7 +9,8 @@ from pool_of_words import gradient_params, run_stage, write_pool
 
 from harness.data.rows import PreferencePair, Prompt, Score
 from harness.methods import values
-from harness.recipe.schema import KINDS, Table, kind_of
+from harness.recipe.schema import KINDS, kind_of
+from harness.recipe.table import Table
 from harness.stages import breadth, embeddings, gradients, hidden_states, kept, logprobs, pairs, validation
 from harness.stages.bank import GRADIENTS
 from harness.stages.hidden_states import HIDDEN_STATES

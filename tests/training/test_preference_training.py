@@ -1,9 +1,10 @@
-"""DPO training through TRL: the tokens trained on, the loss, the counts and the adapter."""
+"""Preference training through TRL: the tokens trained on, the loss, the counts and the adapter."""
 
 import json
 import math
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,20 +14,21 @@ from trl import DPOTrainer
 
 from harness.data.rows import PreferencePair
 from harness.errors import BadInput, HarnessError
+from harness.methods.losses import PairLoss, dpo
 from harness.models.chat import encode
 from harness.models.load import Policy, load_policy
 from harness.models.logprobs import sequence_logprobs
 from harness.models.quiet import quiet
 from harness.training.examples import make_examples
 from harness.training.moments import read_moments
-from harness.training.preference import PairTrainer, TrainingSettings, make_trainer, train_dpo
+from harness.training.preference import PairTrainer, TrainingSettings, make_trainer, train
 
 SETTINGS = TrainingSettings(
+    loss=PairLoss(partial(dpo, beta=0.5)),
     steps=4,
     pairs_per_step=4,
     micro_batch=2,
     learning_rate=1e-2,
-    beta=0.5,
     rank=4,
     max_length=32,
     schedule="linear",
@@ -71,6 +73,7 @@ def test_training_sees_the_tokens_of_encode_and_no_others(tiny_base: Path, tmp_p
 def test_the_loss_and_its_gradient_are_those_of_trl(tiny_base: Path, tmp_path: Path) -> None:
     trainer, _ = trainer_of(tiny_base, tmp_path)
     trainer.precompute_ref_logps = True  # TRL then reads the reference columns, as ours does
+    trainer.beta = 0.5
     model = trainer.model
     torch.manual_seed(3)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
@@ -87,7 +90,7 @@ def test_the_loss_and_its_gradient_are_those_of_trl(tiny_base: Path, tmp_path: P
 
 
 def test_training_starts_at_ln_2_and_learns(tiny_base: Path, tmp_path: Path) -> None:
-    report = train_dpo(tiny_base, PAIRS, replace(SETTINGS, steps=12), tmp_path)
+    report = train(tiny_base, PAIRS, replace(SETTINGS, steps=12), tmp_path)
     assert report.loss_first == report.history[0].loss == pytest.approx(math.log(2), abs=1e-5)
     assert report.loss_last == report.history[-1].loss < 0.5
     assert len(report.history) == 12
@@ -106,10 +109,10 @@ def test_tokens_and_pairs_are_counted(tiny_base: Path, tmp_path: Path) -> None:
     whose prompt takes 32 tokens, is dropped.
     """
     full = replace(PAIRS[0], prompt=" ".join(["w1"] * 29))
-    report = train_dpo(tiny_base, [*PAIRS, full], replace(SETTINGS, steps=3), tmp_path)
+    report = train(tiny_base, [*PAIRS, full], replace(SETTINGS, steps=3), tmp_path)
     assert (report.tokens_backward, report.tokens_forward) == (162, 243)
     assert (report.pairs, report.pairs_dropped, report.pairs_truncated) == (6, 1, 0)
-    cut = train_dpo(tiny_base, PAIRS, replace(SETTINGS, steps=3, max_length=6), tmp_path)
+    cut = train(tiny_base, PAIRS, replace(SETTINGS, steps=3, max_length=6), tmp_path)
     assert (cut.pairs, cut.pairs_truncated) == (6, 6)
 
 
@@ -123,7 +126,7 @@ def test_known_rows_need_no_reference_forward(tiny_base: Path, tmp_path: Path) -
     rows = [row for pair in examples.pairs for row in (pair.chosen, pair.rejected)]
     known = dict(zip(rows, sequence_logprobs(policy, rows).tolist(), strict=True))
     plain, given = (
-        train_dpo(tiny_base, PAIRS, settings, tmp_path / name, known=rows)
+        train(tiny_base, PAIRS, settings, tmp_path / name, known=rows)
         for name, rows in (("plain", None), ("given", known))
     )
     assert (plain.reference, plain.reference_rows) == ("computed", 12)
@@ -131,15 +134,15 @@ def test_known_rows_need_no_reference_forward(tiny_base: Path, tmp_path: Path) -
     assert given.loss_first == pytest.approx(math.log(2), abs=1e-5)
     assert given.loss_last == pytest.approx(plain.loss_last, rel=1e-5)
     del known[examples.pairs[0].chosen]
-    partly = train_dpo(tiny_base, PAIRS, settings, tmp_path / "partly", known=known)
+    partly = train(tiny_base, PAIRS, settings, tmp_path / "partly", known=known)
     assert (partly.reference, partly.reference_rows, partly.tokens_forward) == ("computed", 1, 170)
-    cut = train_dpo(tiny_base, PAIRS, replace(settings, max_length=6), tmp_path / "cut", known=known)
+    cut = train(tiny_base, PAIRS, replace(settings, max_length=6), tmp_path / "cut", known=known)
     assert cut.reference_rows == 6
 
 
 def test_the_moments_are_those_of_adam(tiny_base: Path, tmp_path: Path) -> None:
     """After one step from zero m = 0.1 g and v = 0.001 g^2, so v = 0.1 m^2; A has no gradient yet."""
-    train_dpo(tiny_base, PAIRS, replace(SETTINGS, steps=1), tmp_path, keep_moments=True)
+    train(tiny_base, PAIRS, replace(SETTINGS, steps=1), tmp_path, keep_moments=True)
     moments = read_moments(tmp_path)
     assert set(moments.first) == set(moments.second)
     assert len(moments.first) == 2 * 7 * 2
@@ -149,7 +152,7 @@ def test_the_moments_are_those_of_adam(tiny_base: Path, tmp_path: Path) -> None:
 
 
 def test_the_folder_holds_an_adapter_for_any_copy_of_the_base(tiny_base: Path, tmp_path: Path) -> None:
-    train_dpo(tiny_base, PAIRS, SETTINGS, tmp_path)
+    train(tiny_base, PAIRS, SETTINGS, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
     config = json.loads((tmp_path / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] is None
@@ -161,7 +164,7 @@ def test_the_folder_holds_an_adapter_for_any_copy_of_the_base(tiny_base: Path, t
 
 def test_training_repeats_bit_by_bit_and_depends_on_the_seed(tiny_base: Path, tmp_path: Path) -> None:
     reports = [
-        train_dpo(tiny_base, PAIRS, replace(SETTINGS, seed=seed), tmp_path / name)
+        train(tiny_base, PAIRS, replace(SETTINGS, seed=seed), tmp_path / name)
         for name, seed in (("a", 0), ("b", 0), ("c", 1))
     ]
     first, again, other = (load_file(tmp_path / name / "adapter_model.safetensors") for name in "abc")
@@ -172,8 +175,7 @@ def test_training_repeats_bit_by_bit_and_depends_on_the_seed(tiny_base: Path, tm
 
 def test_micro_batches_do_not_change_the_step(tiny_base: Path, tmp_path: Path) -> None:
     reports = [
-        train_dpo(tiny_base, PAIRS, replace(SETTINGS, micro_batch=size), tmp_path / str(size))
-        for size in (1, 4)
+        train(tiny_base, PAIRS, replace(SETTINGS, micro_batch=size), tmp_path / str(size)) for size in (1, 4)
     ]
     small, large = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("1", "4"))
     assert reports[0].loss_last == pytest.approx(reports[1].loss_last, rel=1e-4)
@@ -186,7 +188,7 @@ def test_progress_counts_steps_and_nothing_is_printed(
     tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen: list[tuple[int, int]] = []
-    train_dpo(tiny_base, PAIRS, SETTINGS, tmp_path, lambda done, total: seen.append((done, total)))
+    train(tiny_base, PAIRS, SETTINGS, tmp_path, lambda done, total: seen.append((done, total)))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert capsys.readouterr() == ("", "")
 
@@ -198,7 +200,7 @@ def test_a_micro_batch_that_does_not_divide_the_step_is_refused() -> None:
 
 def test_no_pair_left_is_refused(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no pair is left of 6, as every prompt fills 4 tokens"):
-        train_dpo(tiny_base, PAIRS, replace(SETTINGS, max_length=4), tmp_path)
+        train(tiny_base, PAIRS, replace(SETTINGS, max_length=4), tmp_path)
 
 
 def test_a_start_that_is_not_the_reference_is_an_error(tiny_base: Path, tmp_path: Path) -> None:
@@ -207,10 +209,10 @@ def test_a_start_that_is_not_the_reference_is_an_error(tiny_base: Path, tmp_path
     shutil.copytree(tiny_base, base)
     config = json.loads((base / "config.json").read_text()) | {"attention_dropout": 0.5}
     (base / "config.json").write_text(json.dumps(config))
-    with pytest.raises(HarnessError, match=r"the first loss is .*, not ln 2"):
-        train_dpo(base, PAIRS, SETTINGS, tmp_path / "out")
+    with pytest.raises(HarnessError, match=r"the first margin is .* nats, not 0"):
+        train(base, PAIRS, SETTINGS, tmp_path / "out")
 
 
 def test_a_loss_that_is_not_finite_is_an_error(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"the loss at step \d is nan\. Lower the learning rate"):
-        train_dpo(tiny_base, PAIRS, replace(SETTINGS, learning_rate=1e30), tmp_path)
+        train(tiny_base, PAIRS, replace(SETTINGS, learning_rate=1e30), tmp_path)
