@@ -12,11 +12,10 @@ from harness.plan.build import Cell
 from harness.plan.catalog import STAGES
 from harness.recipe.rules import InfluenceDepth
 from harness.recipe.schema import Method, Recipe
-from harness.store.formats import read_json
+from harness.store.formats import PAIRS, PROMPTS, RESPONSES, RESULT, read_json
 from harness.store.local import LocalStore
 from harness.store.manifest import Manifest
 
-RESULT = "result.json"
 SHOWN = 8
 NEW_LINE = "\n"
 
@@ -30,7 +29,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
     reader = _Reader(cell, store)
     method = recipe.methods[cell.method]
     training = reader.result("adapter")
-    pairs = reader.rows("pairs", "pairs.jsonl")
+    pairs = reader.rows("pairs", PAIRS)
     manifests = [store.manifest(task.stage, task.key) for task in cell.tasks]
     return Record(
         recipe=name,
@@ -91,7 +90,7 @@ def _items(reader: _Reader) -> dict[str, Items]:
     """Item-level results; win rates on AlpacaEval's scale, 100 x (preference - 1)."""
     preferences = reader.result("alpaca_eval")["preferences"]
     lengths: dict[str, list[float | None]] = {}
-    for output in reader.rows("outputs", "responses.jsonl"):
+    for output in reader.rows("outputs", RESPONSES):
         lengths.setdefault(output["prompt_id"], []).append(float(len(output["text"])))
     found = {
         "alpaca_eval.win_rate": {
@@ -164,8 +163,8 @@ def _task_cost(manifest: Manifest) -> TaskCost:
 def _samples(reader: _Reader) -> list[Sample]:
     """The first sample of the first few prompts, beside the reference's."""
     preferences = reader.result("alpaca_eval")["preferences"]
-    outputs = _first_texts(reader.rows("outputs", "responses.jsonl"))
-    references = _first_texts(reader.rows("reference", "responses.jsonl"))
+    outputs = _first_texts(reader.rows("outputs", RESPONSES))
+    references = _first_texts(reader.rows("reference", RESPONSES))
     return [
         Sample(
             prompt=prompt["text"],
@@ -173,7 +172,7 @@ def _samples(reader: _Reader) -> list[Sample]:
             output=outputs[prompt["id"]],
             preference=preferences[prompt["id"]][0],
         )
-        for prompt in reader.rows("held_out", "prompts.jsonl")[:SHOWN]
+        for prompt in reader.rows("held_out", PROMPTS)[:SHOWN]
     ]
 
 

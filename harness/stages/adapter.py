@@ -10,8 +10,8 @@ from harness.models.chat import encode
 from harness.models.load import load_tokenizer
 from harness.stages.job import Job
 from harness.stages.losses import loss_of
-from harness.stages.shared import LOGPROBS, PAIRS, RESULT, read_responses
-from harness.store.formats import read_matrix, read_rows, write_json
+from harness.stages.shared import read_responses
+from harness.store.formats import LOGPROBS, PAIRS, RESULT, read_matrix, read_rows, write_json
 from harness.training.preference import TrainingSettings, train
 
 

@@ -3,8 +3,8 @@
 from harness.evaluation.alpaca_eval import Comparison, compare, winrate_summary
 from harness.judges.base import prefer
 from harness.stages.job import Job
-from harness.stages.shared import RESULT, judge_of, read_prompts, read_responses, texts_by_prompt
-from harness.store.formats import write_json
+from harness.stages.shared import judge_of, read_prompts, read_responses, texts_by_prompt
+from harness.store.formats import RESULT, write_json
 
 
 def run(job: Job) -> None:

@@ -10,8 +10,7 @@ from harness.methods.clustering import Matrix
 from harness.methods.features import GradientBank, PairBank, pair_features, stored_pair_features
 from harness.methods.losses import Loss, PairLogprobs, coefficients
 from harness.stages.losses import loss_of
-from harness.stages.shared import LENGTHS, LOGPROBS, RESULT
-from harness.store.formats import read_json, read_matrix
+from harness.store.formats import LENGTHS, LOGPROBS, RESULT, read_json, read_matrix
 
 GRADIENTS = "gradients.npy"
 NORMS = "norms.npy"

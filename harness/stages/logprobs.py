@@ -5,8 +5,8 @@ from harness.methods.gradients import response_lengths
 from harness.models.load import Policy
 from harness.models.logprobs import sequence_logprobs
 from harness.stages.job import Job
-from harness.stages.shared import LENGTHS, LOGPROBS, encoded_responses, policy_of, size_of
-from harness.store.formats import write_matrix
+from harness.stages.shared import encoded_responses, policy_of, size_of
+from harness.store.formats import LENGTHS, LOGPROBS, write_matrix
 
 
 def run(job: Job) -> None:

@@ -1,8 +1,7 @@
 """Validation prompts: what a selection may look at that is neither in its pool nor in any evaluation."""
 
 from harness.stages.job import Job
-from harness.stages.shared import PROMPTS
-from harness.store.formats import write_rows
+from harness.store.formats import PROMPTS, write_rows
 from harness.world.facts import make_world
 from harness.world.prompts import training_prompts
 

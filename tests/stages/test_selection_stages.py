@@ -15,8 +15,8 @@ from harness.stages import breadth, embeddings, gradients, hidden_states, kept, 
 from harness.stages.bank import GRADIENTS
 from harness.stages.hidden_states import HIDDEN_STATES
 from harness.stages.pool import read_pool
-from harness.stages.shared import LOGPROBS, read_prompts, read_responses
-from harness.store.formats import read_matrix, read_rows, write_matrix, write_rows
+from harness.stages.shared import read_prompts, read_responses
+from harness.store.formats import LOGPROBS, read_matrix, read_rows, write_matrix, write_rows
 from harness.world.facts import make_world
 from harness.world.prompts import held_out_half, training_prompts
 
