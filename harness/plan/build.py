@@ -73,7 +73,7 @@ def _adapter(draw: Draw, method: Method, base: Task, pairs: Task) -> Task:
     training = draw.recipe.training.model_copy(update=override)
     loss = method.loss or draw.recipe.loss
     params = {"loss": plain(loss), "training": plain(training), "seed": draw.seed("training")}
-    return Task("adapter", params, {"base_model": base, "pairs": pairs, **known_reference(pairs)})
+    return Task("adapter", params, {"base_model": base, "pairs": pairs, **known_reference(pairs, loss.needs)})
 
 
 def _evaluation(draw: Draw, method: Method, base: Task, adapter: Task | None) -> dict[str, Task]:

@@ -35,7 +35,7 @@ STAGES = {
         Stage("breadth", 1, 0.1, "method", "the prompts that a method trains on"),
         Stage("responses", 1, 1.1, "method", "K responses for each of these prompts"),
         Stage("scores", 1, 0.1, "method", "the judge's score of each response"),
-        Stage("logprobs", 1, 0.3, "method", "the log-probability of each response"),
+        Stage("logprobs", 2, 0.3, "method", "the log-probability of each response and token"),
         Stage("warmup", 1, 1.5, "method", "a feature adapter after a short training on random pairs"),
         Stage("kept", 1, 0.1, "method", "what breadth keeps of scored responses"),
         Stage("validation", 1, 0.1, "method", "prompts for selection alone to look at"),

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from harness.recipe.table import Positive, Table
 
-Need = Literal["reference"]
+Need = Literal["reference", "common", "certainty", "batch", "running"]
 """What a loss looks at besides the policy's log-probabilities and the lengths of a pair's responses."""
 
 
