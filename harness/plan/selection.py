@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from harness.plan.draw import Draw, plain
-from harness.plan.features import Sampled, bank_task, hidden_states_task, logprobs_task, warmup_task
+from harness.plan.features import (
+    Sampled,
+    bank_task,
+    hidden_states_task,
+    logprobs_task,
+    validation_task,
+    warmup_task,
+)
 from harness.plan.task import Task
 from harness.recipe import rules, schema
 from harness.recipe.load import gradients_of, prompts_of, screened_of, validation_of
@@ -136,9 +143,13 @@ def _evidence_of_pairing(one: _Selection, sampled: Sampled) -> dict[str, Task]:
 
 
 def _validation(one: _Selection, sampled: Sampled) -> dict[str, Task]:
-    """Validation prompts, scored like the pool, and the gradients of their responses."""
-    params = dict(one.pool.params) | {"count": validation_of(one.method)}
-    held = one.sample(Task("validation", params, {}))
+    """Validation prompts, scored like the pool, and the gradients of their responses.
+
+    They are others than those that methods are tuned on.
+    """
+    tuning = one.draw.recipe.tuning
+    skip = tuning.prompts if tuning else 0
+    held = one.sample(validation_task(one.draw, validation_of(one.method), skip))
     named = {f"validation_{name}": task for name, task in held.inputs.items()}
     return named | {"validation_gradients": _gradients(one, sampled, of=held)}
 

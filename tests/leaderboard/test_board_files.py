@@ -267,6 +267,13 @@ def test_a_board_without_win_rates_says_so(tmp_path: Path) -> None:
     assert "- There are no win rates, so nothing is ranked." in text
 
 
+def test_a_note_that_not_all_seeds_have_names_those_that_do(tmp_path: Path) -> None:
+    chosen = {0: "tuned: beta = 0.1", 1: "tuned: beta = 0.5", 2: "tuned: beta = 0.1"}
+    records = [record(replicate=seed, notes=[note, "always"]) for seed, note in chosen.items()]
+    (row,) = make_table(records).rows
+    assert row.notes == ["seed 0, 2: tuned: beta = 0.1", "always", "seed 1: tuned: beta = 0.5"]
+
+
 def test_texts_from_outside_are_inert_everywhere(tmp_path: Path) -> None:
     nasty = record(
         NASTY,
