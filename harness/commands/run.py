@@ -12,7 +12,6 @@ from harness.commands.view import RunView
 from harness.engines.base import Outcome
 from harness.engines.local import LocalEngine
 from harness.errors import BadInput, CorruptArtifact, TaskFailed
-from harness.leaderboard.assemble import make_table
 from harness.leaderboard.board import check_writable, write_board
 from harness.leaderboard.collect import collect, declare
 from harness.leaderboard.record import Record, read_records, write_record
@@ -104,8 +103,7 @@ def _write_board(job: Run, records: list[Record], console: Console) -> None:
     written = {write_record(folder, record) for record in [*records, *_earlier(job, records)]}
     for old in set(folder.glob("*.json")) - written:
         old.unlink(missing_ok=True)
-    write_board(job.places.board)
-    print_board(make_table(read_records(folder)), console)
+    print_board(write_board(job.places.board), console)
     console.print(f"board: {escape(str(job.places.board / 'README.md'))}", highlight=False)
 
 

@@ -17,16 +17,8 @@ from harness.models.chat import encode, prompt_ids
 from harness.models.load import Policy, load_policy
 from harness.recipe import schema
 from harness.stages.job import Job
-from harness.store.formats import read_rows
+from harness.store.formats import PROMPTS, RESPONSES, read_rows
 from harness.world.facts import make_world
-
-PROMPTS = "prompts.jsonl"
-RESPONSES = "responses.jsonl"
-SCORES = "scores.jsonl"
-PAIRS = "pairs.jsonl"
-RESULT = "result.json"
-LOGPROBS = "logprobs.npy"
-LENGTHS = "lengths.npy"
 
 
 def variant(union: Any, table: Mapping[str, Any]) -> Any:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from datasets import Dataset
+from numpy.typing import NDArray
 from peft import LoraConfig, get_peft_model_state_dict
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import save_file
@@ -90,13 +92,14 @@ class TrainingReport:
     trainable: int
 
 
-def train(
+def train(  # noqa: PLR0913
     base: Path,
     pairs: Sequence[PreferencePair],
     settings: TrainingSettings,
     out: Path,
     progress: Callable[[int, int], None] | None = None,
     known: Mapping[Encoded, float] | None = None,
+    known_tokens: Mapping[Encoded, NDArray[np.float32]] | None = None,
     keep_moments: bool = False,
 ) -> TrainingReport:
     """Train a LoRA adapter on all linear layers and write it to `out` in PEFT's format.
@@ -111,6 +114,7 @@ def train(
         progress: called with (steps done, steps in all) after each step.
         known: log-probabilities of rows under the base model, in nats, as it is loaded here. They are not
             computed again; a row that `max_length` cuts is another row.
+        known_tokens: the same of each response token, for a loss that needs "common" ones.
         keep_moments: also write Adam's moments (`training.moments`).
 
     Raises:
