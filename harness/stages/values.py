@@ -15,7 +15,7 @@ from harness.recipe import rules
 from harness.stages.bank import read_bank, read_features
 from harness.stages.hidden_states import HIDDEN_STATES
 from harness.stages.pool import ScoredPool, read_pool
-from harness.stages.shared import LENGTHS, LOGPROBS
+from harness.stages.shared import LOGPROBS
 from harness.store.formats import read_matrix
 
 Inputs = Mapping[str, Path]
@@ -56,13 +56,13 @@ def depth_values(
         case rules.InfluenceDepth():
             return _influence(candidates, inputs)
         case rules.BeesDepth():
-            return values.bees(candidates.gap, _margins(candidates, inputs), rule.upper)
+            return values.bees(candidates.gap, _margins(candidates, inputs))
         case rules.DeitaDepth():
             states = read_matrix(inputs["hidden_states"] / HIDDEN_STATES)
             return values.diversity_filtered(candidates, pool.scores, states, rule.similarity)
         case rules.IfdDepth():
             given, alone = (_logprobs(inputs[name]) for name in ("logprobs", "unconditional"))
-            return values.ifd(candidates, given, alone, read_matrix(inputs["logprobs"] / LENGTHS))
+            return values.ifd(candidates, given, alone)
         case _:
             assert_never(rule)
 
