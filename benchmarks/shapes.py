@@ -35,11 +35,9 @@ SMALL = Shape(
 """About 40M parameters."""
 
 
-def random_model(
-    shape: Shape, rank: int, b_std: float, dtype: torch.dtype = torch.float32, device: str = "cpu"
-) -> nn.Module:
-    """A frozen model with a LoRA adapter of B ~ N(0, b_std); 0 is a fresh adapter."""
-    config = LlamaConfig(
+def config_of(shape: Shape) -> LlamaConfig:
+    """Of a Llama of that shape, with tied embeddings."""
+    return LlamaConfig(
         vocab_size=shape.vocabulary,
         hidden_size=shape.hidden,
         intermediate_size=shape.intermediate,
@@ -48,6 +46,13 @@ def random_model(
         num_key_value_heads=shape.key_value_heads,
         tie_word_embeddings=True,
     )
+
+
+def random_model(
+    shape: Shape, rank: int, b_std: float, dtype: torch.dtype = torch.float32, device: str = "cpu"
+) -> nn.Module:
+    """A frozen model with a LoRA adapter of B ~ N(0, b_std); 0 is a fresh adapter."""
+    config = config_of(shape)
     torch.manual_seed(0)
     with warnings.catch_warnings(), torch.device(device):
         warnings.simplefilter("ignore", FutureWarning)

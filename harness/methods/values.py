@@ -9,19 +9,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.errors import BadInput
-from harness.methods.candidates import Candidates, Floats, Ints
+from harness.methods.candidates import Candidates, Floats
 from harness.methods.clustering import Matrix, Rows, blocks
 from harness.methods.features import Gradients
 
-# BeeS, section 4: margins are clipped from below at -2.
-BEES_LOWEST = -2.0
+# BeeS: margins are clipped from below at -2; from above no lower than where fewer pairs than this lie beyond.
+BEES_LOWEST, BEES_ABOVE = -2.0, 30
 
 
 def implicit_margins(candidates: Candidates, policy: Matrix, reference: Matrix) -> Floats:
     """[P] How much more than the reference the policy prefers the chosen response, in nats.
 
     (log pi_w - log ref_w) - (log pi_l - log ref_l): DPO's implicit reward margin without its factor beta
-    (arXiv 2305.18290, section 4). The DPO loss of a pair falls with it.
+    (arXiv 2305.18290, section 4), which changes no ranking. The DPO loss of a pair falls with it. "Smallest"
+    is signed, as in the code of arXiv 2508.04149: pairs that the policy orders wrongly come first.
 
     Args:
         candidates: the usable pairs.
@@ -84,38 +85,65 @@ def influence(features: Rows, validation: Matrix) -> Floats:
     return cosines
 
 
-def bees(external: Floats, implicit: Floats, upper: float) -> Floats:
+def bees(external: Floats, implicit: Floats) -> Floats:
     """[P] BeeS: the two margins as probabilities, fused (arXiv 2502.14560, section 4).
 
-    Each margin is clipped to [-2, x] and scaled to m in [0, 1]; the value is
-    m1 m2 / (m1 m2 + (1 - m1) (1 - m2)). Where the two contradict each other outright (0 and 1) it is 1/2.
+    Each margin is clipped to [-2, x], raised by 2 and divided by the largest: m in [0, 1]. The value is
+    m1 m2 / (m1 m2 + (1 - m1) (1 - m2)). x is found as in `bees.py` of a replication's code
+    (github.com/AliEdalat/preference-data-selection): see `_bees_highest`. Where that code gives NaN, two
+    margins that contradict each other outright (0 and 1) are worth 1/2, and a margin that is the same for all
+    pairs says nothing (m = 1/2).
 
     Args:
         external: [P] score gaps.
-        implicit: [P] margins under a warmed-up policy.
-        upper: x is this quantile of each margin.
+        implicit: [P] margins under a warmed-up policy, in nats, without beta.
     """
-    first, second = (_scaled(margins, upper) for margins in (external, implicit))
+    first = _bees_scaled(external, _bees_highest(external, share=1 / 1.5))
+    second = _bees_scaled(implicit, _bees_highest(implicit, share=1 / 2))
     both, neither = first * second, (1 - first) * (1 - second)
     total = both + neither
     return np.divide(both, total, out=np.full_like(total, 0.5), where=total > 0)
 
 
-def ifd(candidates: Candidates, conditional: Matrix, unconditional: Matrix, lengths: Ints) -> Floats:
+def _bees_highest(margins: Floats, share: float) -> float:
+    """From `share` of the largest margin upwards, in whole units, to where the tail is thin.
+
+    Thin: fewer than 30 pairs lie above, or fewer than one for each unit that is left.
+    """
+    most = float(margins.max())
+    highest = int(most * share)
+    while highest <= most and np.sum(margins > highest) >= max(BEES_ABOVE, most - highest):
+        highest += 1
+    return float(highest)
+
+
+def _bees_scaled(margins: Floats, highest: float) -> Floats:
+    raised: Floats = np.clip(margins, BEES_LOWEST, max(highest, BEES_LOWEST)) - BEES_LOWEST
+    if np.ptp(raised) == 0:
+        return np.full_like(raised, 0.5)
+    scaled: Floats = raised / raised.max()
+    return scaled
+
+
+def ifd(candidates: Candidates, conditional: Matrix, unconditional: Matrix) -> Floats:
     """[P] Instruction-following difficulty of the chosen response (arXiv 2308.12032, eq. 3).
 
-    ppl(y | x) / ppl(y): near 1 where the prompt hardly helps to predict the response. Above 1 the two do not
-    fit each other: such pairs come after all others, the highest last.
+    s(y | x) / s(y), s the mean loss over the tokens of y; so log p(y | x) / log p(y): near 1 where the prompt
+    hardly helps to predict the response. Above 1 the two do not fit each other, and the authors' code
+    (github.com/tianyi-lab/Cherry_LLM, `data_by_IFD.py`) leaves the sample out: here such pairs come after all
+    others, the highest last, so that a budget is still met. That code puts a response by itself after its
+    template's "### Response:"; here it follows the token that begins a text. (arXiv 2402.00530 has the ratio
+    of perplexities in place of losses, which orders samples otherwise.)
 
     Args:
         candidates: the usable pairs.
         conditional: [n] log-probabilities of the responses given their prompts.
         unconditional: [n] the same without prompts.
-        lengths: [n] response tokens.
     """
-    per_token = (unconditional.astype(np.float64) - conditional) / np.maximum(lengths, 1)
-    ratio = np.exp(per_token)[candidates.chosen]
-    return np.where(ratio < 1, ratio, 1 - ratio)
+    # A response that is certain without its prompt has no loss to divide by.
+    alone = np.minimum(unconditional, -np.finfo(np.float32).tiny).astype(np.float64)
+    ratio: Floats = (conditional / alone)[candidates.chosen]
+    return np.where(ratio <= 1, ratio, 1 - ratio)
 
 
 def diversity_filtered(
@@ -124,14 +152,20 @@ def diversity_filtered(
     """[P] Deita's filter (arXiv 2312.15685, section 3.3) on scores and embeddings of the chosen responses.
 
     Candidates are walked from the highest score of the chosen response to the lowest (equal ones: wider gap
-    first); one is kept if its embedding's cosine to every one kept before is below `similarity`. Values
-    follow the walk, kept ones before all others, so that a budget above the number kept is still met.
+    first); one is kept if its embedding's cosine to no one kept before is above `similarity`. Values follow
+    the walk, kept ones before all others, so that a budget above the number kept is still met.
+
+    The walk, the cosine and the threshold of 0.9 are those of the authors' code (github.com/hkust-nlp/deita,
+    `selection/filter`). Two things differ. Their score is complexity times quality by two trained scorers;
+    here it is the judge's. Their embedding is the last token's hidden state in a larger model of its own;
+    here it is the base model's mean over the response. A response stands for itself: in several pairs it is
+    the same one again, at any `similarity`.
 
     Args:
         candidates: the usable pairs.
         scores: [n] of the responses.
         embeddings: [n, width] of the responses.
-        similarity: cosines at or above this count as the same again.
+        similarity: cosines above this count as the same again.
     """
     walk = np.lexsort((-candidates.gap, -scores[candidates.chosen]))
     norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
@@ -141,17 +175,11 @@ def diversity_filtered(
     nearest = np.full(len(units), -np.inf, np.float32)
     for place in walk:
         chosen = candidates.chosen[place]
-        if nearest[chosen] < similarity:
+        if nearest[chosen] <= similarity:
             kept[place] = True
             np.maximum(nearest, units @ units[chosen], out=nearest)
-            # Rounding must not let a response pass beside itself.
+            # Its own cosine is 1, which a similarity of 1 would let pass.
             nearest[chosen] = np.inf
     values = np.empty(len(walk))
     values[walk] = -np.arange(len(walk), dtype=np.float64)
     return values + np.where(kept, len(walk), 0)
-
-
-def _scaled(margins: Floats, upper: float) -> Floats:
-    """Clipped to [-2, the quantile], then from 0 to 1."""
-    highest = max(float(np.quantile(margins, upper)), BEES_LOWEST + np.finfo(np.float64).eps)
-    return (np.clip(margins, BEES_LOWEST, highest) - BEES_LOWEST) / (highest - BEES_LOWEST)

@@ -100,7 +100,10 @@ class ScoreGapDepth(_MinimumDepth):
 
 
 class LossDepth(_MinimumDepth):
-    """Pairs of the smallest (or largest) implicit margin after a short DPO warm-up (arXiv 2508.04149)."""
+    """Pairs of the smallest (or largest) implicit margin after a short DPO warm-up (arXiv 2508.04149).
+
+    The paper takes the margin of a policy that DPO has trained in full, on other data.
+    """
 
     kind: Literal["loss"]
     prefer: Literal["smallest", "largest"] = "smallest"
@@ -147,16 +150,18 @@ class InfluenceDepth(_MinimumDepth):
 class BeesDepth(_MinimumDepth):
     """Pairs of large margins, by score and by a warmed-up policy at once: BeeS (arXiv 2502.14560).
 
-    Margins are clipped to -2 and to their quantile `upper`.
+    The paper's policy is trained on 2,000 random pairs, ours for `warmup_steps` on random pairs.
     """
 
     kind: Literal["bees"]
     warmup_steps: Count = 12
-    upper: Annotated[float, Field(gt=0, le=1)] = 0.95
 
 
 class DeitaDepth(_MinimumDepth):
-    """Pairs of the best responses, none nearer than `similarity` to one before (Deita, arXiv 2312.15685)."""
+    """Pairs of the best responses, none nearer than `similarity` to one before (Deita, arXiv 2312.15685).
+
+    Best by the judge's score, where Deita multiplies the scores of two trained scorers.
+    """
 
     kind: Literal["deita"]
     similarity: Annotated[float, Field(gt=0, le=1)] = 0.9

@@ -71,13 +71,13 @@ def depth_values(
         case rules.InfluenceDepth():
             return _influence(candidates, evidence)
         case rules.BeesDepth():
-            return values.bees(candidates.gap, _margins(candidates, inputs), rule.upper)
+            return values.bees(candidates.gap, _margins(candidates, inputs))
         case rules.DeitaDepth():
             states = read_matrix(inputs["hidden_states"] / HIDDEN_STATES)
             return values.diversity_filtered(candidates, pool.scores, states, rule.similarity)
         case rules.IfdDepth():
             given, alone = (_logprobs(inputs[name]) for name in ("logprobs", "unconditional"))
-            return values.ifd(candidates, given, alone, read_matrix(inputs["logprobs"] / LENGTHS))
+            return values.ifd(candidates, given, alone)
         case _:
             assert_never(rule)
 

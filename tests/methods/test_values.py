@@ -52,41 +52,66 @@ def test_influence_needs_a_direction(validation: Matrix) -> None:
 
 
 def test_bees_by_hand() -> None:
-    """Margins from -2 to 2 on [0, 1] are .25 x margin + .5. External 2, 0, 0; implicit -1, -1, -2.
+    """The largest margins are 2 and -1, so x starts at int(2 / 1.5) = 1 and int(-1 / 2) = 0: few lie above.
 
-    m1 = 1, .5, .5. The implicit maximum is -1, so m2 = 1, 1, 0. Fused: 1; .5 / (.5 + 0) = 1; 0.
+    External 2, 0, 0 is clipped to 1, 0, 0 and raised to 3, 2, 2: m1 = 1, 2/3, 2/3. Implicit -1, -1, -3 is
+    clipped to -1, -1, -2 and raised to 1, 1, 0: m2 = 1, 1, 0. Fused: 1; (2/3) / (2/3 + 0) = 1; 0.
     """
-    found = values.bees(np.array([2.0, 0, 0]), np.array([-1.0, -1, -2]), upper=1.0)
+    found = values.bees(np.array([2.0, 0, 0]), np.array([-1.0, -1, -3]))
     np.testing.assert_allclose(found, [1, 1, 0])
 
 
+def test_bees_fuses_two_probabilities_by_hand() -> None:
+    """External 4, 1 (x = int(4 / 1.5) = 2): 2, 1, raised to 4, 3: m1 = 1, 3/4. Implicit 0, 6 (x = 3): 2/5, 1.
+
+    Third pair: external 0 gives 2/4, implicit 1 gives 3/5: .3 / (.3 + .5 * .4) = 3/5.
+    """
+    found = values.bees(np.array([4.0, 1, 0]), np.array([0.0, 6, 1]))
+    np.testing.assert_allclose(found, [1, 1, 3 / 5])
+
+
+def test_the_clip_of_bees_rises_until_the_tail_is_thin() -> None:
+    """Margins 0 .. 99: from int(99 / 2) = 49, above which 50 lie, to 70, the first with fewer than 30 above.
+
+    So every margin from 70 on is as good as 99. With ten pairs, fewer than 30 lie above any: x stays at 4.
+    """
+    alike = np.ones(100)
+    found = values.bees(alike, np.arange(100.0))
+    assert found[70] == found[99] == 1 > found[69]
+    few = values.bees(np.ones(10), np.arange(10.0))
+    assert few[4] == few[9] == 1 > few[3]
+
+
+def test_the_clip_of_bees_asks_for_a_pair_in_each_unit() -> None:
+    """40 margins of 60, one of 100: above int(100 / 2) = 50 lie 41, fewer than the 50 units left."""
+    found = values.bees(np.ones(42), np.array([0.0, *[60] * 40, 100]))
+    assert found[1] == found[-1] == 1 > found[0]
+
+
 def test_bees_of_margins_that_contradict_each_other_is_a_half() -> None:
-    found = values.bees(np.array([2.0, -2.0]), np.array([-2.0, 2.0]), upper=1.0)
+    found = values.bees(np.array([2.0, -2.0]), np.array([-2.0, 2.0]))
     np.testing.assert_allclose(found, [0.5, 0.5])
 
 
-def test_bees_clips_outliers() -> None:
-    """Margins 0 .. 99 and 1000: above the 95 % quantile (95) all are 1; far below -2 all are 0."""
-    external = np.append(np.arange(100.0), [1000])
-    found = values.bees(external, external, upper=0.95)
-    assert found[-1] == found[99] == found[95] == 1 > found[94]
-    low = values.bees(np.array([-500.0, -3, 0, 1]), np.array([1.0, 1, 1, 1]), upper=1.0)
-    assert low[0] == low[1] != low[2]
-
-
-def test_bees_where_every_margin_is_below_the_clip() -> None:
-    assert np.all(np.isfinite(values.bees(np.full(3, -5.0), np.full(3, -9.0), upper=0.5)))
+def test_bees_of_a_margin_that_is_the_same_for_all_is_the_other_one() -> None:
+    """Implicit margins all below the clip say nothing; external 0, 2 (x = 1) gives 2/3 and 1."""
+    found = values.bees(np.array([0.0, 2]), np.array([-5.0, -9]))
+    np.testing.assert_allclose(found, [2 / 3, 1])
 
 
 def test_ifd_by_hand() -> None:
-    """Per token: ln .5 helped, so 0.5; ln 2 hindered, so 2 (which comes last, as -1); equal, so 1 (as 0)."""
-    lengths = np.array([2, 4, 1])
-    unconditional = np.array([-6, -6, -6], np.float32)
-    helped = np.array([2 * np.log(2), -4 * np.log(2), 0], np.float32)
+    """-3 given the prompt and -6 without: 0.5. -6 and -6: 1, kept. -9 and -6: 1.5, so last, as 1 - 1.5."""
+    unconditional = np.full(4, -6, np.float32)
+    conditional = np.array([-3, -6, -9, -1], np.float32)
     pool = make_candidates([0, 0, 0, 0], list("abcd"), [3.0, 2.0, 1.0, 0.0])
-    extra = [np.append(row, last) for row, last in ((unconditional + helped, 0), (unconditional, 0))]
-    found = values.ifd(pool, extra[0], extra[1], np.append(lengths, 1))
-    np.testing.assert_allclose(found, [0.5] * 3 + [-1] * 2 + [0], atol=1e-6)
+    found = values.ifd(pool, conditional, unconditional)
+    np.testing.assert_allclose(found, [0.5] * 3 + [1] * 2 + [-0.5])
+
+
+def test_ifd_of_a_response_that_is_certain_by_itself_comes_last() -> None:
+    found = values.ifd(three(), np.array([-1, -2, -1], np.float32), np.array([0, -4, -1], np.float32))
+    assert np.all(np.isfinite(found))
+    assert found[2] == 0.5 > 0 > found[0] == found[1]
 
 
 def test_the_diversity_filter_by_hand() -> None:
@@ -102,6 +127,15 @@ def test_the_diversity_filter_by_hand() -> None:
     assert order == [(0, 3), (2, 3), (0, 2), (0, 1), (1, 3), (1, 2)]
 
 
+def test_the_diversity_filter_keeps_what_lies_at_the_threshold() -> None:
+    """East, north and north-east scaled: cosines 0 and sqrt(.5); at 0 north is kept, north-east is not."""
+    pool = make_candidates([0, 1, 2] * 2, list("abcdef"), [9.0, 8, 7, 0, 0, 0])
+    embeddings = rows([1, 0], [0, 1], [1, 1], [1, 0], [1, 0], [1, 0])
+    found = values.diversity_filtered(pool, np.array([9.0, 8, 7, 0, 0, 0]), embeddings, similarity=0.0)
+    assert np.sum(found > 0) == 2
+    assert found[pool.chosen == 2].item() <= 0
+
+
 @pytest.mark.parametrize("similarity", [0.3, 0.7, 1.0])
 def test_the_diversity_filter_keeps_what_a_plain_loop_keeps(similarity: float) -> None:
     rng = np.random.default_rng(0)
@@ -113,7 +147,7 @@ def test_the_diversity_filter_keeps_what_a_plain_loop_keeps(similarity: float) -
     for at in walk:
         mine = pool.chosen[at]
         others = [pool.chosen[other] for other in kept]
-        if mine not in others and all(units[mine] @ units[other] < similarity for other in others):
+        if mine not in others and all(units[mine] @ units[other] <= similarity for other in others):
             kept.append(at)
     found = np.argsort(-values.diversity_filtered(pool, scores, embeddings, similarity))
     assert found[: len(kept)].tolist() == kept
