@@ -17,18 +17,18 @@ def random_pairs(equal_lengths: bool = False) -> PairLogprobs:
     """Eight pairs with everything that any loss needs; responses of 3 to 9 tokens."""
     noise = torch.Generator().manual_seed(0)
 
-    def logprobs(scale: float) -> list[torch.Tensor]:
-        return [
-            -scale * torch.rand(8, generator=noise, dtype=torch.float64) - 1 for _ in ("w", "l", "rw", "rl")
-        ]
+    def pairs(len_w: torch.Tensor, len_l: torch.Tensor, scale: float) -> PairLogprobs:
+        sides = -scale * torch.rand((4, 8), generator=noise, dtype=torch.float64) - 1
+        return PairLogprobs(sides[0], sides[1], sides[2], sides[3], len_w, len_l)
 
-    lengths = [torch.randint(3, 10, (8,), generator=noise, dtype=torch.int64) for _ in "wl"]
+    len_w, len_l = torch.randint(3, 10, (2, 8), generator=noise)
     if equal_lengths:
-        lengths[1] = lengths[0]
-    shorter = torch.minimum(*lengths)
-    common = PairLogprobs(*logprobs(4.0), shorter, shorter)  # type: ignore[misc]
-    certainty = [-torch.rand(8, generator=noise, dtype=torch.float64) for _ in "wl"]
-    return PairLogprobs(*logprobs(8.0), *lengths, common, *certainty)  # type: ignore[misc]
+        len_l = len_w
+    shorter = torch.minimum(len_w, len_l)
+    certainty = -torch.rand((2, 8), generator=noise, dtype=torch.float64)
+    common = pairs(shorter, shorter, scale=4.0)
+    whole = pairs(len_w, len_l, scale=8.0)
+    return replace(whole, common=common, certainty_w=certainty[0], certainty_l=certainty[1])
 
 
 LIMITS: list[tuple[str, Mapping[str, Any], Mapping[str, Any]]] = [
@@ -67,7 +67,7 @@ def test_a_loss_becomes_another(kind: str, given: Mapping[str, Any], other: Mapp
 
 
 def test_each_limit_is_one_of_several_values() -> None:
-    """Away from its limit every loss of the list differs from the other; else the test above shows nothing."""
+    """Away from its limit every loss of the list differs; else the test above shows nothing."""
     pairs = random_pairs()
     for kind in {kind for kind, _, other in LIMITS if other["kind"] == "dpo" and kind != "sum"}:
         beta = {"beta": BETA}
