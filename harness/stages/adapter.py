@@ -12,7 +12,8 @@ from harness.stages.job import Job
 from harness.stages.losses import loss_of
 from harness.stages.shared import LOGPROBS, PAIRS, RESULT, read_responses
 from harness.store.formats import read_matrix, read_rows, write_json
-from harness.training.preference import TrainingSettings, train
+from harness.training.preference import train
+from harness.training.settings import TrainingSettings
 
 
 def run(job: Job) -> None:

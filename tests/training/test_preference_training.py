@@ -21,7 +21,9 @@ from harness.models.logprobs import sequence_logprobs
 from harness.models.quiet import quiet
 from harness.training.examples import make_examples
 from harness.training.moments import read_moments
-from harness.training.preference import PairTrainer, TrainingSettings, make_trainer, train
+from harness.training.preference import train
+from harness.training.settings import TrainingSettings
+from harness.training.trainer import PairTrainer, make_trainer
 
 SETTINGS = TrainingSettings(
     loss=PairLoss(partial(dpo, beta=0.5)),
