@@ -37,6 +37,7 @@ def bank_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled, of:
     if settings.at == "warmup":
         inputs["reference"] = logprobs_task(base, of)
         inputs["warmup"] = warmup_task(draw, settings, base, sampled)
+    if settings.preconditioning == "exact":
         params["loss"] = plain(draw.recipe.loss)
     return Task("gradients", params, inputs)
 

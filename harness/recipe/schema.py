@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from harness.recipe.features import Features
-from harness.recipe.losses import DpoLoss, HingeLoss, IpoLoss, Loss
+from harness.recipe.losses import KINDS as LOSSES
+from harness.recipe.losses import DpoLoss, Loss
 from harness.recipe.rules import (
     AllBreadth,
     BeesDepth,
@@ -218,7 +219,7 @@ KINDS: dict[str, tuple[type[Table], ...]] = {
         RandomPairing, BestWorstPairing, BestRandomPairing, LargestGapPairing, SmallestGapPairing,
         MeanMinusTwoSdPairing, UniformPairing, NearestPairing, DiversePairing, TopPairing, LongestPairing,
     ),
-    "loss": (DpoLoss, IpoLoss, HingeLoss),
+    "loss": LOSSES,
 }  # fmt: skip
 
 

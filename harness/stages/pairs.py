@@ -15,7 +15,7 @@ from harness.recipe import rules
 from harness.stages.job import Job
 from harness.stages.pool import ScoredPool, read_pool
 from harness.stages.shared import PAIRS, variant
-from harness.stages.values import clusters_of, depth_values, response_distances
+from harness.stages.values import Evidence, clusters_of, depth_values, response_distances
 from harness.store.formats import write_rows
 
 
@@ -36,8 +36,9 @@ def run(job: Job) -> None:
     rule: rules.Depth = variant(rules.Depth, job.params["depth"])
     order: rules.Pairing = variant(rules.Pairing, job.params["pairing"])
     candidates = _trainable(pool, job)
-    clusters = clusters_of(rule, candidates, job.inputs, seed)
-    values = depth_values(rule, candidates, pool, clusters, job.inputs)
+    evidence = Evidence(job.inputs, job.params.get("loss"))
+    clusters = clusters_of(rule, candidates, evidence, seed)
+    values = depth_values(rule, candidates, pool, clusters, evidence)
     known = _Known(pool, candidates, clusters, values, np.random.default_rng(seed))
     total = job.params["budget"] or int(np.minimum(candidates.per_prompt, rule.pairs or 1).sum())
     counts = _counts(rule, known, total)
