@@ -41,7 +41,7 @@ STAGES = {
         Stage("validation", 1, 0.1, "method", "prompts for selection alone to look at"),
         Stage("hidden_states", 1, 0.3, "method", "the base model's mean hidden state over each response"),
         Stage("gradients", 2, 0.9, "method", "the gradient bank: a sketched gradient for each response"),
-        Stage("pairs", 2, 0.3, "method", "the pairs that depth and pairing choose"),
+        Stage("pairs", 3, 0.3, "method", "the pairs that depth and pairing choose"),
         Stage("adapter", 2, 4.8, "method", "the trained LoRA adapter and its log"),
         Stage("held_out", 1, 0.1, "evaluation", "the evaluation prompts"),
         Stage("outputs", 1, 1.3, "evaluation", "a policy's outputs on the evaluation prompts"),

@@ -1,24 +1,24 @@
-"""Preference training of a LoRA adapter."""
+"""Preference training of a policy."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+
+import torch
 
 from harness.data.rows import PreferencePair
 from harness.data.tokens import Encoded
-from harness.errors import BadInput, HarnessError
+from harness.errors import BadInput
 from harness.models.load import Policy, load_policy
-from harness.models.logprobs import sequence_logprobs
 from harness.models.quiet import quiet
-from harness.training.adapter import save_adapter
+from harness.training.adapter import save_policy
+from harness.training.batching import PromptBatching
 from harness.training.examples import Examples, make_examples
 from harness.training.moments import adam_moments, write_moments
-from harness.training.report import TrainingReport, TrainingStep
+from harness.training.reference import Reference, make_reference
+from harness.training.report import TrainingReport, flags_of
 from harness.training.settings import TrainingSettings
-from harness.training.trainer import Progress, make_trainer
-
-START_TOLERANCE = 1e-3
-"""How far from 0 the first margin may lie, in nats; padding alone moves it by about 1e-5 in fp32."""
+from harness.training.trainer import PairTrainer, Progress, make_trainer
 
 
 def train(
@@ -30,7 +30,7 @@ def train(
     known: Mapping[Encoded, float] | None = None,
     keep_moments: bool = False,
 ) -> TrainingReport:
-    """Train a LoRA adapter on all linear layers and write it to `out` in PEFT's format.
+    """Train on the pairs and write what was trained to `out`: a LoRA adapter in PEFT's format, or a model.
 
     The reference is the base model; its log-probabilities are computed once for each distinct row.
 
@@ -45,62 +45,68 @@ def train(
         keep_moments: also write Adam's moments (`training.moments`).
 
     Raises:
-        BadInput: no pair is left after those whose prompt fills `max_length`.
+        BadInput: what the settings ask for cannot be had here, or a pair cannot be trained on.
         HarnessError: policy and reference do not start equal, or a loss is not finite.
     """
-    policy = load_policy(base)
+    _check_machine(settings)
+    policy = load_policy(base, precision=_precision(settings), four_bits=settings.weights == "qlora")
+    policy.model.requires_grad_(settings.weights == "full")
     examples = make_examples(policy.tokenizer, pairs, settings.max_length)
-    if not examples.pairs:
-        raise BadInput(
-            f"training.max_length: no pair is left of {len(pairs)}, as every prompt fills "
-            f"{settings.max_length} tokens. Give more pairs or a larger max_length."
-        )
-    reference, computed = _reference(policy, examples, known or {})
+    reference = _reference(policy, examples, settings, known or {})
     with quiet():
         trainer = make_trainer(policy, examples, reference, settings, out)
         if progress is not None:
             trainer.add_callback(Progress(progress))
         trainer.train()
-    history = trainer.history()
-    _check(history)
-    save_adapter(trainer.model, out)
+    save_policy(trainer.model, out)
     if keep_moments:
         write_moments(out, adam_moments(trainer.model, trainer.optimizer.state))
+    return _report(trainer, examples, reference, settings)
+
+
+def _check_machine(settings: TrainingSettings) -> None:
+    if settings.weights == "qlora" and not (torch.cuda.is_available() and find_spec("bitsandbytes")):
+        raise BadInput(
+            "training.weights: 'qlora' needs a CUDA GPU and the package bitsandbytes, and one of them is "
+            "missing here. Use 'lora'."
+        )
+
+
+def _precision(settings: TrainingSettings) -> torch.dtype:
+    """Of the weights as they are loaded; those that are trained are fp32."""
+    return torch.bfloat16 if settings.precision == "bf16" and settings.weights != "full" else torch.float32
+
+
+def _reference(
+    policy: Policy, examples: Examples, settings: TrainingSettings, known: Mapping[Encoded, float]
+) -> Reference:
+    """In the arithmetic of the training: what is known of an fp32 model is another model's."""
+    plain = settings.precision == "fp32" and settings.weights != "qlora"
+    needs = settings.loss.needs - ({"reference"} if settings.batching == "pairs" else set())
+    with torch.autocast(policy.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        return make_reference(policy, examples.rows, known if plain else {}, needs)
+
+
+def _report(
+    trainer: PairTrainer, examples: Examples, reference: Reference, settings: TrainingSettings
+) -> TrainingReport:
+    history, batching = trainer.history(), trainer.batching
+    computed = [*reference.computed, *batching.computed]
     return TrainingReport(
         loss_first=history[0].loss,
         loss_last=history[-1].loss,
         history=history,
-        pairs=min(len(examples.pairs), settings.steps * settings.pairs_per_step),
+        batching=settings.batching,
+        prompts_per_step=batching.per_step if isinstance(batching, PromptBatching) else None,
+        prefix=batching.prefix if isinstance(batching, PromptBatching) else None,
+        pairs=batching.seen,
         pairs_dropped=examples.dropped,
         pairs_truncated=examples.truncated,
-        reference="computed" if computed else "bank",
+        reference="computed" if computed else reference.source,
         reference_rows=len(computed),
         tokens_forward=trainer.tokens + sum(map(len, computed)),
         tokens_backward=trainer.tokens,
         parameters=trainer.model.num_parameters(),
         trainable=trainer.model.num_parameters(only_trainable=True),
+        flags=flags_of(history),
     )
-
-
-def _reference(
-    policy: Policy, examples: Examples, known: Mapping[Encoded, float]
-) -> tuple[dict[Encoded, float], list[Encoded]]:
-    """The reference's log-probability of each distinct row, and the rows for which it was computed."""
-    rows = dict.fromkeys(row for pair in examples.pairs for row in (pair.chosen, pair.rejected))
-    missing = [row for row in rows if row not in known]
-    found = {row: known[row] for row in rows if row in known}
-    if missing:
-        found |= dict(zip(missing, sequence_logprobs(policy, missing).tolist(), strict=True))
-    return found, missing
-
-
-def _check(history: Sequence[TrainingStep]) -> None:
-    """A fresh adapter changes nothing, so the first margins are 0."""
-    if not abs(history[0].margin) < START_TOLERANCE:
-        raise HarnessError(
-            f"training: the first margin is {history[0].margin:.6f} nats, not 0, so policy and reference do "
-            "not start equal. Check that the base model has no dropout or adapter of its own."
-        )
-    for step, entry in enumerate(history, 1):
-        if not math.isfinite(entry.loss):
-            raise HarnessError(f"training: the loss at step {step} is {entry.loss}. Lower the learning rate.")
