@@ -27,7 +27,7 @@ from harness.recipe.rules import (
     TopPairing,
     UniformDepth,
 )
-from harness.recipe.schema import Method, Recipe
+from harness.recipe.schema import Method, Recipe, Training
 from harness.recipe.trials import tuning_problems
 from harness.recipe.wording import sentence, show, suggestion
 
@@ -117,17 +117,30 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
         yield f"seeds.replicates: each number once. Got {show(recipe.seeds.replicates)}."
     if recipe.budget.responses is None and recipe.budget.pairs is None:
         yield "budget: needs `responses`, `pairs` or both. Add one."
-    if recipe.training.micro_batch and recipe.training.pairs_per_step % recipe.training.micro_batch:
-        yield (
-            f"training.micro_batch: must divide pairs_per_step ({recipe.training.pairs_per_step}). "
-            f"Got {recipe.training.micro_batch}."
-        )
+    for problem in _training_contradictions(recipe.training):
+        yield f"training.{problem}"
     for problem in _gradient_contradictions(recipe.features.gradients):
         yield f"features.gradients.{problem}"
     yield from _loss_contradictions(recipe.loss)
     for name, method in recipe.methods.items():
         for problem in _method_contradictions(recipe, method):
             yield f"methods.{name}.{problem}"
+
+
+def _training_contradictions(training: Training) -> Iterator[str]:
+    if training.micro_batch and training.pairs_per_step % training.micro_batch:
+        yield (
+            f"micro_batch: must divide pairs_per_step ({training.pairs_per_step}). "
+            f"Got {training.micro_batch}."
+        )
+    if training.batching == "pairs" and training.prompts_per_step is not None:
+        yield (
+            f"prompts_per_step: with batching = 'pairs' a step holds pairs. Got {training.prompts_per_step}. "
+            "Remove it, or use batching = 'prompts'."
+        )
+    for key in ("lora_rank", "targets"):
+        if training.weights == "full" and key in training.model_fields_set:
+            yield f"{key}: there is no adapter with weights = 'full'. Remove it, or use weights = 'lora'."
 
 
 def _gradient_contradictions(gradients: Gradients) -> Iterator[str]:

@@ -1,21 +1,20 @@
 """The trained LoRA adapter and its log."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.data.rows import PreferencePair
-from harness.data.tokens import Encoded
 from harness.models.chat import encode
 from harness.models.load import load_tokenizer
 from harness.stages.bank import GRADIENTS
 from harness.stages.job import Job
 from harness.stages.losses import loss_of
 from harness.stages.shared import read_responses
+from harness.stages.torchrun import run_torchrun
 from harness.store.formats import (
     LENGTHS,
     LOGPROBS,
@@ -26,30 +25,36 @@ from harness.store.formats import (
     read_rows,
     write_json,
 )
-from harness.training.preference import TrainingSettings, train
+from harness.store.keys import digest
+from harness.store.manifest import describe_files
+from harness.training.checkpoints import Checkpoints
+from harness.training.preference import train
+from harness.training.reference import NOTHING_KNOWN, Known, KnownFrom
+from harness.training.runtime import Runtime
+from harness.training.settings import TrainingSettings
 
 
 def run(job: Job) -> None:
-    """Train on the pairs; the log keeps what the board says of the training."""
-    train_adapter(job, keep_moments=False)
+    """Train on the pairs, in processes of its own where several share it; the log says how it went."""
+    if job.processes > 1:
+        run_torchrun(job)
+    else:
+        train_adapter(job, keep_moments=False)
 
 
 def train_adapter(job: Job, keep_moments: bool) -> None:
     """Train an adapter on the task's pairs, with Adam's moments beside it where they are wanted."""
-    pairs, settings = read_rows(job.inputs["pairs"] / PAIRS, PreferencePair), _settings(job.params)
-    stored = _stored_reference(job, pairs, settings.loss.needs)
+    pairs, settings = read_rows(job.inputs["pairs"] / PAIRS, PreferencePair), settings_of(job.params)
     report = train(
         job.inputs["base_model"],
         pairs,
         settings,
         job.out,
-        job.progress,
-        known=stored.sums,
-        known_tokens=stored.tokens,
+        Runtime(job.progress, _checkpoints(job), job.tracking, job.processes),
+        known=_stored_reference(job, pairs, settings.loss.needs),
         keep_moments=keep_moments,
     )
-    source = reference_source(job.inputs, settings.loss.needs, report.reference_rows)
-    write_json(job.out / RESULT, asdict(report) | {"reference": source})
+    write_json(job.out / RESULT, asdict(report))
     job.meter.count(
         forward=report.tokens_forward,
         backward=report.tokens_backward,
@@ -58,50 +63,41 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
     )
 
 
-def _settings(params: Mapping[str, Any]) -> TrainingSettings:
+def _checkpoints(job: Job) -> Checkpoints:
+    """In a folder of `scratch`, so that they go when the adapter is done."""
+
+    def fingerprint() -> str:
+        about = {
+            "params": job.params,
+            "inputs": {name: describe_files(folder) for name, folder in job.inputs.items()},
+            "processes": job.processes,
+            "packages": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},
+        }
+        return digest(about)
+
+    return Checkpoints(job.scratch() / "checkpoints", fingerprint, job.meter)
+
+
+def settings_of(params: Mapping[str, Any]) -> TrainingSettings:
+    """How a task's parameters say to train."""
     training = params["training"]
-    return TrainingSettings(
-        loss=loss_of(params["loss"]),
-        steps=training["steps"],
-        pairs_per_step=training["pairs_per_step"],
-        micro_batch=training["micro_batch"] or training["pairs_per_step"],
-        learning_rate=training["learning_rate"],
-        rank=training["lora_rank"],
-        max_length=training["max_length"],
-        schedule=training["schedule"],
-        warmup_steps=training["warmup_steps"],
-        seed=params["seed"],
-    )
+    renamed = {
+        "loss": loss_of(params["loss"]),
+        "micro_batch": training["micro_batch"] or training["pairs_per_step"],
+        "rank": training["lora_rank"],
+        "targets": tuple(training["targets"]) if training["targets"] else None,
+        "seed": params["seed"],
+    }
+    return TrainingSettings(**{key: training[key] for key in training if key != "lora_rank"} | renamed)
 
 
-def reference_source(inputs: Mapping[str, Path], needs: frozenset[str], computed: int) -> str:
-    """Where training had the reference's log-probabilities from, `computed` being the rows it made them for.
-
-    "none" is needed, they were in the gradient "bank" or "stored" by a pass of their own, or not all of them
-    were there and the rest was "computed".
-    """
-    if not needs & {"reference", "common"}:
-        return "none"
-    if computed:
-        return "computed"
-    return "bank" if (inputs["reference"] / GRADIENTS).exists() else "stored"
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """Log-probabilities of rows under the base model: sums, and where a loss needs them, of each token."""
-
-    sums: dict[Encoded, float]
-    tokens: dict[Encoded, NDArray[np.float32]]
-
-
-def _stored_reference(job: Job, pairs: Sequence[PreferencePair], needs: frozenset[str]) -> _Stored:
+def _stored_reference(job: Job, pairs: Sequence[PreferencePair], needs: frozenset[str]) -> Known:
     """What an earlier stage has made for the rows of these pairs.
 
     That stage encodes and loads the model as training does, so equal tokens have the reference's value.
     """
     if "reference" not in job.inputs:
-        return _Stored({}, {})
+        return NOTHING_KNOWN
     tokenizer, folder = load_tokenizer(job.inputs["base_model"]), job.inputs["reference"]
     logprobs = read_matrix(folder / LOGPROBS)
     text = {pair.prompt_id: pair.prompt for pair in pairs}
@@ -112,8 +108,9 @@ def _stored_reference(job: Job, pairs: Sequence[PreferencePair], needs: frozense
         if (row.prompt_id, row.index) in used
     }
     sums = {row: float(logprobs[at]) for at, row in rows.items()}
+    source: KnownFrom = "bank" if (folder / GRADIENTS).exists() else "stored"
     if "common" not in needs:
-        return _Stored(sums, {})
+        return Known(source, sums, {})
     ends = np.cumsum(read_matrix(folder / LENGTHS))
     tokens = np.split(read_matrix(folder / TOKEN_LOGPROBS), ends[:-1])
-    return _Stored(sums, {row: tokens[at] for at, row in rows.items()})
+    return Known(source, sums, {row: tokens[at] for at, row in rows.items()})

@@ -47,14 +47,16 @@ def run(job: Job) -> None:
 
 
 def _trainable(pool: ScoredPool, job: Job) -> Candidates:
-    """The usable pairs but those whose prompt alone fills `max_length`: nothing of them could be trained on.
+    """The usable pairs but those that training refuses or drops: whose prompt alone fills `max_length`, so
+    that nothing of the responses is left, and those that would teach to say nothing.
 
     Left out here, so that the budget is met by others, or the shortfall is known before any training.
     """
     tokenizer, limit = load_tokenizer(job.inputs["base_model"]), job.params["max_length"]
     fits = np.array([len(prompt_ids(tokenizer, prompt.text)) < limit for prompt in pool.prompts])
+    written = np.array([bool(text.strip()) for text in pool.texts])
     candidates = pool.candidates()
-    return candidates.take(np.flatnonzero(fits[candidates.prompt]))
+    return candidates.take(np.flatnonzero(fits[candidates.prompt] & written[candidates.chosen]))
 
 
 def _counts(rule: rules.Depth, known: _Known, total: int) -> Ints:

@@ -9,10 +9,10 @@ import pytest
 from pool_of_words import run_stage, write_pool
 
 from harness.data.tokens import Encoded
-from harness.models.load import load_policy
+from harness.models.load import Policy, load_policy
 from harness.models.logprobs import row_token_logprobs
 from harness.stages import adapter, logprobs, pairs
-from harness.stages.adapter import reference_source
+from harness.training.reference import Known, make_reference
 
 
 @pytest.mark.parametrize("common", [False, True])
@@ -40,28 +40,31 @@ def test_a_loss_is_handed_single_tokens_only_where_it_needs_them(
         raise Trained
 
     monkeypatch.setattr(adapter, "train", train)
-    monkeypatch.setattr(adapter, "_settings", lambda _: SimpleNamespace(loss=SimpleNamespace(needs=needs)))
+    monkeypatch.setattr(adapter, "settings_of", lambda _: SimpleNamespace(loss=SimpleNamespace(needs=needs)))
     with pytest.raises(Trained):
         run_stage(tmp_path / "adapter", adapter.run, {}, inputs)
-    known: dict[Encoded, float] = given["known"]
-    rows = list(known)
+    known: Known = given["known"]
+    rows = list(known.sums)
+    assert known.source == "stored"
     assert len(rows) > 12
     expected = row_token_logprobs(load_policy(tiny_base), rows)
-    assert list(known.values()) == pytest.approx([row.sum() for row in expected], rel=1e-4)
-    assert set(given["known_tokens"]) == (set(rows) if common else set())
+    assert list(known.sums.values()) == pytest.approx([row.sum() for row in expected], rel=1e-4)
+    assert set(known.tokens) == (set(rows) if common else set())
     for row, tokens in zip(rows, expected, strict=True):
         if common:
-            np.testing.assert_allclose(given["known_tokens"][row], tokens, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(known.tokens[row], tokens, rtol=1e-4, atol=1e-5)
 
 
-def test_a_record_says_where_the_reference_came_from(tmp_path: Path) -> None:
-    """One row that had to be computed is enough; only a bank holds gradients."""
-    bank, other = tmp_path / "bank", tmp_path / "other"
-    for folder in (bank, other):
-        folder.mkdir()
-    (bank / "gradients.npy").touch()
-    needs = frozenset({"reference"})
-    assert reference_source({}, frozenset({"certainty"}), 0) == "none"
-    assert reference_source({}, needs, 8) == reference_source({"reference": bank}, needs, 1) == "computed"
-    assert reference_source({"reference": bank}, needs, 0) == "bank"
-    assert reference_source({"reference": other}, needs, 0) == "stored"
+def test_a_record_says_where_the_reference_came_from(tiny_policy: Policy) -> None:
+    """One row that had to be computed is enough; single tokens are asked for where the loss needs them."""
+    rows = [Encoded((1, 4), (5, 6)), Encoded((1, 4), (7,))]
+    sums = dict.fromkeys(rows, -1.0)
+
+    def source(known: Known, *needs: str) -> str:
+        return make_reference(tiny_policy, rows, known, frozenset(needs)).source
+
+    assert source(Known("bank", {}, {}), "certainty") == "none"
+    assert source(Known("bank", sums, {}), "reference") == "bank"
+    assert source(Known("stored", sums, {}), "reference") == "stored"
+    assert source(Known("stored", {rows[0]: -1.0}, {}), "reference") == "computed"
+    assert source(Known("stored", sums, {}), "reference", "common") == "computed"
