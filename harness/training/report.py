@@ -47,11 +47,11 @@ class TrainingReport:
     prompt fills `max_length`.
 
     `reference` says where the reference's log-probabilities came from: all of them were known (from the
-    gradient "bank", or "stored" by a pass of their own), those of `reference_rows` rows were computed, or the loss needs none. `tokens_forward` counts the policy's
-    tokens and those of the reference that were computed; `tokens_backward` the policy's alone. A prompt that
-    its responses share counts once. `parameters` counts all that a token passes through, the adapter
-    included, `trainable` the trained ones. `flags` are warnings (`flags_of`).
-    `processes` is how many really ran.
+    gradient "bank", or "stored" by a pass of their own), those of `reference_rows` rows were computed, or
+    the loss needs none. `tokens_forward` counts the policy's tokens and those of the reference that were
+    computed; `tokens_backward` the policy's alone. A prompt that its responses share counts once.
+    `parameters` counts all that a token passes through, the adapter included, `trainable` the trained ones.
+    `flags` are warnings (`flags_of`). `processes` is how many really ran.
     """
 
     loss_first: float

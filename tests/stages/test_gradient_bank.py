@@ -27,7 +27,7 @@ from harness.store.formats import read_json, read_matrix, read_rows, write_rows
 
 LOSS = {"kind": "dpo", "beta": 0.3}
 TRAINING = {
-    "steps": 6, "pairs_per_step": 4, "micro_batch": None, "learning_rate": 1e-2, "lora_rank": 4,
+    "steps": 6, "pairs_per_step": 4, "micro_batch": None, "learning_rate": 1e-2, "lora_rank": 4, "targets": None,
     "max_length": 64, "schedule": "linear", "warmup_steps": 0,
 }  # fmt: skip
 ROW_TOLERANCE = 1e-3

@@ -33,6 +33,7 @@ TRAINING = {
     "micro_batch": 2,
     "learning_rate": 1e-2,
     "lora_rank": 4,
+    "targets": None,
     "max_length": 32,
     "schedule": "linear",
     "warmup_steps": 0,
