@@ -32,7 +32,7 @@ def shared_arguments(arguments: Mapping[str, Any], processes: int) -> dict[str, 
     if passes % processes:
         raise BadInput(
             f"training.micro_batch: a step has {passes} forward passes, which {processes} processes cannot "
-            f"share equally. Choose a smaller micro_batch, or fewer processes."
+            "share equally. Choose a smaller micro_batch, or fewer processes."
         )
     return {**arguments, "gradient_accumulation_steps": passes // processes}
 
