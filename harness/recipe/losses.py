@@ -224,7 +224,7 @@ class DiscopopLoss(_Loss):
 
 
 class WpoLoss(_Loss):
-    """DPO, each pair weighted by how likely the policy is to write it (arXiv 2406.11827, eq. 2)."""
+    """min(1, exp(c_w + c_l)) times DPO, c the policy's certainty of a response (arXiv 2406.11827, eq. 2)."""
 
     NEEDS: ClassVar[frozenset[Need]] = frozenset({"reference", "certainty"})
     kind: Literal["wpo"]
@@ -242,7 +242,7 @@ class BetaDpoLoss(_Loss):
 
 
 class AlphaDpoLoss(_Loss):
-    """SimPO with a margin gamma + beta alpha (z-score of the policy's own margin) (arXiv 2410.10148)."""
+    """SimPO with the margin gamma + beta alpha z, z the running z-score of h per token (arXiv 2410.10148)."""
 
     NEEDS: ClassVar[frozenset[Need]] = frozenset({"reference", "batch", "running"})
     PLAIN: ClassVar[bool] = False
@@ -340,4 +340,12 @@ class SumLoss(_Loss):
 
 Loss = Annotated[Single | SumLoss, Field(discriminator="kind")]
 
-KINDS: tuple[type[Table], ...] = (*get_args(Single), SumLoss)
+KINDS: tuple[type[_Loss], ...] = (*get_args(Single), SumLoss)
+
+
+def needs_of(variant: type[Table]) -> str:
+    """What a kind of loss needs, in words."""
+    if variant is SumLoss:
+        return "what its terms need"
+    needs: frozenset[Need] = getattr(variant, "NEEDS", frozenset())
+    return ", ".join(need for need in get_args(Need) if need in needs) or "no reference"

@@ -26,9 +26,10 @@ SMALLEST_BETA = 1e-3
 def kto(pairs: PairLogprobs, beta: float, desirable_weight: float, undesirable_weight: float) -> Tensor:
     """Desirable (1 - sigmoid(beta (r_w - z_l))) + undesirable (1 - sigmoid(beta (z_w - r_l))).
 
-    r is a log-ratio, z the mean log-ratio of the batch's chosen (w) or rejected (l) responses, at least 0 and detached. The
-    paired form of Kahneman-Tversky optimisation (Ethayarajh et al., arXiv 2402.01306, equation 7): the
-    reference point of one half of the batch is estimated on the other half, as in TRL's former `kto_pair`.
+    r is a log-ratio, z the mean log-ratio of the batch's chosen (w) or rejected (l) responses, at least 0 and
+    detached. The paired form of Kahneman-Tversky optimisation (Ethayarajh et al., arXiv 2402.01306, equation
+    7): the reference point of one half of the batch is estimated on the other half, as in TRL's former
+    `kto_pair`.
     """
     z_w, z_l = (ratio.detach().mean().clamp(min=0) for ratio in (pairs.ratio_w, pairs.ratio_l))
     desirable = torch.sigmoid(-beta * (pairs.ratio_w - z_l))
