@@ -110,7 +110,9 @@ PLAIN = frozenset({"reference"})
 Case = tuple[Callable[..., Tensor], frozenset[str], dict[str, Any]]
 BITS: dict[str, Case] = {
     "sigmoid": (partial(margin.dpo, beta=0.5), PLAIN, {}),
+    "hinge": (partial(margin.hinge, beta=0.5), PLAIN, {}),
     "ipo": (partial(length.ipo, beta=0.5), PLAIN, {}),
+    "robust": (partial(margin.robust, beta=0.5, label_smoothing=0.1), PLAIN, {"label_smoothing": 0.1}),
     "nca_pair": (partial(pointwise.nca, beta=0.5), PLAIN, {}),
     "sppo_hard": (partial(pointwise.sppo_hard, beta=0.5), PLAIN, {}),
     "aot": (partial(batch.aot, beta=0.5), PLAIN | {"batch"}, {}),
