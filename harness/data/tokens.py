@@ -59,7 +59,16 @@ def response_logprobs(logits: Tensor, batch: TokenBatch) -> Tensor:
     Returns:
         [rows] log-probabilities in nats.
     """
+    return token_logprobs(logits, batch).sum(-1)
+
+
+def token_logprobs(logits: Tensor, batch: TokenBatch) -> Tensor:
+    """The log-probability of each response token in fp32, as in `response_logprobs`.
+
+    Returns:
+        [rows, length - 1] in nats; column t is of the token at position t + 1, and 0 outside the response.
+    """
     predicted = logits[:, :-1].float().log_softmax(-1)
     tokens = batch.input_ids[:, 1:].unsqueeze(-1)
     logprobs = predicted.gather(-1, tokens).squeeze(-1)
-    return (logprobs * batch.response_mask[:, 1:]).sum(-1)
+    return logprobs * batch.response_mask[:, 1:]

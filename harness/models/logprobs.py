@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.data.tokens import Encoded, pad, response_logprobs
+from harness.data.tokens import Encoded, pad, response_logprobs, token_logprobs
 from harness.models.batching import Progress, batches
 from harness.models.load import Policy
 
@@ -24,4 +24,20 @@ def sequence_logprobs(
         batch = pad([rows[index] for index in picked], policy.tokenizer.pad_token_id).to(policy.device)
         logits = policy.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
         result[picked] = response_logprobs(logits, batch).cpu().numpy()
+    return result
+
+
+@torch.inference_mode()
+def response_token_logprobs(
+    policy: Policy, rows: Sequence[Encoded], batch_size: int = 64, progress: Progress | None = None
+) -> list[NDArray[np.float32]]:
+    """The log-probability, in nats, of each token of each row's response, in input order."""
+    result: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
+    for picked in batches([len(row) for row in rows], batch_size, progress):
+        batch = pad([rows[index] for index in picked], policy.tokenizer.pad_token_id).to(policy.device)
+        logits = policy.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+        values = token_logprobs(logits, batch).cpu().numpy()
+        for index, row in zip(picked, values, strict=True):
+            start = len(rows[index].prompt) - 1
+            result[index] = row[start : start + len(rows[index].response)]
     return result

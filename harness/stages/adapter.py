@@ -12,7 +12,8 @@ from harness.stages.job import Job
 from harness.stages.losses import loss_of
 from harness.stages.shared import LOGPROBS, PAIRS, RESULT, read_responses
 from harness.store.formats import read_matrix, read_rows, write_json
-from harness.training.preference import TrainingSettings, train
+from harness.training.preference import train
+from harness.training.settings import TrainingSettings
 
 
 def run(job: Job) -> None:
@@ -43,18 +44,14 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
 
 def _settings(params: Mapping[str, Any]) -> TrainingSettings:
     training = params["training"]
-    return TrainingSettings(
-        loss=loss_of(params["loss"]),
-        steps=training["steps"],
-        pairs_per_step=training["pairs_per_step"],
-        micro_batch=training["micro_batch"] or training["pairs_per_step"],
-        learning_rate=training["learning_rate"],
-        rank=training["lora_rank"],
-        max_length=training["max_length"],
-        schedule=training["schedule"],
-        warmup_steps=training["warmup_steps"],
-        seed=params["seed"],
-    )
+    renamed = {
+        "loss": loss_of(params["loss"]),
+        "micro_batch": training["micro_batch"] or training["pairs_per_step"],
+        "rank": training["lora_rank"],
+        "targets": tuple(training["targets"]) if training["targets"] else None,
+        "seed": params["seed"],
+    }
+    return TrainingSettings(**{key: training[key] for key in training if key != "lora_rank"} | renamed)
 
 
 def _stored_reference(job: Job, pairs: Sequence[PreferencePair]) -> dict[Encoded, float]:
