@@ -5,7 +5,6 @@ applies it everywhere would make the yardstick slower, and is not what grouping 
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.random_base import response_pairs
 from benchmarks.shapes import Shape
 from harness.data.tokens import Encoded, TokenBatch, pad
 
@@ -21,7 +21,7 @@ RowPair = tuple[Encoded, Encoded]
 
 
 def prompt_pairs(shape: Shape, responses: int, pairs: int, seed: int = 0) -> list[RowPair]:
-    """Pairs of one prompt that use all its responses: each with the next, then with the next but one, ...
+    """Pairs of one prompt that use all its responses.
 
     Every row has all of the shape's tokens, so that how many tokens each way reads is plain arithmetic.
     """
@@ -31,8 +31,7 @@ def prompt_pairs(shape: Shape, responses: int, pairs: int, seed: int = 0) -> lis
         for length in (shape.prompt, *[shape.response] * responses)
     )
     rows = [Encoded(prompt, text) for text in texts]
-    apart = ((at, (at + step) % responses) for step in count(1) for at in range(responses))
-    return [(rows[chosen], rows[rejected]) for chosen, rejected in islice(apart, pairs)]
+    return [(rows[chosen], rows[rejected]) for chosen, rejected in response_pairs(responses, pairs)]
 
 
 def pair_by_pair_loss(

@@ -208,3 +208,35 @@ def test_a_pairs_budget_takes_the_place_of_the_mean(tmp_path: Path) -> None:
     assert problems(tmp_path, ("[budget]", "pairs = 24"), (METHOD, depth.format(2))) == []
     (problem,) = problems(tmp_path, ("[budget]", "pairs = 24"), (METHOD, depth.format(3)))
     assert problem.startswith("methods.dpo.depth.minimum: 3 for each of 12 prompts is more than budget.pairs")
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        (
+            'batching = "pairs"\nprompts_per_step = 3',
+            "prompts_per_step: with batching = 'pairs' a step holds pairs. Got 3. Remove it, or use batching = "
+            "'prompts'.",
+        ),
+        (
+            'weights = "full"\nlora_rank = 4',
+            "lora_rank: there is no adapter with weights = 'full'. Remove it, or use weights = 'lora'.",
+        ),
+        (
+            'weights = "full"\ntargets = ["q_proj"]',
+            "targets: there is no adapter with weights = 'full'. Remove it, or use weights = 'lora'.",
+        ),
+        ("targets = []", "targets: must not be empty. Got []."),
+        ("prompts_per_step = 0", "prompts_per_step: must be at least 1. Got 0."),
+    ],
+)
+def test_a_training_that_contradicts_itself_is_refused(tmp_path: Path, keys: str, sentence: str) -> None:
+    assert problems(tmp_path, ("learning_rate = 1e-3", keys)) == [f"training.{sentence}"]
+
+
+def test_steps_that_do_not_reach_every_prompt_are_refused(tmp_path: Path) -> None:
+    """72 responses are 12 prompts with 6 each; 4 steps of 3 prompts reach them all, of 2 they reach 8."""
+    assert problems(tmp_path, ("learning_rate = 1e-3", "prompts_per_step = 3")) == []
+    assert problems(tmp_path, ("learning_rate = 1e-3", "prompts_per_step = 2")) == [
+        "training.steps: 4 steps of 2 prompts reach at most 8, but methods.dpo has 12. Raise the steps."
+    ]

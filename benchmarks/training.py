@@ -1,0 +1,188 @@
+"""A whole training against TRL's on the same pairs, and our loop against one written by hand."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from harness.training.reference import make_reference
+from harness.training.settings import TrainingSettings
+from harness.training.trainer import PairTrainer, make_trainer
+from transformers import get_scheduler
+
+from benchmarks.commands import device
+from benchmarks.figure import Benchmark, Figure, at_least, at_most
+from benchmarks.grouped import dpo_of_group
+from benchmarks.plain_trl import plain_trl
+from benchmarks.random_base import save_random_base, word_pairs
+from benchmarks.shapes import SMALL, TINY, Shape
+from benchmarks.timing import interleaved, interleaved_prepared
+from harness.data.rows import PreferencePair
+from harness.data.tokens import Encoded
+from harness.models.load import load_policy
+from harness.models.logprobs import sequence_logprobs
+from harness.models.quiet import quiet
+from harness.stages.losses import loss_of
+from harness.store.formats import write_rows
+from harness.training.examples import make_examples
+from harness.training.preference import train
+
+WHOLE, LOOP = "training-vs-trl", "loop"
+RESPONSES, PAIRS, BETA, LEARNING_RATE = 8, 8, 0.1, 1e-4
+PAIRS_PER_STEP = 8
+"""TRL's default; all pairs of one prompt for ours."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A shape, how many prompts it is trained on, and how many times quicker than by TRL that must be."""
+
+    shape: Shape
+    prompts: int
+    bound: float
+
+
+SUBJECTS = {
+    "Llama 128 x 4": Subject(TINY, 16, 3.0),
+    "Llama 512 x 8 (40M)": Subject(SMALL, 2, 2.5),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One epoch over the pairs from a base, and the reference's log-probabilities of a stored pass."""
+
+    folder: Path
+    pairs: list[PreferencePair]
+    known: Mapping[Encoded, float]
+    settings: TrainingSettings
+
+    def ours(self, known: Mapping[Encoded, float] | None) -> None:
+        """The whole training, with the model's loading and the adapter's writing."""
+        train(self.folder / "base", self.pairs, self.settings, self.folder / "ours", known=known)
+
+    def trl(self) -> Callable[[], None]:
+        """TRL's, with its reference forward in each step."""
+        plain = {name: getattr(self.settings, name) for name in _SHARED}
+        params = {"training": plain | {"lora_rank": self.settings.rank}, "seed": 0, "loss": {"beta": BETA}}
+        return plain_trl(self.folder / "base", self.folder / "pairs.jsonl", params)
+
+    def trainer(self) -> PairTrainer:
+        """Our trainer, ready to run."""
+        policy = load_policy(self.folder / "base")
+        examples = make_examples(policy.tokenizer, self.pairs, self.settings.max_length)
+        reference = make_reference(policy, examples.rows, self.known, self.settings.loss.needs)
+        with quiet():
+            return make_trainer(policy, examples, reference, self.settings, self.folder / "loop")
+
+
+_SHARED = (
+    "steps",
+    "pairs_per_step",
+    "micro_batch",
+    "learning_rate",
+    "schedule",
+    "warmup_steps",
+    "max_length",
+)
+
+
+@contextmanager
+def one_epoch(shape: Shape, prompts: int) -> Iterator[Job]:
+    """K = 8 responses and d = 8 pairs for each prompt; a step is one prompt."""
+    settings = TrainingSettings(
+        loss=loss_of({"kind": "dpo", "beta": BETA}),
+        steps=prompts * PAIRS // PAIRS_PER_STEP,
+        pairs_per_step=PAIRS_PER_STEP,
+        micro_batch=PAIRS_PER_STEP,
+        learning_rate=LEARNING_RATE,
+        rank=8,
+        max_length=shape.prompt + shape.response,
+        schedule="linear",
+        warmup_steps=0,
+        seed=0,
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_random_base(shape, folder / "base")
+        pairs = word_pairs(shape, prompts, RESPONSES, PAIRS)
+        write_rows(folder / "pairs.jsonl", pairs)
+        policy = load_policy(folder / "base")
+        rows = make_examples(policy.tokenizer, pairs, settings.max_length).rows
+        known = dict(zip(rows, sequence_logprobs(policy, rows).tolist(), strict=True))
+        yield Job(folder, pairs, known, settings)
+
+
+def measure_whole() -> list[Figure]:
+    """CPU seconds of one epoch, reference log-probabilities given from a stored pass, and with that pass."""
+    torch.set_num_threads(1)
+    figures = []
+    for name, subject in SUBJECTS.items():
+        with one_epoch(subject.shape, subject.prompts) as job:
+            works = {"trl": job.trl(), "ours": partial(job.ours, job.known), "all": partial(job.ours, None)}
+            seconds = interleaved(works)
+        case = f"{name}, K = {RESPONSES}, d = {PAIRS}, P = {TINY.prompt}"
+        ours, charged = (seconds["trl"] / seconds[way] for way in ("ours", "all"))
+        figures += [
+            at_least(_figure(WHOLE, f"{case}: times quicker", ours), subject.bound),
+            _figure(WHOLE, f"{case}: times quicker, the reference's pass charged", charged),
+        ]
+    return figures
+
+
+def measure_loop() -> list[Figure]:
+    """CPU seconds of the steps alone, on the same batches by the same forward pass."""
+    torch.set_num_threads(1)
+    with one_epoch(TINY, prompts=16) as job:
+        seconds = interleaved_prepared({"ours": partial(_our_loop, job), "bare": partial(_bare_loop, job)})
+    case = "Llama 128 x 4: our loop, bare loop = 1"
+    return [at_most(_figure(LOOP, case, seconds["ours"] / seconds["bare"]), 1.1)]
+
+
+def _our_loop(job: Job) -> Callable[[], object]:
+    trainer = job.trainer()
+
+    def run() -> None:
+        with quiet():
+            trainer.train()
+
+    return run
+
+
+def _bare_loop(job: Job) -> Callable[[], object]:
+    """What a loop by hand needs: forward, backward, clipping, AdamW, the schedule."""
+    trainer = job.trainer()
+    model: Any = trainer.model
+    batching, steps = trainer.batching, job.settings.steps
+    groups = [batching.groups[at] for part in batching.dataset["part"] for at in part]
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=job.settings.learning_rate, weight_decay=0.0)
+    schedule = get_scheduler(job.settings.schedule, optimiser, 0, steps)
+
+    def run() -> None:
+        for group in groups:
+            dpo_of_group(model, group, job.known, batching.prefix, BETA).backward()
+            torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            optimiser.step()
+            schedule.step()
+            optimiser.zero_grad()
+
+    return run
+
+
+def _figure(name: str, case: str, value: float) -> Figure:
+    return Figure(name, case, value, "", "-", None, device(), f"python -m benchmarks {name}")
+
+
+BENCHMARKS = (
+    Benchmark(
+        WHOLE,
+        "a whole training against TRL's DPOTrainer on the same pairs",
+        measure_whole,
+    ),
+    Benchmark(LOOP, "our training loop over one written by hand, on the same batches", measure_loop),
+)
