@@ -13,12 +13,12 @@ from torch import Tensor
 
 from harness.data.tokens import Encoded
 from harness.methods.adam import Moments, update
-from harness.methods.candidates import Ints
 from harness.methods.capture import Sink
 from harness.methods.clustering import Matrix
 from harness.methods.features import SMALLEST_DIFFERENCE, ordered_pairs
 from harness.methods.gradients import GradientPass, backward, response_lengths
-from harness.methods.losses import Loss, PairLogprobs, coefficients
+from harness.methods.losses import Loss, coefficients
+from harness.methods.losses.pairs import pairs_of_responses
 from harness.methods.projection import add_sketch
 from harness.methods.still import still
 
@@ -40,18 +40,21 @@ def adam_pair_gradients(
         taken: the model at its warmed-up adapter, and how gradients are taken.
         rows: the K responses to one prompt.
         reference: [K] log-probabilities of the reference.
-        objective: the loss and the moments.
+        objective: the loss and the moments. To a loss that depends on the batch, the prompt's pairs are one.
 
     Returns:
         ([K (K - 1), dim] descent directions in the order of `ordered_pairs`, zero where a response has no
         tokens or the loss's two terms cancel; [K] log-probabilities of the policy).
     """
-    first, second = ordered_pairs(len(rows))
+    first, second = (torch.tensor(side) for side in ordered_pairs(len(rows)))
     cells = torch.zeros((len(first), taken.dim), device=taken.device)
     sums = _Sums(*(torch.zeros(len(first), device=taken.device) for _ in range(3)))
 
+    lengths = torch.tensor(response_lengths(rows), device=taken.device)
+    known = torch.tensor(np.asarray(reference), device=taken.device)
+
     def sink_for(logprobs: Tensor) -> Sink:
-        pairs = _pairs(logprobs, reference, rows, first, second)
+        pairs = pairs_of_responses(logprobs, known.to(logprobs), lengths, chosen=first, rejected=second)
         weights = coefficients(objective.loss, pairs)
 
         def sink(name: str, gradients: Tensor) -> None:
@@ -67,7 +70,8 @@ def adam_pair_gradients(
 
     with still(taken.model, checkpointing=not taken.response_only):
         logprobs = backward(taken, rows, sink_for)
-    cells[~sums.clear] = 0
+    written = lengths > 0
+    cells[~(sums.clear & written[first] & written[second])] = 0
     found: Matrix = cells.cpu().numpy()
     return found, logprobs
 
@@ -86,17 +90,5 @@ class _Sums:
 
     @property
     def clear(self) -> Tensor:
-        """[pairs] whether the pair has a direction: the rule of `features.pair_features`."""
-        longer = torch.maximum(self.term_w, self.term_l)
-        shorter = torch.minimum(self.term_w, self.term_l)
-        return (self.both > SMALLEST_DIFFERENCE**2 * longer) & (shorter > 0)
-
-
-def _pairs(
-    logprobs: Tensor, reference: Matrix, rows: Sequence[Encoded], first: Ints, second: Ints
-) -> PairLogprobs:
-    known = torch.tensor(np.asarray(reference)).to(logprobs)
-    lengths = torch.tensor(response_lengths(rows)).to(logprobs.device)
-    return PairLogprobs(
-        logprobs[first], logprobs[second], known[first], known[second], lengths[first], lengths[second]
-    )
+        """[pairs] whether the two terms leave a direction: the rule of `features.pair_features`."""
+        return self.both > SMALLEST_DIFFERENCE**2 * torch.maximum(self.term_w, self.term_l)

@@ -66,7 +66,8 @@ def pair_features(bank: GradientBank, candidates: Candidates, coefficients: Matr
 
     For a loss l(s_w, s_l) of the two log-probabilities, grad l = (dl/ds_w) g_w + (dl/ds_l) g_l. A loss of the
     margin alone (DPO, hinge, ...) has dl/ds_w = -dl/ds_l = -c with c > 0, so its descent direction is
-    c (g_w - g_l), and the unit row depends neither on the loss nor on beta nor on the log-probabilities.
+    c (g_w - g_l), and the unit row depends neither on the loss nor on beta nor on the log-probabilities. Many
+    others do so at the reference.
 
     Args:
         bank: of all responses.
@@ -84,10 +85,7 @@ def pair_features(bank: GradientBank, candidates: Candidates, coefficients: Matr
     if bank.momentum is not None and coefficients is None:
         raise ValueError("a bank with momentum needs the coefficients of a loss")
     weights = np.array([[-1, 1]], np.float32) if coefficients is None else coefficients
-    rows, other = _sides(bank.gradients, candidates)
-    rows *= weights[:, :1]
-    other *= weights[:, 1:]
-    clear = _add(rows, other)
+    rows, clear = _combined(bank.gradients, candidates, weights)
     if bank.momentum is not None:
         rows = B1 * bank.momentum + (1 - B1) * rows
     rows *= np.where(clear, -1, 0).astype(np.float32)[:, None]
@@ -99,8 +97,7 @@ def unit_differences(rows: Gradients, candidates: Candidates) -> Matrix:
 
     Zero where there is no direction, as in `pair_features`.
     """
-    found, other = _sides(rows, candidates)
-    clear = _add(found, -other)
+    found, clear = _combined(rows, candidates, np.array([[1, -1]], np.float32))
     found *= clear[:, None]
     return unit_rows(found)
 
@@ -140,18 +137,20 @@ def pair_positions(sizes: Ints, first: Ints, second: Ints) -> Ints:
     return places
 
 
-def _add(rows: Matrix, other: Matrix) -> npt.NDArray[np.bool_]:
-    """Add `other` [P, width] to `rows` in place; [P] True where neither is zero and the sum not noise."""
-    lengths, others = np.linalg.norm(rows, axis=1), np.linalg.norm(other, axis=1)
-    rows += other
-    large = np.linalg.norm(rows, axis=1) > SMALLEST_DIFFERENCE * np.maximum(lengths, others)
-    clear: npt.NDArray[np.bool_] = large & (np.minimum(lengths, others) > 0)
-    return clear
+def _combined(
+    features: Gradients, candidates: Candidates, weights: Matrix
+) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+    """([P, width] sums of the weighted rows of chosen and rejected responses; [P] True where they mean much).
 
-
-def _sides(features: Gradients, candidates: Candidates) -> tuple[Matrix, Matrix]:
-    """The rows of the chosen and of the rejected responses; each response is read, and widened, once."""
+    They do where neither row is zero and the sum is not noise. Each response is read, and widened, once.
+    """
     used, at = np.unique((candidates.chosen, candidates.rejected), return_inverse=True)
-    rows = np.asarray(features[used], np.float32)
-    chosen, rejected = at.reshape(2, -1)
-    return rows[chosen], rows[rejected]
+    known = np.asarray(features[used], np.float32)
+    rows, other = (known[side] for side in at.reshape(2, -1))
+    norms = np.stack([np.linalg.norm(side, axis=1) for side in (rows, other)], axis=1)
+    rows *= weights[:, :1]
+    other *= weights[:, 1:]
+    rows += other
+    longer = (norms * np.abs(weights)).max(axis=1)
+    clear = (np.linalg.norm(rows, axis=1) > SMALLEST_DIFFERENCE * longer) & (norms.min(axis=1) > 0)
+    return rows, clear

@@ -38,6 +38,7 @@ def bank_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled, of:
     if settings.at == "warmup":
         inputs["reference"] = logprobs_task(of.read_by(base))
         inputs["warmup"] = warmup_task(draw, settings, base, sampled)
+    if settings.preconditioning == "exact":
         params["loss"] = plain(draw.recipe.loss)
     return Task("gradients", params, inputs)
 
@@ -59,7 +60,15 @@ def warmup_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled) -
         "seed": settings.seed,
     }
     pairs = Task("pairs", drawn, {"base_model": base, **sampled.inputs})
-    changed = {"steps": settings.warmup_steps, "lora_rank": settings.rank, "warmup_steps": 0}
+    changed = {
+        "steps": settings.warmup_steps,
+        "warmup_steps": 0,
+        "prompts_per_step": None,
+        "weights": "lora",  # features are gradients of an adapter on all linear layers, in fp32
+        "lora_rank": settings.rank,
+        "targets": None,
+        "precision": "fp32",
+    }
     training = draw.recipe.training.model_copy(update=changed)
     known = {"responses": sampled.responses, "reference": logprobs_task(sampled.read_by(base))}
     params = {"loss": plain(draw.recipe.loss), "training": plain(training), "seed": settings.seed}

@@ -1,7 +1,7 @@
 """The tasks behind a method's pairs: its prompts, their responses and scores, and what its rules look at."""
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 from harness.plan.draw import Draw, plain
 from harness.plan.features import (
@@ -14,7 +14,13 @@ from harness.plan.features import (
 )
 from harness.plan.task import Task
 from harness.recipe import rules, schema
-from harness.recipe.load import gradients_of, prompts_of, screened_of, validation_of
+from harness.recipe.load import (
+    gradients_of,
+    prompts_of,
+    screened_of,
+    uses_pair_gradients,
+    validation_of,
+)
 from harness.recipe.losses import Need
 
 
@@ -66,7 +72,16 @@ def pairs_task(draw: Draw, method: schema.Method, base: Task) -> Task:
     evidence = _evidence_of_depth(one, sampled) | _evidence_of_pairing(one, sampled)
     if not isinstance(method.pairing, rules.LongestPairing):
         evidence["scores"] = sampled.scores
+    if uses_pair_gradients(method):
+        params |= _loss_of_gradients(draw, method)
     return Task("pairs", params, sampled.read_by(base) | evidence)
+
+
+def _loss_of_gradients(draw: Draw, method: schema.Method) -> dict[str, Any]:
+    """The method's loss, where the directions of its pair gradients follow from it and not from the bank."""
+    settings, loss = gradients_of(draw.recipe, method), method.loss or draw.recipe.loss
+    depends = settings.preconditioning != "exact" and (settings.at == "warmup" or not loss.plain)
+    return {"loss": plain(loss)} if depends else {}
 
 
 def _sampled(one: _Selection) -> Sampled:

@@ -18,13 +18,7 @@ def limit_problems(recipe: Recipe, prompts: Mapping[str, int]) -> Iterator[str]:
     yield from _seed_problems(recipe.seeds)
     if len(set(recipe.evaluation.lm_eval.tasks)) < len(recipe.evaluation.lm_eval.tasks):
         yield f"evaluation.lm_eval.tasks: each task once. Got {show(recipe.evaluation.lm_eval.tasks)}."
-    trained = recipe.training.steps * recipe.training.pairs_per_step
-    if recipe.budget.pairs is not None and recipe.budget.pairs > trained:
-        yield (
-            f"training.steps: {recipe.training.steps} steps of {recipe.training.pairs_per_step} pairs train "
-            f"on at most {trained}, but budget.pairs is {recipe.budget.pairs}. Raise the steps, or lower the "
-            "budget."
-        )
+    yield from _step_problems(recipe, prompts)
     yield from _world_problems(recipe)
     for name, count in prompts.items():
         method = recipe.methods[name]
@@ -49,6 +43,25 @@ def _world_problems(recipe: Recipe) -> Iterator[str]:
                 f"methods.{name}.depth.validation: with the {taken} prompts of pool and tuning they are "
                 f"{taken + own}, but the world has {TRAINING_PROMPTS} for training. Lower one of them."
             )
+
+
+def _step_problems(recipe: Recipe, prompts: Mapping[str, int]) -> Iterator[str]:
+    """Steps that do not reach all pairs: those of the budget, or those of all prompts."""
+    training, budget = recipe.training, recipe.budget.pairs
+    if training.prompts_per_step is not None:
+        most = training.steps * training.prompts_per_step
+        for name, count in prompts.items():
+            if count > most:
+                yield (
+                    f"training.steps: {training.steps} steps of {training.prompts_per_step} prompts reach "
+                    f"at most {most}, but methods.{name} has {count}. Raise the steps."
+                )
+    elif budget is not None and budget > training.steps * training.pairs_per_step:
+        yield (
+            f"training.steps: {training.steps} steps of {training.pairs_per_step} pairs train on at most "
+            f"{training.steps * training.pairs_per_step}, but budget.pairs is {budget}. Raise the steps, or "
+            "lower the budget."
+        )
 
 
 def _seed_problems(seeds: Seeds) -> Iterator[str]:

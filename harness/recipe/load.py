@@ -11,6 +11,7 @@ from harness.errors import BadInput
 from harness.recipe.features import Gradients
 from harness.recipe.files import read_document
 from harness.recipe.limits import limit_problems
+from harness.recipe.losses import Loss, SumLoss
 from harness.recipe.rules import (
     AllBreadth,
     ClustersBreadth,
@@ -26,7 +27,7 @@ from harness.recipe.rules import (
     TopPairing,
     UniformDepth,
 )
-from harness.recipe.schema import Method, Recipe
+from harness.recipe.schema import Method, Recipe, Training
 from harness.recipe.trials import tuning_problems
 from harness.recipe.wording import sentence, show, suggestion
 
@@ -83,6 +84,14 @@ def gradients_of(recipe: Recipe, method: Method) -> Gradients:
     return own or recipe.features.gradients
 
 
+def uses_pair_gradients(method: Method) -> bool:
+    """Whether the depth rule looks at the directions of pair gradients, which follow from the loss."""
+    depth = method.depth
+    if isinstance(depth, GradientClustersDepth):
+        return depth.features == "gradients"
+    return isinstance(depth, InfluenceDepth)
+
+
 def _asked(method: Method) -> int | None:
     """The number of prompts that a method's breadth names."""
     return None if isinstance(method.breadth, AllBreadth) else method.breadth.prompts
@@ -108,16 +117,30 @@ def _contradictions(recipe: Recipe) -> Iterator[str]:
         yield f"seeds.replicates: each number once. Got {show(recipe.seeds.replicates)}."
     if recipe.budget.responses is None and recipe.budget.pairs is None:
         yield "budget: needs `responses`, `pairs` or both. Add one."
-    if recipe.training.micro_batch and recipe.training.pairs_per_step % recipe.training.micro_batch:
-        yield (
-            f"training.micro_batch: must divide pairs_per_step ({recipe.training.pairs_per_step}). "
-            f"Got {recipe.training.micro_batch}."
-        )
+    for problem in _training_contradictions(recipe.training):
+        yield f"training.{problem}"
     for problem in _gradient_contradictions(recipe.features.gradients):
         yield f"features.gradients.{problem}"
+    yield from _loss_contradictions(recipe.loss)
     for name, method in recipe.methods.items():
         for problem in _method_contradictions(recipe, method):
             yield f"methods.{name}.{problem}"
+
+
+def _training_contradictions(training: Training) -> Iterator[str]:
+    if training.micro_batch and training.pairs_per_step % training.micro_batch:
+        yield (
+            f"micro_batch: must divide pairs_per_step ({training.pairs_per_step}). "
+            f"Got {training.micro_batch}."
+        )
+    if training.batching == "pairs" and training.prompts_per_step is not None:
+        yield (
+            f"prompts_per_step: with batching = 'pairs' a step holds pairs. Got {training.prompts_per_step}. "
+            "Remove it, or use batching = 'prompts'."
+        )
+    for key in ("lora_rank", "targets"):
+        if training.weights == "full" and key in training.model_fields_set:
+            yield f"{key}: there is no adapter with weights = 'full'. Remove it, or use weights = 'lora'."
 
 
 def _gradient_contradictions(gradients: Gradients) -> Iterator[str]:
@@ -135,6 +158,14 @@ def _gradient_contradictions(gradients: Gradients) -> Iterator[str]:
         )
 
 
+def _loss_contradictions(loss: Loss) -> Iterator[str]:
+    if isinstance(loss, SumLoss) and len(loss.weights) != len(loss.terms):
+        yield (
+            f"loss.weights: one for each of the {len(loss.terms)} terms. Got {show(loss.weights)}. "
+            "Add or remove some."
+        )
+
+
 def _method_contradictions(recipe: Recipe, method: Method) -> Iterator[str]:
     per_prompt = method.responses_per_prompt
     if per_prompt is None:
@@ -146,6 +177,8 @@ def _method_contradictions(recipe: Recipe, method: Method) -> Iterator[str]:
         yield "answer: a method with a constant answer trains on nothing. Remove `responses_per_prompt`."
     yield from _prompt_contradictions(recipe, method, per_prompt)
     yield from _rule_contradictions(method)
+    if method.loss is not None:
+        yield from _loss_contradictions(method.loss)
     yield from _feature_contradictions(recipe, method)
     yield from _pair_contradictions(recipe, method, per_prompt)
 
@@ -229,12 +262,19 @@ def _feature_contradictions(recipe: Recipe, method: Method) -> Iterator[str]:
     if isinstance(depth, GRADIENT_DEPTHS) and depth.gradients:
         for problem in _gradient_contradictions(depth.gradients):
             yield f"depth.gradients.{problem}"
+    settings, loss = gradients_of(recipe, method), method.loss or recipe.loss
+    objective = recipe.loss if settings.preconditioning == "exact" else loss
+    if uses_pair_gradients(method) and "common" in objective.needs:
+        yield (
+            f"depth: '{depth.kind}' makes each pair's gradient from those of its two responses, but that of "
+            f"loss '{objective.kind}' also needs parts of them. Use another depth, or another loss."
+        )
     lengths = {
         "depth: 'gradient-norm'": isinstance(depth, GradientNormDepth),
         "pairing.by: 'gradients'": isinstance(pairing, DiversePairing) and pairing.by == "gradients",
     }
     for place, compared in lengths.items():
-        if compared and gradients_of(recipe, method).at != "reference":
+        if compared and settings.at != "reference":
             yield (
                 f"{place} compares lengths of gradients, which only at = 'reference' has. "
                 "Give the depth rule `gradients` of its own, or change features.gradients."

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from harness.recipe.features import Features
-from harness.recipe.losses import DpoLoss, HingeLoss, IpoLoss, Loss
+from harness.recipe.losses import KINDS as LOSSES
+from harness.recipe.losses import DpoLoss, Loss
 from harness.recipe.rules import (
     AllBreadth,
     BeesDepth,
@@ -129,13 +130,19 @@ class Budget(Table):
 
 
 class Training(Table):
-    """Equal optimiser work for all methods."""
+    """Equal optimiser work for all methods (docs/training.md)."""
 
     steps: Count
     pairs_per_step: Count = 32
+    prompts_per_step: Count | None = None
     micro_batch: Count | None = None
+    batching: Literal["prompts", "pairs"] = "prompts"
     learning_rate: Positive
+    weights: Literal["lora", "full", "qlora"] = "lora"
     lora_rank: Count = 8
+    targets: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
+    gradient_checkpointing: bool = False
     schedule: Literal["constant", "cosine", "linear"] = "linear"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     max_length: Count = 128
@@ -221,7 +228,7 @@ KINDS: dict[str, tuple[type[Table], ...]] = {
         RandomPairing, BestWorstPairing, BestRandomPairing, LargestGapPairing, SmallestGapPairing,
         MeanMinusTwoSdPairing, UniformPairing, NearestPairing, DiversePairing, TopPairing, LongestPairing,
     ),
-    "loss": (DpoLoss, IpoLoss, HingeLoss),
+    "loss": LOSSES,
 }  # fmt: skip
 
 

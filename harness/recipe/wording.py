@@ -40,7 +40,7 @@ def _rule(kind: str, error: ErrorDetails, place: Place, root: type[BaseModel], i
     if is_key:
         return "a method's name may hold a-z, 0-9, '-' and '.', at most 60 of them. Rename it."
     if kind == "extra_forbidden":
-        table = table_at(root, place[:-1])
+        table = table_at(root, place[:-1], variant=error["loc"][-2] if len(error["loc"]) > 1 else None)
         return "unknown key." + suggestion(str(place[-1]), list(table.model_fields) if table else [])
     if kind == "missing":
         return "required, but not there. Add it."
@@ -157,13 +157,32 @@ def _child(node: Any, part: int | str) -> Any:
     return None
 
 
-def table_at(root: type[BaseModel], place: Place) -> type[BaseModel] | None:
-    """The schema class of the table at a place; of a table with variants, the one with most fields."""
+def table_at(root: type[BaseModel], place: Place, variant: object = None) -> type[BaseModel] | None:
+    """The schema class of the table at a place.
+
+    Of a table with variants, the one of this `kind`, else the one with most fields.
+    """
+    tables = _tables_at(root, place)
+    most = max(tables, key=lambda table: len(table.model_fields), default=None)
+    return next((table for table in tables if variant in _tags(table)), most)
+
+
+def tags_at(root: type[BaseModel], place: Place) -> list[str]:
+    """The `kind` names that the table at a place may take."""
+    return [tag for table in _tables_at(root, place) for tag in _tags(table)]
+
+
+def _tables_at(root: type[BaseModel], place: Place) -> list[type[BaseModel]]:
     annotations: list[Any] = [root]
     for part in place:
         annotations = [below for annotation in annotations for below in _below(annotation, str(part))]
-    tables = [table for annotation in annotations for table in _tables(annotation)]
-    return max(tables, key=lambda table: len(table.model_fields), default=None)
+    return [table for annotation in annotations for table in _tables(annotation)]
+
+
+def _tags(table: type[BaseModel]) -> list[str]:
+    """The `kind` by which a recipe asks for a table, if any."""
+    field = table.model_fields.get("kind")
+    return [str(tag) for tag in get_args(field.annotation)] if field else []
 
 
 def _below(annotation: Any, part: str) -> list[Any]:
@@ -174,16 +193,11 @@ def _below(annotation: Any, part: str) -> list[Any]:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is dict:
         return [arguments[1]]
+    if origin is tuple:
+        return [arguments[0]]
     if origin in (Union, types.UnionType):
         return [below for argument in arguments for below in _below(argument, part)]
     return _below(arguments[0], part) if origin is Annotated else []
-
-
-def tags_at(root: type[BaseModel], place: Place) -> list[str]:
-    """The `kind` names that the table at a place may take."""
-    parent = table_at(root, place[:-1])
-    field = parent.model_fields[str(place[-1])].annotation if parent else None
-    return [str(get_args(table.model_fields["kind"].annotation)[0]) for table in _tables(field)]
 
 
 def _tables(annotation: Any) -> tuple[type[BaseModel], ...]:

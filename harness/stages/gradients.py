@@ -111,7 +111,7 @@ def make(job: Job, batch_size: int = 32, piece: int = PIECE) -> None:
     if known is not None:
         write_matrix(job.out / REFERENCE, known)
     write_matrix(job.out / LENGTHS, response_lengths(rows))
-    about = {key: job.params.get(key) for key in ("at", "preconditioning", "loss")}
+    about = {key: job.params.get(key) for key in ("at", "preconditioning")}
     write_json(job.out / RESULT, {**about, "responses": len(rows), "captured": taken.captured})
     _count(job, taken, rows, parameters)
 

@@ -15,7 +15,7 @@ from harness.recipe import rules
 from harness.stages.job import Job
 from harness.stages.pool import ScoredPool, read_pool
 from harness.stages.shared import variant
-from harness.stages.values import clusters_of, depth_values, response_distances
+from harness.stages.values import Evidence, clusters_of, depth_values, response_distances
 from harness.store.formats import PAIRS, write_rows
 
 
@@ -36,8 +36,9 @@ def run(job: Job) -> None:
     rule: rules.Depth = variant(rules.Depth, job.params["depth"])
     order: rules.Pairing = variant(rules.Pairing, job.params["pairing"])
     candidates = _trainable(pool, job)
-    clusters = clusters_of(rule, candidates, job.inputs, seed)
-    values = depth_values(rule, candidates, pool, clusters, job.inputs)
+    evidence = Evidence(job.inputs, job.params.get("loss"))
+    clusters = clusters_of(rule, candidates, evidence, seed)
+    values = depth_values(rule, candidates, pool, clusters, evidence)
     known = _Known(pool, candidates, clusters, values, np.random.default_rng(seed))
     total = job.params["budget"] or int(np.minimum(candidates.per_prompt, rule.pairs or 1).sum())
     counts = _counts(rule, known, total)
@@ -46,14 +47,16 @@ def run(job: Job) -> None:
 
 
 def _trainable(pool: ScoredPool, job: Job) -> Candidates:
-    """The usable pairs but those whose prompt alone fills `max_length`: nothing of them could be trained on.
+    """The usable pairs but those that training refuses or drops: whose prompt alone fills `max_length`, so
+    that nothing of the responses is left, and those that would teach to say nothing.
 
     Left out here, so that the budget is met by others, or the shortfall is known before any training.
     """
     tokenizer, limit = load_tokenizer(job.inputs["base_model"]), job.params["max_length"]
     fits = np.array([len(prompt_ids(tokenizer, prompt.text)) < limit for prompt in pool.prompts])
+    written = np.array([bool(text.strip()) for text in pool.texts])
     candidates = pool.candidates()
-    return candidates.take(np.flatnonzero(fits[candidates.prompt]))
+    return candidates.take(np.flatnonzero(fits[candidates.prompt] & written[candidates.chosen]))
 
 
 def _counts(rule: rules.Depth, known: _Known, total: int) -> Ints:

@@ -1,5 +1,6 @@
 """What several stages read or build the same way."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never
@@ -21,8 +22,8 @@ from harness.world.facts import make_world
 
 
 def variant(union: Any, table: Mapping[str, Any]) -> Any:
-    """The schema class of a table with a `kind`."""
-    return TypeAdapter(union).validate_python(table)
+    """The schema class of a table with a `kind`, given as plain JSON."""
+    return TypeAdapter(union).validate_json(json.dumps(table))
 
 
 def judge_of(params: Mapping[str, Any]) -> Judge:

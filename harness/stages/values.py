@@ -1,9 +1,10 @@
 """The value of each candidate pair under a depth rule, from the artifacts that the rule looks at."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -20,14 +21,28 @@ from harness.store.formats import LENGTHS, LOGPROBS, read_matrix
 Inputs = Mapping[str, Path]
 
 
-def clusters_of(rule: rules.Depth, candidates: Candidates, inputs: Inputs, seed: int) -> PairClusters | None:
+@dataclass(frozen=True)
+class Evidence:
+    """The artifacts that a rule looks at, and the table of the loss where pair gradients follow from it."""
+
+    inputs: Inputs
+    loss: Mapping[str, Any] | None
+
+    def directions(self, bank: str, candidates: Candidates) -> Matrix:
+        """[P, dim] unit descent directions of pairs, from the gradient bank of this name."""
+        return read_features(self.inputs[bank], candidates, self.loss)
+
+
+def clusters_of(
+    rule: rules.Depth, candidates: Candidates, evidence: Evidence, seed: int
+) -> PairClusters | None:
     """The clusters of pair features, where the rule has any."""
     if not isinstance(rule, rules.GradientClustersDepth):
         return None
     if rule.features == "hidden-states":
-        form = partial(unit_differences, read_matrix(inputs["hidden_states"] / HIDDEN_STATES))
+        form = partial(unit_differences, read_matrix(evidence.inputs["hidden_states"] / HIDDEN_STATES))
     else:
-        form = partial(read_features, inputs["gradients"])
+        form = partial(evidence.directions, "gradients")
     return cluster_pairs(PairRows(candidates, form), rule.clusters, seed, rule.algorithm)
 
 
@@ -36,9 +51,10 @@ def depth_values(
     candidates: Candidates,
     pool: ScoredPool,
     clusters: PairClusters | None,
-    inputs: Inputs,
+    evidence: Evidence,
 ) -> Floats | None:
     """[P] What the rule ranks pairs by, highest first; None where it ranks no pairs."""
+    inputs = evidence.inputs
     match rule:
         case rules.UniformDepth() | rules.RandomDepth() | rules.LengthDepth():
             return None
@@ -53,7 +69,7 @@ def depth_values(
             away = -clusters.distances if rule.prefer == "near" else clusters.distances
             return np.where(clusters.directionless, -np.inf, away)
         case rules.InfluenceDepth():
-            return _influence(candidates, inputs)
+            return _influence(candidates, evidence)
         case rules.BeesDepth():
             return values.bees(candidates.gap, _margins(candidates, inputs), rule.upper)
         case rules.DeitaDepth():
@@ -94,10 +110,10 @@ def _margins(candidates: Candidates, inputs: Inputs) -> Floats:
     return values.implicit_margins(candidates, warm, reference)
 
 
-def _influence(candidates: Candidates, inputs: Inputs) -> Floats:
-    validation = read_pool(inputs, "validation_").candidates()
-    target = read_features(inputs["validation_gradients"], validation)
-    return values.influence(PairRows(candidates, partial(read_features, inputs["gradients"])), target)
+def _influence(candidates: Candidates, evidence: Evidence) -> Floats:
+    validation = read_pool(evidence.inputs, "validation_").candidates()
+    target = evidence.directions("validation_gradients", validation)
+    return values.influence(PairRows(candidates, partial(evidence.directions, "gradients")), target)
 
 
 def _logprobs(folder: Path) -> Matrix:

@@ -1,27 +1,40 @@
-"""From preference pairs to the token rows of each training step."""
+"""From preference pairs to the token rows that are trained on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.data.rows import PreferencePair
 from harness.data.tokens import Encoded
+from harness.errors import BadInput
 from harness.models.chat import encode
 
 
 @dataclass(frozen=True)
 class TokenPair:
-    """The chosen and the rejected row of one pair; both begin with the same prompt tokens."""
+    """The chosen and the rejected row of one pair; both begin with the same prompt tokens.
+
+    The other fields say which pair it is: its prompt, and which of its responses these are.
+    """
 
     chosen: Encoded
     rejected: Encoded
+    prompt_id: str
+    chosen_index: int
+    rejected_index: int
 
     @property
     def length(self) -> int:
         """Tokens of the longer row."""
         return max(len(self.chosen), len(self.rejected))
+
+    @property
+    def name(self) -> str:
+        """The pair, for messages."""
+        return (
+            f"prompt '{self.prompt_id}', chosen response {self.chosen_index}, rejected {self.rejected_index}"
+        )
 
 
 @dataclass(frozen=True)
@@ -32,46 +45,63 @@ class Examples:
     dropped: int
     truncated: int
 
+    @property
+    def rows(self) -> list[Encoded]:
+        """Each distinct row once."""
+        return list(dict.fromkeys(row for pair in self.pairs for row in (pair.chosen, pair.rejected)))
+
 
 def make_examples(tokenizer: Tokenizer, pairs: Sequence[PreferencePair], max_length: int) -> Examples:
     """Encode the pairs and cut the responses so that no row exceeds `max_length` tokens.
 
     A pair is dropped where its prompt alone fills `max_length`: nothing of its responses would be left.
     It counts as truncated where at least one of its responses lost tokens.
+
+    Raises:
+        BadInput: a pair teaches nothing: its chosen response is empty, or is the rejected one; or no pair is
+            left after those that are dropped.
     """
-    encoded = [
-        TokenPair(
-            encode(tokenizer, pair.prompt, pair.chosen, pair.chosen_finished),
-            encode(tokenizer, pair.prompt, pair.rejected, pair.rejected_finished),
-        )
-        for pair in pairs
-    ]
+    for pair in pairs:
+        _check(pair)
+    encoded = [_encoded(tokenizer, pair) for pair in pairs]
     kept = [pair for pair in encoded if len(pair.chosen.prompt) < max_length]
+    if not kept:
+        raise BadInput(
+            f"training.max_length: no pair is left of {len(pairs)}, as every prompt fills {max_length} "
+            "tokens. Give more pairs or a larger max_length."
+        )
     return Examples(
-        pairs=tuple(
-            TokenPair(_cut(pair.chosen, max_length), _cut(pair.rejected, max_length)) for pair in kept
-        ),
+        pairs=tuple(_cut(pair, max_length) for pair in kept),
         dropped=len(encoded) - len(kept),
         truncated=sum(pair.length > max_length for pair in kept),
     )
 
 
-def training_order(lengths: Sequence[int], steps: int, pairs_per_step: int, seed: int) -> list[int]:
-    """Which pair is trained on when: `steps * pairs_per_step` indices into `lengths`.
-
-    Every epoch is a new random order of all pairs; epochs follow each other without a gap, so that each
-    step sees `pairs_per_step` pairs even where the epoch ends inside it. Within a step the longest pairs
-    come first: micro-batches then hold rows of like length, and the step's gradient is the same.
-    """
-    rng = np.random.default_rng(seed)
-    epochs = -(-steps * pairs_per_step // len(lengths))
-    drawn = np.concatenate([rng.permutation(len(lengths)) for _ in range(epochs)]).tolist()
-    return [
-        index
-        for start in range(0, steps * pairs_per_step, pairs_per_step)
-        for index in sorted(drawn[start : start + pairs_per_step], key=lambda index: -lengths[index])
-    ]
+def pair_name(pair: PreferencePair | TokenPair) -> str:
+    """Which pair it is, for messages."""
+    return f"prompt '{pair.prompt_id}', chosen response {pair.chosen_index}, rejected {pair.rejected_index}"
 
 
-def _cut(row: Encoded, max_length: int) -> Encoded:
-    return Encoded(row.prompt, row.response[: max_length - len(row.prompt)])
+def _check(pair: PreferencePair) -> None:
+    if not pair.chosen.strip():
+        raise BadInput(f"pairs: {pair_name(pair)}: the chosen response is empty. Leave the pair out.")
+    if (pair.chosen, pair.chosen_finished) == (pair.rejected, pair.rejected_finished):
+        raise BadInput(f"pairs: {pair_name(pair)}: both responses are the same. Leave the pair out.")
+
+
+def _encoded(tokenizer: Tokenizer, pair: PreferencePair) -> TokenPair:
+    return TokenPair(
+        encode(tokenizer, pair.prompt, pair.chosen, pair.chosen_finished),
+        encode(tokenizer, pair.prompt, pair.rejected, pair.rejected_finished),
+        pair.prompt_id,
+        pair.chosen_index,
+        pair.rejected_index,
+    )
+
+
+def _cut(pair: TokenPair, max_length: int) -> TokenPair:
+    chosen, rejected = (
+        Encoded(row.prompt, row.response[: max_length - len(row.prompt)])
+        for row in (pair.chosen, pair.rejected)
+    )
+    return replace(pair, chosen=chosen, rejected=rejected)

@@ -40,6 +40,14 @@ def test_methods_lists_every_kind() -> None:
         assert {kind_of(variant) for variant in variants} <= set(words)
 
 
+def test_methods_says_what_a_loss_needs() -> None:
+    lines = runner.invoke(app, ["methods"], env={"COLUMNS": "200"}).output.splitlines()
+    needs = {words[0]: line for line in lines if (words := line.split())}
+    assert needs["simpo"].rstrip().endswith("no reference")
+    assert needs["dpo"].rstrip().endswith("reference")
+    assert needs["bco"].rstrip().endswith("reference, batch, running")
+
+
 def test_schema_is_json() -> None:
     assert json.loads(runner.invoke(app, ["schema"]).output)["title"] == "Recipe"
 

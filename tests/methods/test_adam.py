@@ -16,7 +16,8 @@ from harness.methods.candidates import make_candidates
 from harness.methods.clustering import Matrix
 from harness.methods.features import ordered_pairs, pair_features
 from harness.methods.gradients import gradient_pass, response_gradients
-from harness.methods.losses import PairLogprobs, coefficients, dpo
+from harness.methods.losses import coefficients, dpo
+from harness.methods.losses.pairs import pairs_of_responses
 from harness.methods.projection import Sketch
 
 SKETCH = Sketch(dim=64, seed=5)
@@ -54,9 +55,11 @@ def loss_gradient(
     model: nn.Module, rows: list[Encoded], reference: Matrix, pair: tuple[int, int]
 ) -> dict[str, Tensor]:
     """The plain way: one backward pass of the loss for each pair."""
-    sides = [logprob(model, rows[at]) for at in pair] + [torch.tensor(reference[at]) for at in pair]
-    lengths = [torch.tensor(len(rows[at].response)) for at in pair]
-    return plain_gradient(model, LOSS(PairLogprobs(*(side[None] for side in (*sides, *lengths))))[0])
+    policy = torch.stack([logprob(model, row) for row in rows])
+    lengths = torch.tensor([len(row.response) for row in rows])
+    chosen, rejected = torch.tensor(pair)[:, None]
+    pairs = pairs_of_responses(policy, torch.tensor(reference), lengths, chosen, rejected)
+    return plain_gradient(model, LOSS(pairs)[0])
 
 
 def unit(rows: Matrix) -> Matrix:
@@ -92,12 +95,9 @@ def test_frozen_equals_the_formula_without_its_square() -> None:
         bank.gradients, bank.logprobs, bank.lengths, bank.norms, momentum=taken.sketch(moments.first)
     )
     pairs = make_candidates([0, 0, 0], ["a", "b", "c"], [3.0, 2.0, 1.0])
-    sides = (
-        torch.tensor(np.asarray(values)[side])
-        for values in (bank.logprobs, reference, bank.lengths)
-        for side in (pairs.chosen, pairs.rejected)
-    )
-    features = pair_features(moved, pairs, coefficients(LOSS, PairLogprobs(*sides)).numpy())
+    known = (torch.tensor(values) for values in (bank.logprobs, reference[:3], bank.lengths))
+    sides = (torch.tensor(side) for side in (pairs.chosen, pairs.rejected))
+    features = pair_features(moved, pairs, coefficients(LOSS, pairs_of_responses(*known, *sides)).numpy())
     for at, pair in enumerate([(0, 1), (0, 2), (1, 2)]):
         gradient = loss_gradient(model, rows, reference, pair)
         plain = {

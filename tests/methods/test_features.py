@@ -46,6 +46,18 @@ def test_equal_and_zero_gradients_have_no_direction() -> None:
     assert not features.any()
 
 
+def test_the_coefficients_of_a_loss_weigh_the_two_sides() -> None:
+    """Gradients (3, 0) and (0, 4), coefficients (-2, 1): (6, -4) over its length.
+
+    With 0 on one side the direction is the other's; with 0 on both there is none.
+    """
+    gradients = np.array([[3, 0], [0, 4]] * 3, np.float32)
+    pairs = make_candidates([0, 0, 1, 1, 2, 2], list("abcdef"), [1.0, 0.0] * 3)
+    weights = np.array([[-2, 1], [0, 1], [0, 0]], np.float32)
+    expected = [[6 / 52**0.5, -4 / 52**0.5], [0, -1], [0, 0]]
+    np.testing.assert_allclose(pair_features(bank(gradients), pairs, weights), expected, rtol=1e-6)
+
+
 def test_the_bank_is_left_as_it_was() -> None:
     gradients = np.eye(2, dtype=np.float32)
     pair_features(bank(gradients), make_candidates([0, 0], ["a", "b"], [1, 0]))

@@ -117,7 +117,9 @@ def test_a_warm_up_is_part_of_the_method_that_needs_it(tmp_path: Path) -> None:
     bank = cell(plan, "balanced").ends["pairs"].inputs["gradients"]
     warmup = bank.inputs["warmup"]
     assert len({task.inputs["reference"].key for task in (adapter, bank, warmup)}) == 1
-    assert bank.params["loss"] == {"kind": "dpo", "beta": 0.1}
+    for task in (warmup, cell(plan, "balanced").ends["pairs"]):
+        assert task.params["loss"] == {"kind": "dpo", "beta": 0.1}
+    assert "loss" not in bank.params
     assert (warmup.params["training"]["steps"], warmup.params["training"]["lora_rank"]) == (4, 16)
     assert warmup.inputs["pairs"].params["pairing"] == {"kind": "random"}
     assert all(STAGES[stage].role == "method" for stage in ("logprobs", "warmup", "gradients"))

@@ -128,6 +128,35 @@ def test_after_a_warmup_both_sides_of_influence_have_the_same_adapter(tmp_path: 
         assert bank["reference"].inputs["responses"] is bank["responses"]
 
 
+CLUSTERS = 'depth = { kind = "gradient-clusters"'
+WARM = ', gradients = { at = "warmup", warmup_steps = 3'
+
+
+@pytest.mark.parametrize(
+    ("depth", "loss", "depends"),
+    [
+        (CLUSTERS + " }", '"dpo"', False),
+        (CLUSTERS + " }", '"hinge"', False),
+        (CLUSTERS + " }", '"ipo"', True),
+        (CLUSTERS + " }", '"simpo"', True),
+        (CLUSTERS + WARM + " } }", '"dpo"', True),
+        (CLUSTERS + WARM + ', preconditioning = "frozen" } }', '"dpo"', True),
+        (CLUSTERS + WARM + ', preconditioning = "exact" } }', '"ipo"', False),
+        (CLUSTERS + ', features = "hidden-states" }', '"ipo"', False),
+        ('depth = { kind = "influence", validation = 4 }', '"ipo"', True),
+        ('depth = { kind = "gradient-norm" }', '"ipo"', False),
+        ('depth = { kind = "random" }', '"ipo"', False),
+    ],
+)
+def test_pairs_depend_on_the_loss_only_where_their_gradients_do(
+    tmp_path: Path, depth: str, loss: str, depends: bool
+) -> None:
+    """So methods with other losses share their pairs; exact gradients are those of the recipe's loss."""
+    pairs = pairs_of(tmp_path, f"{depth}\nloss = {{ kind = {loss} }}")
+    assert pairs.params.get("loss", {}).get("kind") == (loss.strip('"') if depends else None)
+    assert (pairs.key == pairs_of(tmp_path, depth).key) == (not depends or loss == '"dpo"')
+
+
 def test_implicit_margins_compare_the_warmed_up_policy_with_the_reference(tmp_path: Path) -> None:
     inputs = pairs_of(tmp_path, 'depth = { kind = "loss", warmup_steps = 3 }').inputs
     assert "adapter" not in inputs["logprobs"].inputs

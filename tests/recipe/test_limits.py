@@ -47,6 +47,62 @@ def problems(folder: Path, *changes: tuple[str, str]) -> list[str]:
 METHOD = "responses_per_prompt = 6"
 
 
+@pytest.mark.parametrize(
+    ("loss", "sentence"),
+    [
+        ('"robust", label_smoothing = 0.5', "label_smoothing: must be less than 0.5. Got 0.5."),
+        ('"exo", label_smoothing = 0.0', "label_smoothing: must be more than 0.0. Got 0.0."),
+        ('"ld-dpo", alpha = 1.5', "alpha: must be at most 1.0. Got 1.5."),
+        ('"simpo", gama = 1.0', "gama: unknown key. Did you mean 'gamma'?"),
+        ('"dpo", gamma = 1.0', "gamma: unknown key. Known: kind, beta."),
+        ('"sum", terms = [], weights = [1.0]', "terms: must not be empty. Got []."),
+        (
+            '"sum", terms = [{ kind = "dpo", bta = 1.0 }], weights = [1.0]',
+            "terms.0.bta: unknown key. Did you mean 'beta'?",
+        ),
+        (
+            '"sum", terms = [{ kind = "dpo" }, { kind = "orpo" }], weights = [1.0]',
+            "weights: one for each of the 2 terms. Got [1.0]. Add or remove some.",
+        ),
+    ],
+)
+def test_a_bad_loss_is_one_sentence(tmp_path: Path, loss: str, sentence: str) -> None:
+    line = f"loss = {{ kind = {loss} }}"
+    assert problems(tmp_path, (METHOD, line)) == [f"methods.dpo.loss.{sentence}"]
+    assert problems(tmp_path, ('title = "test"', line)) == [f"loss.{sentence}"]
+
+
+def test_sums_are_not_nested(tmp_path: Path) -> None:
+    loss = 'loss = { kind = "sum", terms = [{ kind = "sum" }], weights = [1.0] }'
+    (problem,) = problems(tmp_path, (METHOD, loss))
+    assert problem.startswith('methods.dpo.loss.terms.0: "sum" is not known here. Known: dpo, ')
+
+
+LD_DPO = 'loss = { kind = "ld-dpo" }'
+
+
+@pytest.mark.parametrize(
+    ("depth", "wrong"),
+    [
+        ('{ kind = "gradient-clusters", clusters = 4 }', True),
+        ('{ kind = "influence", validation = 2 }', True),
+        ('{ kind = "gradient-clusters", clusters = 4, features = "hidden-states" }', False),
+        ('{ kind = "random" }', False),
+    ],
+)
+def test_no_pair_gradients_of_a_loss_of_the_common_length(tmp_path: Path, depth: str, wrong: bool) -> None:
+    """Its own loss counts, whatever the recipe's is, but for `exact` gradients, which are of the recipe's."""
+    depth = f"depth = {depth}"
+    found = problems(tmp_path, (METHOD, f"{depth}\n{LD_DPO}"))
+    assert len(found) == wrong
+    assert all("loss 'ld-dpo' also needs parts of them. Use another depth" in problem for problem in found)
+    other = 'loss = { kind = "dpo" }'
+    assert not problems(tmp_path, ('title = "test"', LD_DPO), (METHOD, f"{depth}\n{other}"))
+    exact = 'at = "warmup"\nwarmup_steps = 2\npreconditioning = "exact"'
+    changes = ('title = "test"', LD_DPO), ("[features.gradients]", exact), (METHOD, f"{depth}\n{other}")
+    assert len(problems(tmp_path, *changes)) == wrong
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_schema_knows_the_size_of_the_world(seed: int) -> None:
     world = make_world(seed)
@@ -152,3 +208,35 @@ def test_a_pairs_budget_takes_the_place_of_the_mean(tmp_path: Path) -> None:
     assert problems(tmp_path, ("[budget]", "pairs = 24"), (METHOD, depth.format(2))) == []
     (problem,) = problems(tmp_path, ("[budget]", "pairs = 24"), (METHOD, depth.format(3)))
     assert problem.startswith("methods.dpo.depth.minimum: 3 for each of 12 prompts is more than budget.pairs")
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        (
+            'batching = "pairs"\nprompts_per_step = 3',
+            "prompts_per_step: with batching = 'pairs' a step holds pairs. Got 3. Remove it, or use batching "
+            "= 'prompts'.",
+        ),
+        (
+            'weights = "full"\nlora_rank = 4',
+            "lora_rank: there is no adapter with weights = 'full'. Remove it, or use weights = 'lora'.",
+        ),
+        (
+            'weights = "full"\ntargets = ["q_proj"]',
+            "targets: there is no adapter with weights = 'full'. Remove it, or use weights = 'lora'.",
+        ),
+        ("targets = []", "targets: must not be empty. Got []."),
+        ("prompts_per_step = 0", "prompts_per_step: must be at least 1. Got 0."),
+    ],
+)
+def test_a_training_that_contradicts_itself_is_refused(tmp_path: Path, keys: str, sentence: str) -> None:
+    assert problems(tmp_path, ("learning_rate = 1e-3", keys)) == [f"training.{sentence}"]
+
+
+def test_steps_that_do_not_reach_every_prompt_are_refused(tmp_path: Path) -> None:
+    """72 responses are 12 prompts with 6 each; 4 steps of 3 prompts reach them all, of 2 they reach 8."""
+    assert problems(tmp_path, ("learning_rate = 1e-3", "prompts_per_step = 3")) == []
+    assert problems(tmp_path, ("learning_rate = 1e-3", "prompts_per_step = 2")) == [
+        "training.steps: 4 steps of 2 prompts reach at most 8, but methods.dpo has 12. Raise the steps."
+    ]

@@ -8,9 +8,10 @@ import pytest
 
 from harness.errors import BadInput
 from harness.recipe.load import load_recipe
+from harness.recipe.losses import SimpoLoss
 from harness.recipe.rules import GradientClustersDepth
 from harness.recipe.schema import AtlasPrompts, Method, Recipe, TrainingOverride
-from harness.recipe.wording import dotted, show, table_at
+from harness.recipe.wording import dotted, show, table_at, tags_at
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,13 @@ def test_a_method_may_be_named_like_a_table(name: str) -> None:
     assert table_at(Recipe, ("methods", name, "depth")) is GradientClustersDepth
     assert table_at(Recipe, ("pool", "prompts")) is AtlasPrompts
     assert table_at(Recipe, ("methods", name, "nothing")) is None
+
+
+def test_a_table_with_variants_is_that_of_its_kind() -> None:
+    for place in (("loss",), ("methods", "a", "loss"), ("methods", "a", "loss", "terms", 0)):
+        assert table_at(Recipe, place, variant="simpo") is SimpoLoss
+        assert {"dpo", "simpo"} < set(tags_at(Recipe, place))
+    assert "sum" not in tags_at(Recipe, ("loss", "terms", 0))
 
 
 @pytest.mark.parametrize(

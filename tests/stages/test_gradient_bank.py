@@ -21,15 +21,15 @@ from harness.methods.features import Gradients
 from harness.models.chat import encode
 from harness.models.load import load_policy
 from harness.models.logprobs import sequence_logprobs
+from harness.recipe.schema import Training
 from harness.stages import adapter, gradients, logprobs, pairs, warmup
 from harness.stages.bank import read_bank, read_features
 from harness.store.formats import read_json, read_matrix, read_rows, write_rows
 
 LOSS = {"kind": "dpo", "beta": 0.3}
-TRAINING = {
-    "steps": 6, "pairs_per_step": 4, "micro_batch": None, "learning_rate": 1e-2, "lora_rank": 4,
-    "max_length": 64, "schedule": "linear", "warmup_steps": 0,
-}  # fmt: skip
+TRAINING = Training(steps=6, pairs_per_step=4, learning_rate=1e-2, lora_rank=4, max_length=64).model_dump(
+    mode="json"
+)
 ROW_TOLERANCE = 1e-3
 """Of a row's length: fp16 rounds each number by at most 2^-11 of it, to one side or the other."""
 
@@ -99,6 +99,7 @@ import os, signal, sys
 from functools import partial
 from pathlib import Path
 from harness.methods import gradients as methods
+from harness.recipe.schema import Training
 from harness.stages import gradients
 from harness.store.columns import Columns
 sys.path.insert(0, sys.argv[1])
@@ -202,6 +203,24 @@ def test_pools_with_odd_prompts(pool: dict[str, Path], tmp_path: Path) -> None:
     assert features.any(axis=1).tolist() == [False, False, True]
 
 
+def test_features_follow_the_loss_that_is_trained(pool: dict[str, Path], tmp_path: Path) -> None:
+    """At the reference a loss of the margin gives what no loss gives. IPO's slopes are 2 target over the
+    lengths, so its features are the unit rows of g_w / |w| - g_l / |l|.
+    """
+    done, candidates = run_stage(tmp_path / "a", gradients.run, gradient_params(), pool), candidates_of(pool)
+    plain = read_features(done.folder, candidates)
+    for kind in ("dpo", "hinge", "bco", "nca"):
+        same = read_features(done.folder, candidates, {"kind": kind})
+        np.testing.assert_allclose(same, plain, rtol=1e-4, atol=1e-5)
+    bank = read_bank(done.folder)
+    per_token = np.asarray(bank.gradients, np.float32) / bank.lengths[:, None]
+    expected = per_token[candidates.chosen] - per_token[candidates.rejected]
+    expected = (expected / np.linalg.norm(expected, axis=1, keepdims=True)).astype(np.float32)
+    found = read_features(done.folder, candidates, {"kind": "ipo"})
+    assert row_errors(found, expected).max() < 1e-4
+    assert row_errors(found, plain).max() > 0.1
+
+
 def test_an_empty_pool(pool: dict[str, Path], tmp_path: Path) -> None:
     write_responses(pool, [])
     done = run_stage(tmp_path / "a", gradients.run, gradient_params(), pool)
@@ -254,7 +273,7 @@ def test_features_after_a_warm_up(pool: dict[str, Path], tmp_path: Path) -> None
     for kind in ("none", "frozen", "exact"):
         params = gradient_params(at="warmup", warmup_steps=6, preconditioning=kind)
         done = run_stage(tmp_path / kind, gradients.run, params, inputs)
-        found[kind] = read_features(done.folder, candidates)
+        found[kind] = read_features(done.folder, candidates, LOSS)
         np.testing.assert_allclose(np.linalg.norm(found[kind], axis=1), 1, rtol=1e-3)
         trained = sequence_logprobs(load_policy(pool["base_model"], inputs["warmup"]), rows)
         np.testing.assert_allclose(read_matrix(done.folder / "logprobs.npy"), trained, rtol=1e-3, atol=1e-3)

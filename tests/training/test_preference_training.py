@@ -6,22 +6,25 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from trl import DPOTrainer
 
 from harness.data.rows import PreferencePair
 from harness.errors import BadInput, HarnessError
 from harness.methods.losses import PairLoss, dpo
 from harness.models.chat import encode
-from harness.models.load import Policy, load_policy
+from harness.models.load import load_policy
 from harness.models.logprobs import sequence_logprobs
 from harness.models.quiet import quiet
 from harness.training.examples import make_examples
 from harness.training.moments import read_moments
-from harness.training.preference import PairTrainer, TrainingSettings, make_trainer, train
+from harness.training.preference import train
+from harness.training.reference import make_reference
+from harness.training.settings import TrainingSettings
+from harness.training.trainer import PairTrainer, make_trainer
 
 SETTINGS = TrainingSettings(
     loss=PairLoss(partial(dpo, beta=0.5)),
@@ -41,52 +44,12 @@ PAIRS = [
 ]
 
 
-def trainer_of(base: Path, out: Path, settings: TrainingSettings = SETTINGS) -> tuple[PairTrainer, Policy]:
+def trainer_of(base: Path, out: Path, settings: TrainingSettings = SETTINGS) -> PairTrainer:
     policy = load_policy(base)
     examples = make_examples(policy.tokenizer, PAIRS, settings.max_length)
-    rows = [row for pair in examples.pairs for row in (pair.chosen, pair.rejected)]
-    reference = dict(zip(rows, sequence_logprobs(policy, rows).tolist(), strict=True))
+    reference = make_reference(policy, examples.rows, {}, settings.loss.needs)
     with quiet():
-        return make_trainer(policy, examples, reference, settings, out), policy
-
-
-def test_training_sees_the_tokens_of_encode_and_no_others(tiny_base: Path, tmp_path: Path) -> None:
-    """Row by row: ids, and the mask of what is trained on. Odd pairs have an unfinished rejected response."""
-    trainer, policy = trainer_of(tiny_base, tmp_path)
-    seen = set()
-    for batch in trainer.get_train_dataloader():
-        columns = (batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
-        for ids, attention, response in zip(*columns, strict=True):
-            length = int(attention.sum())
-            start = length - int(response.sum())
-            assert response[start:length].all()
-            seen.add((tuple(ids[:start].tolist()), tuple(ids[start:length].tolist())))
-    expected = set()
-    for pair in PAIRS:
-        for text, finished in ((pair.chosen, True), (pair.rejected, pair.rejected_finished)):
-            row = encode(policy.tokenizer, pair.prompt, text, finished)
-            expected.add((row.prompt, row.response))
-    assert seen == expected
-    assert sum(2 not in response for _, response in seen) == 3  # the three unfinished ones have no eos
-
-
-def test_the_loss_and_its_gradient_are_those_of_trl(tiny_base: Path, tmp_path: Path) -> None:
-    trainer, _ = trainer_of(tiny_base, tmp_path)
-    trainer.precompute_ref_logps = True  # TRL then reads the reference columns, as ours does
-    trainer.beta = 0.5
-    model = trainer.model
-    torch.manual_seed(3)
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    for weight in weights:
-        weight.data.normal_(std=0.1)
-    batch = next(iter(trainer.get_train_dataloader()))
-    results = []
-    for trainer_class in (PairTrainer, DPOTrainer):
-        loss = trainer_class.compute_loss(trainer, model, dict(batch))
-        results.append((loss.detach(), *torch.autograd.grad(loss, weights)))
-    assert abs(float(results[0][0]) - math.log(2)) > 0.01
-    for ours, theirs in zip(*results, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+        return make_trainer(policy, examples, reference, settings, out)
 
 
 def test_training_starts_at_ln_2_and_learns(tiny_base: Path, tmp_path: Path) -> None:
@@ -104,20 +67,28 @@ def test_training_starts_at_ln_2_and_learns(tiny_base: Path, tmp_path: Path) -> 
 def test_tokens_and_pairs_are_counted(tiny_base: Path, tmp_path: Path) -> None:
     """Prompts take 4 tokens, chosen responses 3 + eos. Rejected ones take 1, and eos in even pairs.
 
-    So a pair has 8 + 6 = 14 tokens if even, 8 + 5 = 13 if odd. 12 drawn pairs are two epochs of 6:
-    2 * (3 * 14 + 3 * 13) = 162 policy tokens; the reference reads each row once: 81 more. A seventh pair,
-    whose prompt takes 32 tokens, is dropped.
+    The policy reads a prompt once, and of a response all tokens but the last: 4 + 3 + 1 = 8 tokens of an even
+    prompt, 7 of an odd one. 12 drawn prompts are two epochs of 6: 2 * (3 * 8 + 3 * 7) = 90. The reference
+    reads whole rows, 8 + 6 = 14 or 13 tokens: 81 more. A seventh pair, whose prompt takes 32 tokens, is
+    dropped.
+
+    With batching "pairs" the policy reads whole rows, and so does the reference, once. An epoch is one step
+    of 4 pairs and one of 2, so 4 steps are 2 * 81 tokens.
     """
-    full = replace(PAIRS[0], prompt=" ".join(["w1"] * 29))
+    full = replace(PAIRS[0], prompt=" ".join(["w1"] * 29), prompt_id="full")
     report = train(tiny_base, [*PAIRS, full], replace(SETTINGS, steps=3), tmp_path)
-    assert (report.tokens_backward, report.tokens_forward) == (162, 243)
+    assert (report.batching, report.prompts_per_step, report.prefix) == ("prompts", 4, "packed")
+    assert (report.tokens_backward, report.tokens_forward) == (90, 171)
+    by_pairs = train(tiny_base, PAIRS, replace(SETTINGS, steps=4, batching="pairs"), tmp_path / "pairs")
+    assert (by_pairs.batching, by_pairs.prompts_per_step, by_pairs.prefix) == ("pairs", None, None)
+    assert (by_pairs.tokens_backward, by_pairs.tokens_forward, by_pairs.reference_rows) == (162, 243, 12)
     assert (report.pairs, report.pairs_dropped, report.pairs_truncated) == (6, 1, 0)
     cut = train(tiny_base, PAIRS, replace(SETTINGS, steps=3, max_length=6), tmp_path)
     assert (cut.pairs, cut.pairs_truncated) == (6, 6)
 
 
 def test_known_rows_need_no_reference_forward(tiny_base: Path, tmp_path: Path) -> None:
-    """162 policy tokens as above and no others; without the first pair's chosen row (8 tokens) 170.
+    """90 policy tokens as above and no others; without the first pair's chosen row (8 tokens) 98.
 
     At `max_length` 6 the six chosen rows are cut, and so are not the ones that are known.
     """
@@ -130,12 +101,12 @@ def test_known_rows_need_no_reference_forward(tiny_base: Path, tmp_path: Path) -
         for name, rows in (("plain", None), ("given", known))
     )
     assert (plain.reference, plain.reference_rows) == ("computed", 12)
-    assert (given.reference, given.reference_rows, given.tokens_forward) == ("bank", 0, 162)
+    assert (given.reference, given.reference_rows, given.tokens_forward) == ("known", 0, 90)
     assert given.loss_first == pytest.approx(math.log(2), abs=1e-5)
     assert given.loss_last == pytest.approx(plain.loss_last, rel=1e-5)
     del known[examples.pairs[0].chosen]
     partly = train(tiny_base, PAIRS, settings, tmp_path / "partly", known=known)
-    assert (partly.reference, partly.reference_rows, partly.tokens_forward) == ("computed", 1, 170)
+    assert (partly.reference, partly.reference_rows, partly.tokens_forward) == ("computed", 1, 98)
     cut = train(tiny_base, PAIRS, replace(settings, max_length=6), tmp_path / "cut", known=known)
     assert cut.reference_rows == 6
 
@@ -204,15 +175,30 @@ def test_no_pair_left_is_refused(tiny_base: Path, tmp_path: Path) -> None:
 
 
 def test_a_start_that_is_not_the_reference_is_an_error(tiny_base: Path, tmp_path: Path) -> None:
-    """Dropout inside attention is on in training and off in the reference, and TRL does not switch it off."""
+    policy = load_policy(tiny_base)
+    rows = make_examples(policy.tokenizer, PAIRS, 32).rows
+    wrong = {row: float(at) for at, row in enumerate(rows)}
+    with pytest.raises(HarnessError, match=r"the first margin is .* nats, not 0"):
+        train(tiny_base, PAIRS, SETTINGS, tmp_path, known=wrong)
+
+
+def test_dropout_is_off(tiny_base: Path, tmp_path: Path) -> None:
+    """Inside attention, too, where TRL does not switch it off."""
     base = tmp_path / "base"
     shutil.copytree(tiny_base, base)
     config = json.loads((base / "config.json").read_text()) | {"attention_dropout": 0.5}
     (base / "config.json").write_text(json.dumps(config))
-    with pytest.raises(HarnessError, match=r"the first margin is .* nats, not 0"):
-        train(base, PAIRS, SETTINGS, tmp_path / "out")
+    dropped, plain = (train(folder, PAIRS, SETTINGS, tmp_path / "out") for folder in (base, tiny_base))
+    assert dropped == plain
 
 
-def test_a_loss_that_is_not_finite_is_an_error(tiny_base: Path, tmp_path: Path) -> None:
-    with pytest.raises(HarnessError, match=r"the loss at step \d is nan\. Lower the learning rate"):
-        train(tiny_base, PAIRS, replace(SETTINGS, learning_rate=1e30), tmp_path)
+@pytest.mark.parametrize("batching", ["prompts", "pairs"])
+def test_a_loss_that_is_not_finite_stops_with_step_and_pair(
+    tiny_base: Path, tmp_path: Path, batching: Literal["prompts", "pairs"]
+) -> None:
+    settings = replace(SETTINGS, learning_rate=1e30, batching=batching)
+    named = (
+        r"the loss at step 2 is nan for prompt '\d', chosen response 0, rejected 1\. Lower the learning rate"
+    )
+    with pytest.raises(HarnessError, match=named):
+        train(tiny_base, PAIRS, settings, tmp_path)

@@ -1,0 +1,130 @@
+"""Which way of sharing a prompt is exact for a model: tried on rows of the data, not known from a list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.data.tokens import pad, token_logprobs
+from harness.errors import HarnessError
+from harness.training.grouped import PromptGroup
+from harness.training.prefix import Prefix, response_scores
+
+PAYS = 1.15
+"""Sharing is tried where rows would run at least so many times the tokens through the model."""
+
+LONG_PACK = 1024
+"""Packed rows of more tokens than this waste more on what their mask hides than a cache costs."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far two ways of computing the same thing may differ by rounding.
+
+    `logprob`: one token's log-probability, in nats, for each nat of its size (at least 1). `gradient`: the
+    length of the difference over the gradient's.
+    """
+
+    logprob: float
+    gradient: float
+
+
+TOLERANCES = {"fp32": Tolerance(1e-4, 1e-3), "bf16": Tolerance(0.1, 0.1)}
+
+
+def candidate_prefixes(groups: Sequence[PromptGroup], checkpointing: bool) -> tuple[Prefix, ...]:
+    """The ways of sharing that are worth a try, the cheapest first.
+
+    None where rows run hardly more tokens, as with two short responses to a prompt. Under activation
+    checkpointing transformers switches a cache off.
+    """
+    rows, shared = (sum(group.tokens(each) for group in groups) for each in (False, True))
+    if rows < PAYS * shared:
+        return ()
+    if checkpointing:
+        return ("packed",)
+    longest = max(group.tokens(shared=True) for group in groups)
+    return ("packed", "cache") if longest <= LONG_PACK else ("cache", "packed")
+
+
+def exact_prefix(
+    model: Any,
+    groups: Sequence[PromptGroup],
+    pad_id: int,
+    tolerance: Tolerance,
+    candidates: Sequence[Prefix] = ("packed", "cache"),
+) -> Prefix:
+    """The first of the candidates that is exact for this model on these prompts, else "rows".
+
+    The longest prompt alone, and the longest, the shortest and a middle one together, with a few responses
+    each: every token's log-probability and the gradient of a weighted sum of them must be those of plain
+    rows with the model's own logits.
+
+    Raises:
+        HarnessError: not even unique rows are.
+    """
+    trials = _trials(groups)
+    plain = [_plain(model, trial, pad_id) for trial in trials]
+    for prefix in (*candidates, "rows"):
+        if all(
+            _agrees(model, trial, prefix, pad_id, expected, tolerance)
+            for trial, expected in zip(trials, plain, strict=True)
+        ):
+            return prefix
+    raise HarnessError(
+        "training.batching: scoring the responses' positions alone gives other log-probabilities than this "
+        "model's own logits. Use batching = 'pairs'."
+    )
+
+
+def _trials(groups: Sequence[PromptGroup]) -> list[list[PromptGroup]]:
+    ordered = sorted((_few(group) for group in groups), key=lambda group: group.tokens(shared=True))
+    longest = ordered[-1]
+    return [[longest], [ordered[0], longest, ordered[len(ordered) // 2]]]
+
+
+def _few(group: PromptGroup) -> PromptGroup:
+    """The same prompt with its shortest and its longest response, and one between."""
+    ordered = sorted(group.responses, key=len)
+    few = dict.fromkeys((ordered[0], ordered[-1], ordered[len(ordered) // 2]))
+    return PromptGroup(group.prompt, tuple(few), (), (), ())
+
+
+def _agrees(
+    model: Any,
+    groups: Sequence[PromptGroup],
+    prefix: Prefix,
+    pad_id: int,
+    expected: tuple[Tensor, Tensor],
+    tolerance: Tolerance,
+) -> bool:
+    try:
+        scores = response_scores(model, groups, prefix, pad_id)
+        values = scores.logprobs[scores.mask]
+        gradient = _gradient(model, values)
+    except Exception:  # a model may refuse a cache, a mask or positions in any way it likes
+        return False
+    error = ((values.detach() - expected[0]).abs() / expected[0].abs().clamp(min=1)).max()
+    apart = torch.linalg.vector_norm(gradient - expected[1])
+    return bool(
+        error <= tolerance.logprob and apart <= tolerance.gradient * torch.linalg.vector_norm(expected[1])
+    )
+
+
+def _plain(model: Any, groups: Sequence[PromptGroup], pad_id: int) -> tuple[Tensor, Tensor]:
+    """(log-probability of every response token, gradient of their weighted sum)."""
+    device = next(model.parameters()).device
+    batch = pad([row for group in groups for row in group.rows], pad_id).to(device)
+    logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False).logits
+    values = token_logprobs(logits, batch)[batch.response_mask[:, 1:]]
+    return values.detach(), _gradient(model, values)
+
+
+def _gradient(model: Any, values: Tensor) -> Tensor:
+    """By all trained weights; the weights 1, -1, 1, ... keep tokens from cancelling each other's errors."""
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    signs = 1 - 2 * (torch.arange(len(values), device=values.device) % 2)
+    parts = torch.autograd.grad((values * signs).sum(), trained, allow_unused=True, materialize_grads=True)
+    return torch.cat([part.flatten().float() for part in parts])

@@ -1,0 +1,195 @@
+"""The loop of training: TRL's, with our batches, losses and record."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from transformers import PrinterCallback, TrainerCallback
+from trl import DPOConfig, DPOTrainer
+
+from harness.errors import HarnessError
+from harness.methods.losses import PairLogprobs, PairLoss
+from harness.methods.losses.pairs import per_token
+from harness.methods.still import drop_nothing
+from harness.models.load import Policy
+from harness.training.adapter import lora_config
+from harness.training.batching import Batching, PairBatch, PromptBatching, RowBatching
+from harness.training.exactness import TOLERANCES, candidate_prefixes, exact_prefix
+from harness.training.examples import Examples, pair_name
+from harness.training.grouped import group_pairs, prompts_in_step
+from harness.training.reference import Reference
+from harness.training.report import MicroBatch, TrainingStep, history_of
+from harness.training.settings import TrainingSettings
+
+START_TOLERANCES = {"fp32": 1e-3, "bf16": 0.5}
+"""How far from 0 the first margin may lie, in nats; in fp32 padding alone moves it by about 1e-5."""
+
+
+class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
+    """TRL's trainer on rows that are tokens already, with any pairwise loss.
+
+    TRL would append an end-of-sequence token to every response, also to one that was cut off.
+    """
+
+    def __init__(self, batching: Batching, examples: Examples, loss: PairLoss, **arguments: Any) -> None:
+        self.batching, self.examples, self.pair_loss = batching, examples, loss
+        self.tokens = 0
+        self._batches: list[tuple[int, int, Tensor]] = []
+        self._running: Tensor | None = None
+        super().__init__(train_dataset=batching.dataset, data_collator=batching.collator, **arguments)
+
+    def history(self) -> tuple[TrainingStep, ...]:
+        """One entry for each optimiser step, in order."""
+        return history_of(MicroBatch(step, pairs, *sums.tolist()) for step, pairs, sums in self._batches)
+
+    def progress_state(self) -> dict[str, Any]:
+        """What goes on from step to step besides the weights: plain JSON.
+
+        Numbers count, lists have an entry for each micro-batch, but that of the running loss's state.
+        """
+        return {
+            "tokens": self.tokens,
+            "batches": [[step, pairs, *sums.tolist()] for step, pairs, sums in self._batches],
+            "running": [] if self._running is None else self._running.tolist(),
+        }
+
+    def restore_progress(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `progress_state` gave in an earlier process."""
+        self.tokens = state["tokens"]
+        self._batches = [(step, pairs, torch.tensor(sums)) for step, pairs, *sums in state["batches"]]
+        device = self.accelerator.device
+        self._running = torch.tensor(state["running"], device=device) if state["running"] else None
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: int | None = None,
+    ) -> Tensor:
+        """The loss of one forward pass, of which the step takes the mean."""
+        batch = self.batching.forward(model, inputs)
+        pairs = batch.pairs
+        if self.pair_loss.update is not None:
+            self._running = self.pair_loss.update(pairs, self._running).detach()
+            pairs = replace(pairs, running=self._running)
+        losses = self.pair_loss.value(pairs)
+        self._refuse(losses, batch)
+        self._check_start(pairs)
+        self._record(pairs, losses, batch.tokens)
+        return losses.mean() * batch.share
+
+    def _refuse(self, losses: Tensor, batch: PairBatch) -> None:
+        """Stop before an update by a loss that is no number."""
+        bad = (~losses.detach().isfinite()).nonzero().flatten().tolist()
+        if bad:
+            pair = self.examples.pairs[batch.indices[bad[0]]]
+            raise HarnessError(
+                f"training: the loss at step {self.state.global_step + 1} is {float(losses[bad[0]])} for "
+                f"{pair_name(pair)}. Lower the learning rate, or look at that pair."
+            )
+
+    def _check_start(self, pairs: PairLogprobs) -> None:
+        """A fresh adapter changes nothing, so the first margins are 0."""
+        if self.state.global_step or "reference" not in self.pair_loss.needs:
+            return
+        margin = float(pairs.margin.detach().mean())
+        if not abs(margin) < START_TOLERANCES["bf16" if self.args.bf16 else "fp32"]:
+            raise HarnessError(
+                f"training: the first margin is {margin:.6f} nats, not 0, so policy and reference do not "
+                "start equal. Check that the stored log-probabilities are the base model's, and that it has "
+                "no adapter of its own."
+            )
+
+    def _record(self, pairs: PairLogprobs, losses: Tensor, tokens: int) -> None:
+        self.tokens += tokens
+        margin = pairs.margin.detach()
+        chosen = per_token(pairs.ratio_w, pairs.len_w).detach()
+        sums = torch.stack([each.float().sum() for each in (losses.detach(), margin, margin > 0, chosen)])
+        self._batches.append((self.state.global_step, len(losses), sums))
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset
+
+    def _precompute_ref_logps(self, dataset: Dataset, *arguments: Any) -> Dataset:
+        if isinstance(self.batching, PromptBatching):
+            return dataset  # the batching knows them
+        return super()._precompute_ref_logps(dataset, *arguments)
+
+
+def make_trainer(
+    policy: Policy, examples: Examples, reference: Reference, settings: TrainingSettings, out: Path
+) -> PairTrainer:
+    """A trainer ready to run, with a fresh adapter in the policy's model where one is trained."""
+    batching = _batching(policy, examples, reference, settings)
+    trainer = PairTrainer(
+        batching,
+        examples,
+        settings.loss,
+        model=policy.model,
+        args=_config(settings, out, batching, on_cpu=policy.device.type == "cpu"),
+        processing_class=policy.tokenizer,
+        peft_config=lora_config(policy.model, settings),
+    )
+    trainer.remove_callback(PrinterCallback)  # it writes to standard output
+    drop_nothing(trainer.model)
+    if isinstance(batching, PromptBatching):
+        with trainer.accelerator.autocast():
+            batching.prefix = exact_prefix(
+                trainer.model,
+                batching.groups,
+                batching.pad_id,
+                TOLERANCES[settings.precision],
+                candidate_prefixes(batching.groups, settings.gradient_checkpointing),
+            )
+    return trainer
+
+
+def _batching(
+    policy: Policy, examples: Examples, reference: Reference, settings: TrainingSettings
+) -> Batching:
+    pad_id = policy.tokenizer.pad_token_id
+    if settings.batching == "pairs":
+        return RowBatching(examples.pairs, reference, settings, pad_id)
+    groups = group_pairs(examples.pairs)
+    per_step = settings.prompts_per_step or prompts_in_step(groups, settings.pairs_per_step, settings.steps)
+    return PromptBatching(groups, per_step, reference, settings, pad_id)
+
+
+def _config(settings: TrainingSettings, out: Path, batching: Batching, on_cpu: bool) -> DPOConfig:
+    arguments: dict[str, Any] = {"precompute_ref_log_probs": settings.weights == "full"}
+    return DPOConfig(
+        output_dir=str(out),
+        max_steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=settings.warmup_steps,
+        max_length=settings.max_length,
+        seed=settings.seed,
+        use_cpu=on_cpu,
+        dataloader_pin_memory=not on_cpu,
+        remove_unused_columns=False,
+        bf16=settings.precision == "bf16",
+        gradient_checkpointing=settings.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        **arguments | batching.arguments,
+    )
+
+
+class Progress(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
+    """Reports (steps done, steps in all) after each step."""
+
+    def __init__(self, report: Callable[[int, int], None]) -> None:
+        self.report = report
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """After an optimiser step."""
+        self.report(state.global_step, state.max_steps)
