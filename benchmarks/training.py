@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from harness.training.reference import make_reference
-from harness.training.settings import TrainingSettings
-from harness.training.trainer import PairTrainer, make_trainer
 from transformers import get_scheduler
 
 from benchmarks.commands import device
@@ -30,6 +27,9 @@ from harness.stages.losses import loss_of
 from harness.store.formats import write_rows
 from harness.training.examples import make_examples
 from harness.training.preference import train
+from harness.training.reference import make_reference
+from harness.training.settings import TrainingSettings
+from harness.training.trainer import PairTrainer, make_trainer
 
 WHOLE, LOOP = "training-vs-trl", "loop"
 RESPONSES, PAIRS, BETA, LEARNING_RATE = 8, 8, 0.1, 1e-4

@@ -49,21 +49,26 @@ def pad(rows: Sequence[Encoded], pad_id: int) -> TokenBatch:
     return TokenBatch(ids, attention, response)
 
 
-def token_logprobs(logits: Tensor, batch: TokenBatch) -> Tensor:
-    """The log-probability of each response token, in fp32; 0 for a token of the prompt, and for a pad.
+def response_logprobs(logits: Tensor, batch: TokenBatch) -> Tensor:
+    """Sum of the log-probabilities of each row's response tokens, in fp32.
 
     Args:
         logits: [rows, length, vocabulary], the model's output for `batch`.
         batch: the rows; position t is predicted from position t - 1.
 
     Returns:
-        [rows, length - 1] log-probabilities in nats, those of the tokens after the first.
+        [rows] log-probabilities in nats.
+    """
+    return token_logprobs(logits, batch).sum(-1)
+
+
+def token_logprobs(logits: Tensor, batch: TokenBatch) -> Tensor:
+    """The log-probability of each response token in fp32, as in `response_logprobs`.
+
+    Returns:
+        [rows, length - 1] in nats; column t is of the token at position t + 1, and 0 outside the response.
     """
     predicted = logits[:, :-1].float().log_softmax(-1)
     tokens = batch.input_ids[:, 1:].unsqueeze(-1)
-    return predicted.gather(-1, tokens).squeeze(-1) * batch.response_mask[:, 1:]
-
-
-def response_logprobs(logits: Tensor, batch: TokenBatch) -> Tensor:
-    """[rows] the sums of `token_logprobs` over each row."""
-    return token_logprobs(logits, batch).sum(-1)
+    logprobs = predicted.gather(-1, tokens).squeeze(-1)
+    return logprobs * batch.response_mask[:, 1:]

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.data.rows import PreferencePair
 from harness.models.chat import encode
@@ -29,7 +31,7 @@ from harness.store.keys import digest
 from harness.store.manifest import describe_files
 from harness.training.checkpoints import Checkpoints
 from harness.training.preference import train
-from harness.training.reference import NOTHING_KNOWN, Known, KnownFrom
+from harness.training.reference import Known
 from harness.training.runtime import Runtime
 from harness.training.settings import TrainingSettings
 
@@ -54,7 +56,8 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
         known=_stored_reference(job, pairs, settings.loss.needs),
         keep_moments=keep_moments,
     )
-    write_json(job.out / RESULT, asdict(report))
+    source = _store_of(job.inputs["reference"]) if report.reference == "known" else report.reference
+    write_json(job.out / RESULT, asdict(report) | {"reference": source})
     job.meter.count(
         forward=report.tokens_forward,
         backward=report.tokens_backward,
@@ -91,26 +94,31 @@ def settings_of(params: Mapping[str, Any]) -> TrainingSettings:
     return TrainingSettings(**{key: training[key] for key in training if key != "lora_rank"} | renamed)
 
 
+def _store_of(reference: Path) -> str:
+    """What kind of artifact holds the reference: a gradient "bank", or log-probabilities alone ("stored")."""
+    return "bank" if (reference / GRADIENTS).exists() else "stored"
+
+
 def _stored_reference(job: Job, pairs: Sequence[PreferencePair], needs: frozenset[str]) -> Known:
-    """What an earlier stage has made for the rows of these pairs.
+    """Log-probabilities under the base model that an earlier stage has made for the rows of these pairs.
 
     That stage encodes and loads the model as training does, so equal tokens have the reference's value.
     """
     if "reference" not in job.inputs:
-        return NOTHING_KNOWN
-    tokenizer, folder = load_tokenizer(job.inputs["base_model"]), job.inputs["reference"]
-    logprobs = read_matrix(folder / LOGPROBS)
+        return {}
+    tokenizer, logprobs = load_tokenizer(job.inputs["base_model"]), _logprobs(job.inputs["reference"], needs)
     text = {pair.prompt_id: pair.prompt for pair in pairs}
     used = {(pair.prompt_id, index) for pair in pairs for index in (pair.chosen_index, pair.rejected_index)}
-    rows = {
-        at: encode(tokenizer, text[row.prompt_id], row.text, row.finished)
+    return {
+        encode(tokenizer, text[row.prompt_id], row.text, row.finished): logprobs[at]
         for at, row in enumerate(read_responses(job.inputs["responses"]))
         if (row.prompt_id, row.index) in used
     }
-    sums = {row: float(logprobs[at]) for at, row in rows.items()}
-    source: KnownFrom = "bank" if (folder / GRADIENTS).exists() else "stored"
+
+
+def _logprobs(folder: Path, needs: frozenset[str]) -> Sequence[float | NDArray[np.float32]]:
+    """Of each response, or of each token of each response where a loss looks at single ones."""
     if "common" not in needs:
-        return Known(source, sums, {})
+        return [float(value) for value in read_matrix(folder / LOGPROBS)]
     ends = np.cumsum(read_matrix(folder / LENGTHS))
-    tokens = np.split(read_matrix(folder / TOKEN_LOGPROBS), ends[:-1])
-    return Known(source, sums, {row: tokens[at] for at, row in rows.items()})
+    return np.split(np.array(read_matrix(folder / TOKEN_LOGPROBS)), ends[:-1])

@@ -5,7 +5,7 @@ import numpy as np
 from harness.data.tokens import Encoded
 from harness.methods.gradients import response_lengths
 from harness.models.load import Policy
-from harness.models.logprobs import row_token_logprobs
+from harness.models.logprobs import response_token_logprobs
 from harness.stages.job import Job
 from harness.stages.shared import encoded_responses, policy_of, size_of
 from harness.store.formats import LENGTHS, LOGPROBS, TOKEN_LOGPROBS, write_matrix
@@ -22,7 +22,7 @@ def run(job: Job) -> None:
     rows = encoded_responses(job, policy.tokenizer)
     if not job.params["conditional"]:
         rows = [Encoded(_start(policy), row.response) for row in rows]
-    tokens = row_token_logprobs(policy, rows, progress=job.progress)
+    tokens = response_token_logprobs(policy, rows, progress=job.progress)
     write_matrix(job.out / LOGPROBS, np.array([row.sum() for row in tokens], np.float32))
     write_matrix(job.out / TOKEN_LOGPROBS, np.concatenate(tokens))
     write_matrix(job.out / LENGTHS, response_lengths(rows))

@@ -14,7 +14,7 @@ from harness.training.adapter import save_policy
 from harness.training.batching import PromptBatching
 from harness.training.examples import Examples, make_examples
 from harness.training.moments import adam_moments, write_moments
-from harness.training.reference import NOTHING_KNOWN, Known, Reference, make_reference
+from harness.training.reference import Known, Reference, make_reference
 from harness.training.report import TrainingReport, flags_of
 from harness.training.runtime import ALONE, Runtime, run_trainer
 from harness.training.settings import TrainingSettings
@@ -28,7 +28,7 @@ def train(
     settings: TrainingSettings,
     out: Path,
     runtime: Runtime = ALONE,
-    known: Known = NOTHING_KNOWN,
+    known: Known | None = None,
     keep_moments: bool = False,
 ) -> TrainingReport:
     """Train on the pairs and write what was trained to `out`: a LoRA adapter in PEFT's format, or a model.
@@ -53,7 +53,7 @@ def train(
     policy = load_policy(base, precision=_precision(settings), four_bits=settings.weights == "qlora")
     policy.model.requires_grad_(settings.weights == "full")
     examples = make_examples(policy.tokenizer, pairs, settings.max_length)
-    reference = _reference(policy, examples, settings, known)
+    reference = _reference(policy, examples, settings, known or {})
     with quiet(), tracked(runtime.tracking):
         trainer = make_trainer(policy, examples, reference, settings, out, runtime)
         run_trainer(trainer, runtime)
@@ -82,7 +82,7 @@ def _reference(policy: Policy, examples: Examples, settings: TrainingSettings, k
     plain = settings.precision == "fp32" and settings.weights != "qlora"
     needs = settings.loss.needs - ({"reference"} if settings.batching == "pairs" else set())
     with torch.autocast(policy.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-        return make_reference(policy, examples.rows, known if plain else NOTHING_KNOWN, needs)
+        return make_reference(policy, examples.rows, known if plain else {}, needs)
 
 
 def _report(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -11,25 +11,11 @@ from torch import Tensor
 
 from harness.data.tokens import Encoded
 from harness.models.load import Policy
-from harness.models.logprobs import row_token_logprobs
+from harness.models.logprobs import response_token_logprobs
 from harness.training.scores import ReferenceScores
 
-KnownFrom = Literal["bank", "stored"]
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """Log-probabilities, in nats, that are there before training: sums by row, and single tokens [tokens].
-
-    `source`: of the gradient bank, or of a stored pass of their own.
-    """
-
-    source: KnownFrom
-    sums: Mapping[Encoded, float]
-    tokens: Mapping[Encoded, NDArray[np.float32]]
-
-
-NOTHING_KNOWN = Known("stored", {}, {})
+Known: TypeAlias = Mapping[Encoded, float | NDArray[np.float32]]
+"""Log-probabilities of rows under the reference, in nats: of a whole response, or of each of its tokens."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +28,7 @@ class Reference:
 
     sums: Mapping[Encoded, float]
     tokens: Mapping[Encoded, Tensor] | None
-    source: Literal["bank", "stored", "computed", "none"]
+    source: Literal["known", "computed", "none"]
     computed: Sequence[Encoded]
 
     def of(self, rows: Sequence[Encoded], device: torch.device) -> ReferenceScores:
@@ -67,12 +53,10 @@ def make_reference(policy: Policy, rows: Sequence[Encoded], known: Known, needs:
     """
     if not needs & {"reference", "common"}:
         return NO_REFERENCE
-    there = known.tokens if "common" in needs else known.sums
-    missing = [row for row in rows if row not in there]
-    made = dict(zip(missing, row_token_logprobs(policy, missing), strict=True))
-    sums = {row: float(made[row].sum()) if row in made else known.sums[row] for row in rows}
-    source = "computed" if missing else known.source
-    if "common" not in needs:
-        return Reference(sums, None, source, missing)
-    tokens = {row: torch.from_numpy(made[row] if row in made else known.tokens[row]) for row in rows}
-    return Reference(sums, tokens, source, missing)
+    single = "common" in needs
+    missing = [row for row in rows if row not in known or (single and isinstance(known[row], float))]
+    computed = dict(zip(missing, response_token_logprobs(policy, missing), strict=True))
+    found = {row: computed[row] if row in computed else known[row] for row in rows}
+    sums = {row: float(np.sum(values)) for row, values in found.items()}
+    tokens = {row: torch.tensor(values) for row, values in found.items()} if single else None
+    return Reference(sums, tokens, "computed" if missing else "known", missing)

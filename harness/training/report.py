@@ -46,12 +46,11 @@ class TrainingReport:
     are None with batching "pairs". `pairs` counts distinct pairs trained on, `pairs_dropped` those whose
     prompt fills `max_length`.
 
-    `reference` says where the reference's log-probabilities came from: all of them were known (from the
-    gradient "bank", or "stored" by a pass of their own), those of `reference_rows` rows were computed, or
-    the loss needs none. `tokens_forward` counts the policy's tokens and those of the reference that were
-    computed; `tokens_backward` the policy's alone. A prompt that its responses share counts once.
-    `parameters` counts all that a token passes through, the adapter included, `trainable` the trained ones.
-    `flags` are warnings (`flags_of`). `processes` is how many really ran.
+    `reference` says where the reference's log-probabilities came from: all of them were known, those of
+    `reference_rows` rows were computed, or the loss needs none. `tokens_forward` counts the policy's tokens
+    and those of the reference that were computed; `tokens_backward` the policy's alone. A prompt that its
+    responses share counts once. `parameters` counts all that a token passes through, the adapter included,
+    `trainable` the trained ones. `flags` are warnings (`flags_of`). `processes` is how many really ran.
     """
 
     loss_first: float
@@ -63,7 +62,7 @@ class TrainingReport:
     pairs: int
     pairs_dropped: int
     pairs_truncated: int
-    reference: Literal["bank", "stored", "computed", "none"]
+    reference: Literal["known", "computed", "none"]
     reference_rows: int
     tokens_forward: int
     tokens_backward: int

@@ -22,7 +22,7 @@ from harness.models.quiet import quiet
 from harness.training.examples import make_examples
 from harness.training.moments import read_moments
 from harness.training.preference import train
-from harness.training.reference import NOTHING_KNOWN, Known, make_reference
+from harness.training.reference import make_reference
 from harness.training.runtime import Runtime
 from harness.training.settings import TrainingSettings
 from harness.training.trainer import PairTrainer, make_trainer
@@ -48,7 +48,7 @@ PAIRS = [
 def trainer_of(base: Path, out: Path, settings: TrainingSettings = SETTINGS) -> PairTrainer:
     policy = load_policy(base)
     examples = make_examples(policy.tokenizer, PAIRS, settings.max_length)
-    reference = make_reference(policy, examples.rows, NOTHING_KNOWN, settings.loss.needs)
+    reference = make_reference(policy, examples.rows, {}, settings.loss.needs)
     with quiet():
         return make_trainer(policy, examples, reference, settings, out)
 
@@ -96,15 +96,16 @@ def test_known_rows_need_no_reference_forward(tiny_base: Path, tmp_path: Path) -
     policy, settings = load_policy(tiny_base), replace(SETTINGS, steps=3)
     examples = make_examples(policy.tokenizer, PAIRS, settings.max_length)
     rows = [row for pair in examples.pairs for row in (pair.chosen, pair.rejected)]
-    sums = dict(zip(rows, sequence_logprobs(policy, rows).tolist(), strict=True))
-    known = Known("bank", sums, {})
-    plain = train(tiny_base, PAIRS, settings, tmp_path / "plain")
-    given = train(tiny_base, PAIRS, settings, tmp_path / "given", known=known)
+    known = dict(zip(rows, sequence_logprobs(policy, rows).tolist(), strict=True))
+    plain, given = (
+        train(tiny_base, PAIRS, settings, tmp_path / name, known=rows)
+        for name, rows in (("plain", None), ("given", known))
+    )
     assert (plain.reference, plain.reference_rows) == ("computed", 12)
-    assert (given.reference, given.reference_rows, given.tokens_forward) == ("bank", 0, 90)
+    assert (given.reference, given.reference_rows, given.tokens_forward) == ("known", 0, 90)
     assert given.loss_first == pytest.approx(math.log(2), abs=1e-5)
     assert given.loss_last == pytest.approx(plain.loss_last, rel=1e-5)
-    del sums[examples.pairs[0].chosen]
+    del known[examples.pairs[0].chosen]
     partly = train(tiny_base, PAIRS, settings, tmp_path / "partly", known=known)
     assert (partly.reference, partly.reference_rows, partly.tokens_forward) == ("computed", 1, 98)
     cut = train(tiny_base, PAIRS, replace(settings, max_length=6), tmp_path / "cut", known=known)
@@ -179,7 +180,7 @@ def test_a_start_that_is_not_the_reference_is_an_error(tiny_base: Path, tmp_path
     rows = make_examples(policy.tokenizer, PAIRS, 32).rows
     wrong = {row: float(at) for at, row in enumerate(rows)}
     with pytest.raises(HarnessError, match=r"the first margin is .* nats, not 0"):
-        train(tiny_base, PAIRS, SETTINGS, tmp_path, known=Known("stored", wrong, {}))
+        train(tiny_base, PAIRS, SETTINGS, tmp_path, known=wrong)
 
 
 def test_dropout_is_off(tiny_base: Path, tmp_path: Path) -> None:
