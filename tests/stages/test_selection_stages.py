@@ -51,9 +51,11 @@ def known(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> dict[str
     )
 
 
-def choose(folder: Path, known: dict[str, Path], depth: dict[str, Any], pairing: dict[str, Any]) -> list[Any]:
+def choose(
+    folder: Path, known: dict[str, Path], depth: dict[str, Any], pairing: dict[str, Any], **more: Any
+) -> list[Any]:
     params = {"depth": depth, "pairing": pairing, "budget": None, "max_length": 64, "seed": 0}
-    done = run_stage(folder, pairs.run, params, known)
+    done = run_stage(folder, pairs.run, params | more, known)
     return read_rows(done.folder / "pairs.jsonl", PreferencePair)
 
 
@@ -143,6 +145,28 @@ def test_every_option_of_gradient_clusters_changes_the_pairs(
     ]
     assert len(found[0]) == len(found[1]) == 24
     assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"kind": "gradient-clusters", "clusters": 4}, {"kind": "influence"}],
+    ids=lambda rule: rule["kind"],
+)
+def test_pair_gradients_are_those_of_the_loss(
+    tmp_path: Path, known: dict[str, Path], rule: dict[str, Any]
+) -> None:
+    """A loss of the margin chooses what none does; one of likelihood chooses others."""
+    rule = rule | {"pairs": 2, "minimum": 0}
+    plain, margin, likelihood = (
+        choose(tmp_path / name, known, rule, TOP, **more)
+        for name, more in (
+            ("none", {}),
+            ("nca", {"loss": {"kind": "nca"}}),
+            ("orpo", {"loss": {"kind": "orpo"}}),
+        )
+    )
+    assert plain == margin
+    assert plain != likelihood
 
 
 @pytest.mark.parametrize(
