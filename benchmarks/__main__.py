@@ -12,15 +12,19 @@ from benchmarks import (
     clustering,
     commands,
     features,
+    grouped,
+    grouped_gpu,
     net_overhead,
     pair_features,
     selection_scale,
     sketch,
+    training,
 )
 from benchmarks.figure import Figure, Skipped, markdown
 
 SUBJECTS = (
     commands, bank, bank_gpu, pair_features, sketch, features, clustering, selection_scale, net_overhead,
+    grouped, training, grouped_gpu,
 )  # fmt: skip
 BENCHMARKS = {benchmark.name: benchmark for subject in SUBJECTS for benchmark in subject.BENCHMARKS}
 

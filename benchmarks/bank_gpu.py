@@ -41,7 +41,7 @@ def measure() -> list[Figure]:
                 "plain": partial(plain_pass, model, rows, shape.batch),
                 "bank": partial(bank_pass(model, shape.batch), rows),
             }
-            seconds, memory = device_seconds(works), {name: _peak(work) for name, work in works.items()}
+            seconds, memory = device_seconds(works), {name: peak(work) for name, work in works.items()}
             figures += [
                 _figure(f"{case}, {state}: device time, plain = 1", seconds["bank"] / seconds["plain"], 1.1),
                 _figure(f"{case}, {state}: peak memory, plain = 1", memory["bank"] / memory["plain"], 1.05),
@@ -67,7 +67,7 @@ def device_seconds(works: Mapping[str, Callable[[], object]]) -> dict[str, float
     return {name: median(times) for name, times in taken.items()}
 
 
-def _peak(work: Callable[[], object]) -> int:
+def peak(work: Callable[[], object]) -> int:
     """Bytes allocated at the peak."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from transformers import get_scheduler
 from benchmarks.commands import device
 from benchmarks.figure import Benchmark, Figure, at_least, at_most
 from benchmarks.grouped import dpo_of_group
-from benchmarks.plain_trl import plain_trl
+from benchmarks.plain_trl import plain_trl, trl_trainer
 from benchmarks.random_base import save_random_base, word_pairs
 from benchmarks.shapes import SMALL, TINY, Shape
 from benchmarks.timing import interleaved, interleaved_prepared
@@ -25,13 +25,14 @@ from harness.models.logprobs import sequence_logprobs
 from harness.models.quiet import quiet
 from harness.stages.losses import loss_of
 from harness.store.formats import write_rows
+from harness.training.batching import PromptBatching
 from harness.training.examples import make_examples
 from harness.training.preference import train
 from harness.training.reference import make_reference
-from harness.training.settings import TrainingSettings
+from harness.training.settings import Precision, TrainingSettings
 from harness.training.trainer import PairTrainer, make_trainer
 
-WHOLE, LOOP = "training-vs-trl", "loop"
+WHOLE, LOOP, PAIRS_FILE = "training-vs-trl", "loop", "pairs.jsonl"
 RESPONSES, PAIRS, BETA, LEARNING_RATE = 8, 8, 0.1, 1e-4
 PAIRS_PER_STEP = 8
 """TRL's default; all pairs of one prompt for ours."""
@@ -65,35 +66,33 @@ class Job:
         """The whole training, with the model's loading and the adapter's writing."""
         train(self.folder / "base", self.pairs, self.settings, self.folder / "ours", known=known)
 
-    def trl(self) -> Callable[[], None]:
+    def trl(self) -> None:
         """TRL's, with its reference forward in each step."""
-        plain = {name: getattr(self.settings, name) for name in _SHARED}
-        params = {"training": plain | {"lora_rank": self.settings.rank}, "seed": 0, "loss": {"beta": BETA}}
-        return plain_trl(self.folder / "base", self.folder / "pairs.jsonl", params)
+        plain_trl(self.folder / "base", self.folder / PAIRS_FILE, self._params)()
+
+    def trl_trainer(self) -> Any:
+        """TRL's trainer, ready to run."""
+        return trl_trainer(self.folder / "base", self.folder / PAIRS_FILE, self._params, self.folder / "trl")
+
+    @property
+    def _params(self) -> dict[str, Any]:
+        training = asdict(self.settings) | {"lora_rank": self.settings.rank}
+        return {"training": training, "seed": self.settings.seed, "loss": {"beta": BETA}}
 
     def trainer(self) -> PairTrainer:
         """Our trainer, ready to run."""
-        policy = load_policy(self.folder / "base")
+        half = self.settings.precision == "bf16"
+        policy = load_policy(self.folder / "base", precision=torch.bfloat16 if half else torch.float32)
         examples = make_examples(policy.tokenizer, self.pairs, self.settings.max_length)
         reference = make_reference(policy, examples.rows, self.known, self.settings.loss.needs)
         with quiet():
             return make_trainer(policy, examples, reference, self.settings, self.folder / "loop")
 
 
-_SHARED = (
-    "steps",
-    "pairs_per_step",
-    "micro_batch",
-    "learning_rate",
-    "schedule",
-    "warmup_steps",
-    "max_length",
-)
-
-
 @contextmanager
-def one_epoch(shape: Shape, prompts: int) -> Iterator[Job]:
+def one_epoch(shape: Shape, prompts: int, precision: Precision = "fp32") -> Iterator[Job]:
     """K = 8 responses and d = 8 pairs for each prompt; a step is one prompt."""
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     settings = TrainingSettings(
         loss=loss_of({"kind": "dpo", "beta": BETA}),
         steps=prompts * PAIRS // PAIRS_PER_STEP,
@@ -105,13 +104,14 @@ def one_epoch(shape: Shape, prompts: int) -> Iterator[Job]:
         schedule="linear",
         warmup_steps=0,
         seed=0,
+        precision=precision,
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        save_random_base(shape, folder / "base")
+        save_random_base(shape, folder / "base", dtype)
         pairs = word_pairs(shape, prompts, RESPONSES, PAIRS)
-        write_rows(folder / "pairs.jsonl", pairs)
-        policy = load_policy(folder / "base")
+        write_rows(folder / PAIRS_FILE, pairs)
+        policy = load_policy(folder / "base", precision=dtype)
         rows = make_examples(policy.tokenizer, pairs, settings.max_length).rows
         known = dict(zip(rows, sequence_logprobs(policy, rows).tolist(), strict=True))
         yield Job(folder, pairs, known, settings)
@@ -123,8 +123,8 @@ def measure_whole() -> list[Figure]:
     figures = []
     for name, subject in SUBJECTS.items():
         with one_epoch(subject.shape, subject.prompts) as job:
-            works = {"trl": job.trl(), "ours": partial(job.ours, job.known), "all": partial(job.ours, None)}
-            seconds = interleaved(works)
+            works = {"ours": partial(job.ours, job.known), "all": partial(job.ours, None)}
+            seconds = interleaved({"trl": job.trl, **works})
         case = f"{name}, K = {RESPONSES}, d = {PAIRS}, P = {TINY.prompt}"
         ours, charged = (seconds["trl"] / seconds[way] for way in ("ours", "all"))
         figures += [
@@ -138,13 +138,14 @@ def measure_loop() -> list[Figure]:
     """CPU seconds of the steps alone, on the same batches by the same forward pass."""
     torch.set_num_threads(1)
     with one_epoch(TINY, prompts=16) as job:
-        seconds = interleaved_prepared({"ours": partial(_our_loop, job), "bare": partial(_bare_loop, job)})
+        makers = {"ours": lambda: our_loop(job.trainer()), "bare": lambda: bare_loop(job.trainer(), job)}
+        seconds = interleaved_prepared(makers)
     case = "Llama 128 x 4: our loop, bare loop = 1"
     return [at_most(_figure(LOOP, case, seconds["ours"] / seconds["bare"]), 1.1)]
 
 
-def _our_loop(job: Job) -> Callable[[], object]:
-    trainer = job.trainer()
+def our_loop(trainer: PairTrainer) -> Callable[[], None]:
+    """The trainer's own loop."""
 
     def run() -> None:
         with quiet():
@@ -153,19 +154,19 @@ def _our_loop(job: Job) -> Callable[[], object]:
     return run
 
 
-def _bare_loop(job: Job) -> Callable[[], object]:
-    """What a loop by hand needs: forward, backward, clipping, AdamW, the schedule."""
-    trainer = job.trainer()
+def bare_loop(trainer: PairTrainer, job: Job) -> Callable[[], None]:
+    """What a loop by hand needs on the trainer's model and batches: AdamW, clipping, the schedule."""
     model: Any = trainer.model
-    batching, steps = trainer.batching, job.settings.steps
+    batching = trainer.batching
+    assert isinstance(batching, PromptBatching)
     groups = [batching.groups[at] for part in batching.dataset["part"] for at in part]
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=job.settings.learning_rate, weight_decay=0.0)
-    schedule = get_scheduler(job.settings.schedule, optimiser, 0, steps)
+    schedule = get_scheduler(job.settings.schedule, optimiser, 0, job.settings.steps)
 
     def run() -> None:
         for group in groups:
-            dpo_of_group(model, group, job.known, batching.prefix, BETA).backward()
+            torch.autograd.backward(dpo_of_group(model, group, job.known, batching.prefix, BETA))
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimiser.step()
             schedule.step()

@@ -1,16 +1,19 @@
 """What benchmarks measure against does the same work as what they measure."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
 from benchmarks import less
+from benchmarks.grouped import make_work
 from benchmarks.memory import peak_allocated
 from benchmarks.plain_pairs import RowPair, pair_by_pair_loss, prompt_pairs, scored
 from benchmarks.shapes import TINY, random_model
 from harness.data.tokens import pad, response_logprobs
+from harness.training.prefix import Prefix
 
 SHAPE = replace(TINY, hidden=16, layers=2, intermediate=32, vocabulary=50, prompt=5, response=4)
 
@@ -54,6 +57,22 @@ def test_the_plain_loss_at_the_reference_is_ln_2(model: nn.Module) -> None:
     reference[rows[0]] += 2.0
     worse = pair_by_pair_loss(model, pairs, reference, beta=0.5)
     assert worse.item() == pytest.approx((1.313262 + 0.693147) / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("way", get_args(Prefix))
+def test_the_grouped_step_does_the_plain_steps_work(model: nn.Module, way: Prefix) -> None:
+    """Loss and gradient of six pairs of four responses, at a reference that is another policy."""
+    work = make_work(model, SHAPE, responses=4, pairs=6)
+    moved = {row: value + at for at, (row, value) in enumerate(work.reference.items())}
+    work = replace(work, reference=moved)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    found = []
+    for loss in (work.plain(), work.grouped(way)):
+        parts = torch.autograd.grad(loss, weights)
+        found.append((loss.detach(), torch.cat([part.flatten() for part in parts])))
+    (plain, plain_gradient), (grouped, gradient) = found
+    torch.testing.assert_close(grouped, plain, rtol=1e-6, atol=0)
+    assert (gradient - plain_gradient).norm() <= 1e-5 * plain_gradient.norm()
 
 
 def test_the_gradient_of_a_pair_is_that_of_the_plain_loss(model: nn.Module) -> None:
