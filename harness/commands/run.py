@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 from rich.markup import escape
 
+from harness.commands.options import options_of
 from harness.commands.places import Places
 from harness.commands.view import RunView
 from harness.engines.base import Outcome
@@ -21,6 +23,7 @@ from harness.plan.build import Plan, build_plan
 from harness.plan.estimate import stage_seconds
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import Recipe
+from harness.stages.options import Options
 from harness.stages.run import run_task
 from harness.store.local import LocalStore
 
@@ -30,23 +33,29 @@ CORRUPTIONS = 10
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe, its plan, and where its results go."""
+    """A recipe, its plan, where its results go, and how it is run."""
 
     places: Places
     recipe: Recipe
     plan: Plan
     store: LocalStore
+    options: Options
 
 
-def run(places: Places, jobs: int, console: Console) -> None:
+def run(
+    places: Places, jobs: int, console: Console, report_to: str | None = None, train_processes: int = 1
+) -> None:
     """Run a recipe to its board.
 
     Raises:
+        BadInput: the recipe or an option is wrong.
         TaskFailed: if tasks failed; all that did not depend on them is done, and on the board.
         KeyboardInterrupt: passed on; what is stored stays.
     """
     recipe = load_recipe(places.recipe)
-    job = Run(places, recipe, build_plan(recipe), LocalStore(places.store))
+    plan = build_plan(recipe)
+    options = options_of(places, recipe, plan, report_to, train_processes)
+    job = Run(places, recipe, plan, LocalStore(places.store), options)
     job.store.prepare()
     check_writable(places.board)
     outcome, records = _run_and_collect(job, jobs, console)
@@ -73,7 +82,7 @@ def _run_plan(job: Run, jobs: int, console: Console) -> Outcome:
     missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
     expected = stage_seconds(history(job.plan, job.store))
     seconds = {task.key: expected[task.stage] for task in missing}
-    engine = LocalEngine(job.store, run_task, jobs)
+    engine = LocalEngine(job.store, partial(run_task, options=job.options), jobs)
     with RunView(console, job.plan.users, seconds, jobs) as view:
         return engine.run(job.plan.tasks, view)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 from harness.data.rows import PreferencePair
@@ -11,14 +12,22 @@ from harness.models.load import load_tokenizer
 from harness.stages.job import Job
 from harness.stages.losses import loss_of
 from harness.stages.shared import LOGPROBS, PAIRS, RESULT, read_responses
+from harness.stages.torchrun import run_torchrun
 from harness.store.formats import read_matrix, read_rows, write_json
+from harness.store.keys import digest
+from harness.store.manifest import describe_files
+from harness.training.checkpoints import Checkpoints
 from harness.training.preference import train
+from harness.training.runtime import Runtime
 from harness.training.settings import TrainingSettings
 
 
 def run(job: Job) -> None:
-    """Train on the pairs; the log keeps what the board says of the training."""
-    train_adapter(job, keep_moments=False)
+    """Train on the pairs, in processes of its own where several share it; the log says how it went."""
+    if job.processes > 1:
+        run_torchrun(job)
+    else:
+        train_adapter(job, keep_moments=False)
 
 
 def train_adapter(job: Job, keep_moments: bool) -> None:
@@ -29,7 +38,7 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
         pairs,
         _settings(job.params),
         job.out,
-        job.progress,
+        Runtime(job.progress, _checkpoints(job), job.tracking, job.processes),
         known=_stored_reference(job, pairs),
         keep_moments=keep_moments,
     )
@@ -40,6 +49,21 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
         parameters=report.parameters,
         trainable=report.trainable,
     )
+
+
+def _checkpoints(job: Job) -> Checkpoints:
+    """In a folder of `scratch`, so that they go when the adapter is done."""
+
+    def fingerprint() -> str:
+        about = {
+            "params": job.params,
+            "inputs": {name: describe_files(folder) for name, folder in job.inputs.items()},
+            "processes": job.processes,
+            "packages": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},
+        }
+        return digest(about)
+
+    return Checkpoints(job.scratch() / "checkpoints", fingerprint, job.meter)
 
 
 def _settings(params: Mapping[str, Any]) -> TrainingSettings:

@@ -1,6 +1,6 @@
 """Preference training of a policy."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from harness.training.examples import Examples, make_examples
 from harness.training.moments import adam_moments, write_moments
 from harness.training.reference import Reference, make_reference
 from harness.training.report import TrainingReport, flags_of
+from harness.training.runtime import ALONE, Runtime, run_trainer
 from harness.training.settings import TrainingSettings
-from harness.training.trainer import PairTrainer, Progress, make_trainer
+from harness.training.tracking import tracked
+from harness.training.trainer import PairTrainer, make_trainer
 
 
 def train(
@@ -26,7 +28,7 @@ def train(
     pairs: Sequence[PreferencePair],
     settings: TrainingSettings,
     out: Path,
-    progress: Callable[[int, int], None] | None = None,
+    runtime: Runtime = ALONE,
     known: Mapping[Encoded, float] | None = None,
     keep_moments: bool = False,
 ) -> TrainingReport:
@@ -39,7 +41,7 @@ def train(
         pairs: what is trained on.
         settings: how.
         out: folder to fill.
-        progress: called with (steps done, steps in all) after each step.
+        runtime: who is told, where checkpoints lie, how many processes train; all that changes no weight.
         known: log-probabilities of rows under the base model, in nats, as it is loaded here. They are not
             computed again; a row that `max_length` cuts is another row.
         keep_moments: also write Adam's moments (`training.moments`).
@@ -53,14 +55,13 @@ def train(
     policy.model.requires_grad_(settings.weights == "full")
     examples = make_examples(policy.tokenizer, pairs, settings.max_length)
     reference = _reference(policy, examples, settings, known or {})
-    with quiet():
-        trainer = make_trainer(policy, examples, reference, settings, out)
-        if progress is not None:
-            trainer.add_callback(Progress(progress))
-        trainer.train()
-    save_policy(trainer.model, out)
-    if keep_moments:
-        write_moments(out, adam_moments(trainer.model, trainer.optimizer.state))
+    with quiet(), tracked(runtime.tracking):
+        trainer = make_trainer(policy, examples, reference, settings, out, runtime)
+        run_trainer(trainer, runtime)
+    if trainer.is_world_process_zero():
+        save_policy(trainer.model, out)
+        if keep_moments:
+            write_moments(out, adam_moments(trainer.model, trainer.optimizer.state))
     return _report(trainer, examples, reference, settings)
 
 
@@ -109,4 +110,5 @@ def _report(
         parameters=trainer.model.num_parameters(),
         trainable=trainer.model.num_parameters(only_trainable=True),
         flags=flags_of(history),
+        processes=trainer.accelerator.num_processes,
     )

@@ -51,6 +51,7 @@ class TrainingReport:
     tokens and those of the reference that were computed; `tokens_backward` the policy's alone. A prompt that
     its responses share counts once. `parameters` counts all that a token passes through, the adapter
     included, `trainable` the trained ones. `flags` are warnings (`flags_of`).
+    `processes` is how many really ran.
     """
 
     loss_first: float
@@ -69,6 +70,7 @@ class TrainingReport:
     parameters: int
     trainable: int
     flags: tuple[str, ...]
+    processes: int
 
 
 def history_of(batches: Iterable[MicroBatch]) -> tuple[TrainingStep, ...]:
