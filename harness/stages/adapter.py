@@ -36,7 +36,7 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
     report = train(
         job.inputs["base_model"],
         pairs,
-        _settings(job.params),
+        settings_of(job.params),
         job.out,
         Runtime(job.progress, _checkpoints(job), job.tracking, job.processes),
         known=_stored_reference(job, pairs),
@@ -66,7 +66,8 @@ def _checkpoints(job: Job) -> Checkpoints:
     return Checkpoints(job.scratch() / "checkpoints", fingerprint, job.meter)
 
 
-def _settings(params: Mapping[str, Any]) -> TrainingSettings:
+def settings_of(params: Mapping[str, Any]) -> TrainingSettings:
+    """How a task's parameters say to train."""
     training = params["training"]
     renamed = {
         "loss": loss_of(params["loss"]),

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def run_torchrun(job: Job) -> None:
         write_json(folder / "job.json", _spec(job))
         code = _wait(job, folder)
         if code != 0:
-            raise _error(folder, code)
+            raise failure(folder, code)
         job.meter.hand_over(Cost(**read_json(folder / "cost.json")))
 
 
@@ -67,13 +67,15 @@ def _running(processes: int, folder: Path, errors: int) -> Iterator[subprocess.P
     process = subprocess.Popen(
         words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment()
     )
-    try:
-        with process:
+    with process:
+        try:
             yield process
-    finally:
-        if process.poll() is None:
+        except BaseException:
             process.terminate()
-            process.wait(PATIENCE_S)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE_S)
+            process.kill()
+            raise
 
 
 def _environment() -> dict[str, str]:
@@ -83,11 +85,12 @@ def _environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": path}
 
 
-def _error(folder: Path, code: int) -> HarnessError:
+def failure(folder: Path, code: int) -> HarnessError:
+    """What the processes said that went wrong, or their last line where they could not."""
     told = folder / "error.json"
     if told.is_file():
         content = json.loads(told.read_text())
         return BadInput(content["text"]) if content["bad_input"] else HarnessError(content["text"])
     lines = [line for line in (folder / "stderr").read_text(errors="replace").splitlines() if line.strip()]
-    how = f" Its last words: {lines[-1].strip()}" if lines else ""
+    how = f" Their last words: {lines[-1].strip()}" if lines else ""
     return HarnessError(f"training: the processes of --train-processes ended with exit code {code}.{how}")
