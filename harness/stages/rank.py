@@ -29,7 +29,9 @@ def main(words: list[str]) -> None:
     if words[0] == "start":
         from torch.distributed.run import main as torchrun
 
-        torchrun(["--standalone", f"--nproc_per_node={words[1]}", "-m", RANK, "work", words[2]])
+        count, folder = words[1:]
+        logs = f"--log-dir={folder}"  # torchrun's own would be left behind in the system's folder
+        torchrun(["--standalone", f"--nproc_per_node={count}", logs, "-m", RANK, "work", folder])
     else:
         _work(Path(words[1]))
 

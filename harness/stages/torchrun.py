@@ -2,9 +2,9 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -27,13 +27,14 @@ def run_torchrun(job: Job) -> None:
     Raises:
         BadInput, HarnessError: what the training raised, or how the processes died.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_json(folder / "job.json", _spec(job))
-        code = _wait(job, folder)
-        if code != 0:
-            raise failure(folder, code)
-        job.meter.hand_over(Cost(**read_json(folder / "cost.json")))
+    folder = job.scratch() / "processes"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    write_json(folder / "job.json", _spec(job))
+    code = _wait(job, folder)
+    if code != 0:
+        raise failure(folder, code)
+    job.meter.hand_over(Cost(**read_json(folder / "cost.json")))
 
 
 def _spec(job: Job) -> dict[str, object]:
@@ -63,7 +64,7 @@ def _wait(job: Job, folder: Path) -> int:
 @contextmanager
 def _running(processes: int, folder: Path, errors: int) -> Iterator[subprocess.Popen[str]]:
     """The processes, ended with the block, however it ends; `rank` ends them with this process."""
-    words = [sys.executable, "-m", RANK, "start", str(processes), str(folder)]
+    words = [sys.executable, "-m", RANK, "start", str(processes), str(folder.resolve())]
     process = subprocess.Popen(
         words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment()
     )
