@@ -31,8 +31,8 @@ def shared_arguments(arguments: Mapping[str, Any], processes: int) -> dict[str, 
     passes = arguments["gradient_accumulation_steps"]
     if passes % processes:
         raise BadInput(
-            f"training.micro_batch: a step has {passes} forward passes, which {processes} processes cannot share "
-            f"equally. Choose a smaller micro_batch, or fewer processes."
+            f"training.micro_batch: a step has {passes} forward passes, which {processes} processes cannot "
+            "share equally. Choose a smaller micro_batch, or fewer processes."
         )
     return {**arguments, "gradient_accumulation_steps": passes // processes}
 

@@ -53,13 +53,12 @@ def load_tracker(tracking: Tracking) -> None:
 
 
 def pair_metrics(pairs: "PairLogprobs") -> dict[str, "Tensor"]:
-    """Means over a micro-batch, under the names that trackers show; loss and learning rate come with them."""
-    ratio_w, ratio_l = pairs.policy_w - pairs.reference_w, pairs.policy_l - pairs.reference_l
+    """Means over a forward pass, as trackers name them; loss and learning rate come with them."""
     each = {
         "margin": pairs.margin,
         "accuracy": (pairs.margin > 0).float(),
-        "chosen_log_ratio": ratio_w,
-        "rejected_log_ratio": ratio_l,
+        "chosen_log_ratio": pairs.ratio_w,
+        "rejected_log_ratio": pairs.ratio_l,
     }
     return {name: values.detach().mean() for name, values in each.items()}
 
