@@ -75,8 +75,8 @@ def split_problem(
         return None
     if batching == "pairs":
         return (
-            "training.batching: 'pairs' is TRL's, which keeps reference log-probabilities where no other process "
-            f"finds them. Use 'prompts', or --train-processes 1. Got {processes}."
+            "training.batching: 'pairs' is TRL's, which keeps its reference where no other process finds "
+            f"it. Use 'prompts', or --train-processes 1. Got {processes}."
         )
     if running:
         return (
