@@ -33,4 +33,6 @@ def _split_problem(recipe: Recipe, name: str, processes: int) -> str | None:
     method = recipe.methods[name]
     training = recipe.training.model_copy(update=method.training.model_dump(exclude_none=True))
     loss = method.loss or recipe.loss
-    return split_problem(training.pairs_per_step, training.micro_batch, "running" in loss.needs, processes)
+    return split_problem(
+        training.pairs_per_step, training.micro_batch, training.batching, "running" in loss.needs, processes
+    )

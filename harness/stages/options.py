@@ -59,17 +59,25 @@ def tracker_of(wanted: str | None) -> str:
     return wanted
 
 
-def split_problem(pairs_per_step: int, micro_batch: int | None, running: bool, processes: int) -> str | None:
+def split_problem(
+    pairs_per_step: int, micro_batch: int | None, batching: str, running: bool, processes: int
+) -> str | None:
     """Why so many processes cannot share the steps of a training, as one process would do them; or None.
 
     Args:
         pairs_per_step: pairs of an optimiser step.
         micro_batch: pairs of one forward pass; None: all of the step.
+        batching: "prompts" or "pairs".
         running: whether the loss keeps a state from one micro-batch to the next.
         processes: how many are to share a step.
     """
     if processes == 1:
         return None
+    if batching == "pairs":
+        return (
+            "training.batching: 'pairs' is TRL's, which keeps its reference where no other process finds "
+            f"it. Use 'prompts', or --train-processes 1. Got {processes}."
+        )
     if running:
         return (
             "loss: keeps a state from one micro-batch to the next, so the micro-batches of a step cannot go "

@@ -43,11 +43,16 @@ def test_a_training_is_tracked_by_name_and_nothing_else_is(tmp_path: Path) -> No
 
 def test_processes_share_a_step_equally_or_not_at_all() -> None:
     """32 pairs in micro-batches of 8 are 4: two or four processes share them, three or eight cannot."""
-    assert split_problem(32, 8, False, 1) is None
-    assert split_problem(32, 8, False, 2) is None
-    assert split_problem(32, 8, False, 4) is None
-    assert split_problem(32, None, True, 1) is None
-    assert "the 32 pairs of a step. Got 8; 4 does." in (split_problem(32, 8, False, 8) or "")
-    assert "the 32 pairs of a step. Got 32; 16 does." in (split_problem(32, None, False, 2) or "")
-    assert "must be a multiple of --train-processes (3). Got 32." in (split_problem(32, 8, False, 3) or "")
-    assert "keeps a state from one micro-batch to the next" in (split_problem(32, 8, True, 2) or "")
+    assert split_problem(32, 8, "prompts", False, 1) is None
+    assert split_problem(32, 8, "prompts", False, 2) is None
+    assert split_problem(32, 8, "prompts", False, 4) is None
+    assert split_problem(32, None, "prompts", True, 1) is None
+    assert "the 32 pairs of a step. Got 8; 4 does." in (split_problem(32, 8, "prompts", False, 8) or "")
+    assert "the 32 pairs of a step. Got 32; 16 does." in (split_problem(32, None, "prompts", False, 2) or "")
+    assert "must be a multiple of --train-processes (3). Got 32." in (
+        split_problem(32, 8, "prompts", False, 3) or ""
+    )
+    assert "keeps a state from one micro-batch to the next" in (
+        split_problem(32, 8, "prompts", True, 2) or ""
+    )
+    assert "'pairs' is TRL's" in (split_problem(32, 8, "pairs", False, 2) or "")

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from harness.data.rows import PreferencePair
 from harness.errors import BadInput, HarnessError
 from harness.metering import Cost, Meter
+from harness.recipe.schema import Training
 from harness.stages.adapter import run, settings_of, train_adapter
 from harness.stages.job import Job
 from harness.stages.torchrun import failure
@@ -27,16 +28,9 @@ PAIRS = [
     PreferencePair(str(n), f"w{n}", f"w{n + 1} w{n + 2} w{n + 3}", f"w{n + 20}", 0, 1, True, n % 2 == 0, 1.0)
     for n in range(6)
 ]
-TRAINING = {
-    "steps": 4,
-    "pairs_per_step": 4,
-    "micro_batch": 2,
-    "learning_rate": 1e-2,
-    "lora_rank": 4,
-    "max_length": 32,
-    "schedule": "linear",
-    "warmup_steps": 0,
-}
+TRAINING = Training(
+    steps=4, pairs_per_step=4, micro_batch=2, learning_rate=1e-2, lora_rank=4, max_length=32
+).model_dump(mode="json")
 PARAMS = {"loss": {"kind": "dpo", "beta": 0.5}, "training": TRAINING, "seed": 0}
 SETTINGS = settings_of(PARAMS)
 
@@ -127,18 +121,19 @@ TRAIN_LONG = """
     import sys
     from pathlib import Path
     from test_torchrun import job_of
-    from harness.stages.adapter import run, settings_of, train_adapter
+    from harness.stages.adapter import run
 
     run(job_of(Path(sys.argv[1]), Path(sys.argv[2]), 2, steps=5000))
 """
 
 
-def wait_for_ranks(parent: int) -> list[psutil.Process]:
+def wait_for_ranks(parent: "subprocess.Popen[bytes]") -> list[psutil.Process]:
     """Torchrun and its two, once they are there."""
     below: list[psutil.Process] = []
     while len(below) < 3:
+        assert parent.poll() is None
         time.sleep(0.1)
-        below = psutil.Process(parent).children(recursive=True)
+        below = psutil.Process(parent.pid).children(recursive=True)
     return below
 
 
@@ -148,7 +143,7 @@ def test_no_process_outlives_the_one_that_started_it(tiny_base: Path, tmp_path: 
     path = os.pathsep.join((str(Path(__file__).parent), *sys.path))
     words = [sys.executable, "-c", textwrap.dedent(TRAIN_LONG), str(tiny_base), str(tmp_path)]
     with subprocess.Popen(words, env=os.environ | {"PYTHONPATH": path}) as parent:
-        below = wait_for_ranks(parent.pid)
+        below = wait_for_ranks(parent)
         parent.kill()
     assert psutil.wait_procs(below, timeout=60)[1] == []
 
