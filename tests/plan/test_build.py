@@ -107,6 +107,13 @@ def test_one_pass_gives_all_methods_and_losses_with_the_same_responses_their_ref
         assert set(plan.users[one["reference"].key]) == {f"random/{replicate}", f"more/{replicate}"}
 
 
+def test_a_loss_without_a_reference_is_given_none(tmp_path: Path) -> None:
+    """Though the bank of the same method has it."""
+    for kind, given in (("simpo", False), ("dpo", True)):
+        plan = plan_of(tmp_path, f"{RECIPE}loss = {{ kind = '{kind}' }}\n")
+        assert ("reference" in cell(plan, "balanced").ends["adapter"].inputs) == given
+
+
 def test_a_warm_up_is_part_of_the_method_that_needs_it(tmp_path: Path) -> None:
     """The bank, and training, then read the reference from a pass of its own."""
     table = "[features.gradients]\nat = 'warmup'\nwarmup_steps = 4\nrank = 16\n[seeds]"

@@ -98,6 +98,11 @@ def test_a_setting_takes_the_place_of_what_is_declared() -> None:
         ),
         (
             TUNING,
+            "loss = { kind = 'robust' }\ntuning = { space = { label_smoothing = [0.1, 0.7] } }",
+            "methods.dpo.tuning.space.label_smoothing: must be less than 0.5. Got 0.7.",
+        ),
+        (
+            TUNING,
             "tuning = { space = { beta = [1, 2, 1.0] } }",
             "methods.dpo.tuning.space.beta: each value once. Got [1, 2, 1.0].",
         ),

@@ -21,15 +21,14 @@ from harness.methods.features import Gradients
 from harness.models.chat import encode
 from harness.models.load import load_policy
 from harness.models.logprobs import sequence_logprobs
+from harness.plan.draw import plain
 from harness.recipe.schema import Training
 from harness.stages import adapter, gradients, logprobs, pairs, warmup
 from harness.stages.bank import read_bank, read_features
 from harness.store.formats import read_json, read_matrix, read_rows, write_rows
 
 LOSS = {"kind": "dpo", "beta": 0.3}
-TRAINING = Training(steps=6, pairs_per_step=4, learning_rate=1e-2, lora_rank=4, max_length=64).model_dump(
-    mode="json"
-)
+TRAINING = plain(Training(steps=6, pairs_per_step=4, learning_rate=1e-2, lora_rank=4, max_length=64))
 ROW_TOLERANCE = 1e-3
 """Of a row's length: fp16 rounds each number by at most 2^-11 of it, to one side or the other."""
 
@@ -99,7 +98,6 @@ import os, signal, sys
 from functools import partial
 from pathlib import Path
 from harness.methods import gradients as methods
-from harness.recipe.schema import Training
 from harness.stages import gradients
 from harness.store.columns import Columns
 sys.path.insert(0, sys.argv[1])
