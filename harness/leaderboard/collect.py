@@ -166,8 +166,10 @@ def _training_notes(training: Mapping[str, Any]) -> list[str]:
     if tuning := training.get("tuning"):
         chosen = tuning["trials"][tuning["chosen"]]["settings"]
         settings = ", ".join(f"{name} = {value}" for name, value in chosen.items())
+        diverged = sum(trial["win_rate"] is None for trial in tuning["trials"])
         notes.append(
-            f"tuned: {settings} (best of {len(tuning['trials'])} on {tuning['prompts']} validation prompts)"
+            f"tuned: {settings} (best of {len(tuning['trials'])} on {tuning['prompts']} validation prompts"
+            f"{f', {diverged} diverged' if diverged else ''})"
         )
     return notes + list(training.get("flags", []))
 

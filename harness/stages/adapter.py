@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.rows import PreferencePair
+from harness.errors import Diverged
 from harness.models.chat import encode
 from harness.models.load import load_tokenizer
 from harness.stages.bank import GRADIENTS
 from harness.stages.job import Job
 from harness.stages.losses import loss_of
-from harness.stages.shared import read_responses
+from harness.stages.shared import DIVERGED, read_responses
 from harness.stages.torchrun import run_torchrun
 from harness.store.formats import (
     LENGTHS,
@@ -37,11 +38,18 @@ from harness.training.settings import TrainingSettings
 
 
 def run(job: Job) -> None:
-    """Train on the pairs, in processes of its own where several share it; the log says how it went."""
-    if job.processes > 1:
-        run_torchrun(job)
-    else:
-        train_adapter(job, keep_moments=False)
+    """Train on the pairs, in processes of its own where several share it; the log says how it went.
+
+    A training that diverges has that for its result: the same again would diverge again, and a trial of a
+    tuned method may.
+    """
+    try:
+        if job.processes > 1:
+            run_torchrun(job)
+        else:
+            train_adapter(job, keep_moments=False)
+    except Diverged as error:
+        write_json(job.out / RESULT, {DIVERGED: str(error)})
 
 
 def train_adapter(job: Job, keep_moments: bool) -> None:

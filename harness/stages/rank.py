@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from harness.errors import BadInput, HarnessError
+from harness.errors import HarnessError
 from harness.metering import Cost, Meter
 from harness.stages.job import Job
 from harness.stages.torchrun import RANK
@@ -51,7 +51,7 @@ def _work(folder: Path) -> None:
     except Exception as error:
         text = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
         own = folder / f"error-{os.environ['RANK']}.json"
-        write_json(own, {"text": text, "bad_input": isinstance(error, BadInput)})
+        write_json(own, {"text": text, "kind": type(error).__name__})
         with suppress(FileExistsError):  # the first one to fail is the reason that the others do
             os.link(own, folder / "error.json")
         raise

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from harness.errors import BadInput, HarnessError
+from harness.errors import BadInput, Diverged, HarnessError
 from harness.metering import Cost
 from harness.stages.job import Job
 from harness.store.formats import read_json, write_json
@@ -91,7 +91,8 @@ def failure(folder: Path, code: int) -> HarnessError:
     told = folder / "error.json"
     if told.is_file():
         content = json.loads(told.read_text())
-        return BadInput(content["text"]) if content["bad_input"] else HarnessError(content["text"])
+        kinds = {kind.__name__: kind for kind in (BadInput, Diverged)}
+        return kinds.get(content["kind"], HarnessError)(content["text"])
     lines = [line for line in (folder / "stderr").read_text(errors="replace").splitlines() if line.strip()]
     how = f" Their last words: {lines[-1].strip()}" if lines else ""
     return HarnessError(f"training: the processes of --train-processes ended with exit code {code}.{how}")

@@ -1,6 +1,6 @@
 """How good an adapter is on the validation prompts: what tuning chooses by."""
 
-from harness.errors import HarnessError
+from harness.errors import Diverged, HarnessError
 from harness.models.sampling import Sampling, sample
 from harness.stages.job import Job
 from harness.stages.shared import count_sampling, policy_of, read_prompts, read_responses
@@ -9,8 +9,16 @@ from harness.store.formats import RESULT, write_json
 
 
 def run(job: Job) -> None:
-    """Sample responses, and have them judged against those of the untrained start."""
-    policy, prompts = policy_of(job), read_prompts(job.inputs["prompts"])
+    """Sample responses, and have them judged against those of the untrained start.
+
+    A trial whose training diverged has no win rate.
+    """
+    try:
+        policy = policy_of(job)
+    except Diverged:
+        write_json(job.out / RESULT, {"win_rate": None, "judged": 0})
+        return
+    prompts = read_prompts(job.inputs["prompts"])
     settings = Sampling(
         per_prompt=job.params["per_prompt"],
         temperature=job.params["temperature"],

@@ -47,7 +47,8 @@ def train(
 
     Raises:
         BadInput: what the settings ask for cannot be had here, or a pair cannot be trained on.
-        HarnessError: policy and reference do not start equal, or a loss is not finite.
+        HarnessError: policy and reference do not start equal.
+        Diverged: a loss is not finite.
     """
     _check_machine(settings)
     policy = load_policy(base, precision=_precision(settings), four_bits=settings.weights == "qlora")

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
-from harness.errors import HarnessError
+from harness.errors import Diverged, HarnessError
 from harness.methods.losses import PairLogprobs, PairLoss
 from harness.methods.losses.pairs import per_token
 from harness.methods.still import drop_nothing
@@ -91,7 +91,7 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         bad = (~losses.detach().isfinite()).nonzero().flatten().tolist()
         if bad:
             pair = self.examples.pairs[batch.indices[bad[0]]]
-            raise HarnessError(
+            raise Diverged(
                 f"training: the loss at step {self.state.global_step + 1} is {float(losses[bad[0]])} for "
                 f"{pair_name(pair)}. Lower the learning rate, or look at that pair."
             )

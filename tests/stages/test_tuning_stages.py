@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from pool_of_words import run_stage, write_pool
 
-from harness.data.rows import Response
-from harness.stages import responses, trial, tuned
+from harness.data.rows import PreferencePair, Response
+from harness.errors import Diverged
+from harness.recipe.schema import Training
+from harness.stages import adapter, outputs, responses, trial, tuned
 from harness.stages.shared import read_responses
 from harness.store.formats import RESULT, read_json, write_json, write_rows
 
@@ -59,3 +62,35 @@ def test_the_first_of_the_best_trials_is_taken(tmp_path: Path) -> None:
         },
     }
     assert "another" not in (done.folder / "manifest.json").read_text()
+
+
+def test_a_trial_that_diverges_is_no_failure_and_never_chosen(tmp_path: Path, tiny_base: Path) -> None:
+    """At a learning rate of 1e30 the second step's loss is no number: the artifact says so, and why."""
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    row = PreferencePair("p", "w1", "w2 w3", "w4", 0, 1, True, True, 1.0)
+    write_rows(pairs / "pairs.jsonl", [row])
+    training = Training(steps=3, pairs_per_step=1, learning_rate=1e30, lora_rank=2).model_dump(mode="json")
+    params = {"loss": {"kind": "dpo", "beta": 0.1}, "training": training, "seed": 0}
+    inputs = {"base_model": tiny_base, "pairs": pairs}
+    broken = run_stage(tmp_path / "adapter", adapter.run, params, inputs).folder
+    assert "the loss at step 2 is nan for prompt 'p'" in read_json(broken / RESULT)["diverged"]
+
+    inputs = write_pool(tmp_path / "pool", prompts=2) | {"base_model": tiny_base, "adapter": broken}
+    tried = run_stage(tmp_path / "trial", trial.run, SAMPLING | JUDGE, inputs).folder
+    assert read_json(tried / RESULT) == {"win_rate": None, "judged": 0}
+    wanted = {"samples": 1, "temperature": 1.0, "max_new_tokens": 4, "seed": 0, "stream": "outputs"}
+    with pytest.raises(Diverged, match="the loss at step 2 is nan"):
+        run_stage(tmp_path / "outputs", outputs.run, wanted, inputs | {"held_out": inputs["prompts"]})
+
+    sound, good = tmp_path / "sound", tmp_path / "good"
+    for folder, content in ((sound, {"pairs": 1}), (good, {"win_rate": 3.0})):
+        folder.mkdir()
+        write_json(folder / RESULT, content)
+    both = {"adapter_0": broken, "trial_0": tried, "adapter_1": sound, "trial_1": good}
+    settings = [{"learning_rate": 1e30}, {"learning_rate": 1e-3}]
+    done = run_stage(tmp_path / "tuned", tuned.run, {"settings": settings, "prompts": 2}, both).folder
+    assert read_json(done / RESULT)["tuning"]["chosen"] == 1
+    lost = {"adapter_0": broken, "trial_0": tried}
+    with pytest.raises(Diverged, match="all 1 trials diverged"):
+        run_stage(tmp_path / "lost", tuned.run, {"settings": settings[:1], "prompts": 2}, lost)
