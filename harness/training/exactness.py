@@ -15,7 +15,7 @@ from harness.training.prefix import Prefix, response_scores
 PAYS = 1.15
 """Sharing is tried where rows would run at least so many times the tokens through the model."""
 
-LONG_PACK = 1024
+LONG_PACK = 512
 """Packed rows of more tokens than this waste more on what their mask hides than a cache costs."""
 
 

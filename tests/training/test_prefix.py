@@ -110,7 +110,7 @@ def test_what_is_not_exact_is_found_out() -> None:
 
 def test_sharing_is_tried_where_it_saves_tokens() -> None:
     """Two responses of 9 read tokens: 2 P + 18 over P + 18 is 20 / 19 at P = 1, 1.26 at P = 16... and
-    packed rows of more than 1024 tokens waste more than a cache.
+    packed rows of more than 512 tokens waste more than a cache.
     """
     long = tuple(range(10))
     short, wide, huge = (PromptGroup((1,) * size, (long, long[::-1]), (), (), ()) for size in (1, 16, 1024))
