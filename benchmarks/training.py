@@ -49,7 +49,7 @@ class Subject:
 
 SUBJECTS = {
     "Llama 128 x 4": Subject(TINY, 16, 3.0),
-    "Llama 512 x 8 (40M)": Subject(SMALL, 2, 2.5),
+    "Llama 512 x 8 (40M)": Subject(SMALL, 6, 2.5),
 }
 
 
