@@ -7,10 +7,6 @@ from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F
-from harness.training.exactness import TOLERANCES, candidate_prefixes, exact_prefix
-from harness.training.grouped import PromptGroup, group_pairs
-from harness.training.prefix import Prefix, response_scores
-from harness.training.scores import ReferenceScores, pair_logprobs
 from torch import Tensor
 
 from benchmarks.commands import device
@@ -20,7 +16,11 @@ from benchmarks.plain_pairs import RowPair, pair_by_pair_loss, prompt_pairs, sco
 from benchmarks.shapes import TINY, Shape, random_model
 from benchmarks.timing import interleaved
 from harness.data.tokens import Encoded, pad
+from harness.training.exactness import TOLERANCES, candidate_prefixes, exact_prefix
 from harness.training.examples import TokenPair
+from harness.training.grouped import PromptGroup, group_pairs
+from harness.training.prefix import Prefix, response_scores
+from harness.training.scores import ReferenceScores, pair_logprobs
 
 STEP, MEMORY = "grouped-step", "grouped-memory"
 RANK, B_STD, BETA = 8, 0.02, 0.1

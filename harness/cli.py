@@ -81,18 +81,34 @@ def run(
     jobs: Annotated[
         int, typer.Option(min=1, help="Worker processes, one thread each. The results do not depend on it.")
     ] = min(2, os.cpu_count() or 1),
+    report_to: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            envvar="HARNESS_REPORT_TO",
+            help="Where each training step is logged: tensorboard, wandb, mlflow, trackio or none. "
+            "Default: tensorboard where it is installed. Changes no result.",
+            metavar="TRACKER",
+        ),
+    ] = None,
+    train_processes: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Processes that share each training (torchrun). The results do not depend on it."
+        ),
+    ] = 1,
 ) -> None:
     """Train and measure every method, then write the leaderboard.
 
     What the store already holds is not done again: after an interruption, or with a method added, the same
-    command goes on. Exit code 0: all done; 1: some tasks failed; 2: the recipe is wrong; 130: interrupted.
+    command goes on, a long training from its last checkpoint. Exit code 0: all done; 1: some tasks failed;
+    2: the recipe or an option is wrong; 130: interrupted.
     """
     signal.signal(signal.SIGTERM, _terminate)
     try:
         from harness.commands.places import places_of
         from harness.commands.run import run as run_recipe
 
-        run_recipe(places_of(recipe, store, boards), jobs, _console())
+        run_recipe(places_of(recipe, store, boards), jobs, _console(), report_to, train_processes)
     except KeyboardInterrupt:
         typer.echo(INTERRUPTED, err=True)
         raise typer.Exit(130) from None

@@ -5,6 +5,7 @@ HarnessError
 │   └── ShortBudget     2   a budget cannot be met by what a method asks for
 ├── StoreError          2   the store cannot be read or written
 │   └── CorruptArtifact     an artifact does not match its manifest; the engine redoes it
+├── Diverged            1   a training came to a loss that is no number; that is its result
 ├── TaskFailed          1   a task raised; the run goes on with what does not depend on it
 └── StaleBoard          1   a committed leaderboard is not what its records give
 """
@@ -52,6 +53,10 @@ class CorruptArtifact(StoreError):
 
     def __reduce__(self) -> tuple[type["CorruptArtifact"], tuple[str, str, str]]:
         return type(self), (self.stage, self.key, self.reason)
+
+
+class Diverged(HarnessError):
+    """A training came to a loss that is not finite; says at which step, and for which pair."""
 
 
 class TaskFailed(HarnessError):

@@ -54,7 +54,7 @@ class Meter:
             wall_s=self.cost.wall_s + wall,
             cpu_s=self.cost.cpu_s + time.process_time() - self._cpu,
             device_s=self.cost.device_s + (wall if on_device else 0.0),
-            peak_memory_bytes=_peak(),
+            peak_memory_bytes=max(self.cost.peak_memory_bytes, _peak()),
         )
 
     def count(self, *, forward: int = 0, backward: int = 0, parameters: int = 0, trainable: int = 0) -> None:
@@ -78,8 +78,9 @@ class Meter:
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """(wall, CPU) so far inside the block."""
-        return time.perf_counter() - self._wall, time.process_time() - self._cpu
+        """(wall, CPU) so far inside the block, with what was carried over from earlier processes."""
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        return self.cost.wall_s + wall, self.cost.cpu_s + cpu
 
     def carry(self, wall_s: float, cpu_s: float) -> None:
         """Add the seconds of work that an earlier process did for the same result."""
@@ -90,6 +91,12 @@ class Meter:
             cpu_s=self.cost.cpu_s + cpu_s,
             device_s=self.cost.device_s + device,
         )
+
+    def hand_over(self, cost: Cost) -> None:
+        """Take the cost of other processes that did the work, in place of the wait for them."""
+        mine = asdict(self.cost)
+        self.cost = Cost(**{name: mine[name] + value for name, value in asdict(cost).items()})
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def count_judge(self, calls: int, usd: float = 0.0) -> None:
         """Add judge calls and what they cost."""

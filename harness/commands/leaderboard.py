@@ -9,9 +9,7 @@ from rich.markup import escape
 from harness.commands.places import places_of
 from harness.commands.words import counted
 from harness.errors import BadInput, StaleBoard
-from harness.leaderboard.assemble import make_table
 from harness.leaderboard.board import stale_files, write_board
-from harness.leaderboard.record import read_records
 from harness.leaderboard.terminal import print_board
 
 
@@ -32,8 +30,7 @@ def leaderboard(recipes: Sequence[Path], boards: Path | None, check: bool, conso
         console.print(f"{counted(len(folders), 'board')} {verb} records give", highlight=False)
         return
     for folder in folders:
-        write_board(folder)
-        print_board(make_table(read_records(folder / "records")), console)
+        print_board(write_board(folder), console)
         console.print(f"board: {escape(str(folder / 'README.md'))}", highlight=False, soft_wrap=True)
 
 

@@ -34,6 +34,13 @@ def show_plan(places: Places, jobs: int, console: Console) -> None:
     seconds = stage_seconds(past)
     console.print(_stages(plan, stored, seconds))
     console.print(_methods(recipe))
+    if tuning := recipe.tuning:
+        console.print(
+            f"Each method that trains is trained {counted(tuning.trials, 'time')}, and each time judged on "
+            f"{tuning.prompts} x {tuning.samples_per_prompt} responses to validation prompts.",
+            highlight=False,
+            soft_wrap=True,
+        )
     left = sum(seconds[task.stage] for task in plan.tasks if task.key not in stored)
     basis = "this store's history" if past else "the embedded default's figures"
     console.print(

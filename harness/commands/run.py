@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 from rich.markup import escape
 
+from harness.commands.options import options_of
 from harness.commands.places import Places
 from harness.commands.view import RunView
 from harness.engines.base import Outcome
 from harness.engines.local import LocalEngine
 from harness.errors import BadInput, CorruptArtifact, TaskFailed
-from harness.leaderboard.assemble import make_table
 from harness.leaderboard.board import check_writable, write_board
 from harness.leaderboard.collect import collect, declare
 from harness.leaderboard.record import Record, read_records, write_record
@@ -21,6 +22,7 @@ from harness.plan.build import Plan, build_plan
 from harness.plan.estimate import stage_seconds
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import Recipe
+from harness.stages.options import Options
 from harness.stages.run import run_task
 from harness.store.local import LocalStore
 
@@ -30,23 +32,29 @@ CORRUPTIONS = 10
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe, its plan, and where its results go."""
+    """A recipe, its plan, where its results go, and how it is run."""
 
     places: Places
     recipe: Recipe
     plan: Plan
     store: LocalStore
+    options: Options
 
 
-def run(places: Places, jobs: int, console: Console) -> None:
+def run(
+    places: Places, jobs: int, console: Console, report_to: str | None = None, train_processes: int = 1
+) -> None:
     """Run a recipe to its board.
 
     Raises:
+        BadInput: the recipe or an option is wrong.
         TaskFailed: if tasks failed; all that did not depend on them is done, and on the board.
         KeyboardInterrupt: passed on; what is stored stays.
     """
     recipe = load_recipe(places.recipe)
-    job = Run(places, recipe, build_plan(recipe), LocalStore(places.store))
+    plan = build_plan(recipe)
+    options = options_of(places, recipe, plan, report_to, train_processes)
+    job = Run(places, recipe, plan, LocalStore(places.store), options)
     job.store.prepare()
     check_writable(places.board)
     outcome, records = _run_and_collect(job, jobs, console)
@@ -73,7 +81,7 @@ def _run_plan(job: Run, jobs: int, console: Console) -> Outcome:
     missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
     expected = stage_seconds(history(job.plan, job.store))
     seconds = {task.key: expected[task.stage] for task in missing}
-    engine = LocalEngine(job.store, run_task, jobs)
+    engine = LocalEngine(job.store, partial(run_task, options=job.options), jobs)
     with RunView(console, job.plan.users, seconds, jobs) as view:
         return engine.run(job.plan.tasks, view)
 
@@ -104,8 +112,7 @@ def _write_board(job: Run, records: list[Record], console: Console) -> None:
     written = {write_record(folder, record) for record in [*records, *_earlier(job, records)]}
     for old in set(folder.glob("*.json")) - written:
         old.unlink(missing_ok=True)
-    write_board(job.places.board)
-    print_board(make_table(read_records(folder)), console)
+    print_board(write_board(job.places.board), console)
     console.print(f"board: {escape(str(job.places.board / 'README.md'))}", highlight=False)
 
 

@@ -13,7 +13,7 @@ from harness.errors import BadInput, CorruptArtifact, StoreError
 from harness.plan.build import Cell, build_plan
 from harness.recipe.load import load_recipe
 from harness.recipe.wording import suggestion
-from harness.store.formats import read_json, read_rows
+from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_rows
 from harness.store.local import LocalStore
 
 VERDICTS = {1.0: "reference better", 1.5: "tie", 2.0: "better than the reference"}
@@ -47,10 +47,10 @@ class _Outputs:
     def __init__(self, name: str, cell: Cell, store: LocalStore, places: Places) -> None:
         self.name = name
         self._cell, self._store, self._places = cell, store, places
-        self.prompts = read_rows(self._folder("held_out") / "prompts.jsonl", Prompt)
+        self.prompts = read_rows(self._folder("held_out") / PROMPTS, Prompt)
         self.texts = self._texts("outputs")
         self.references = self._texts("reference")
-        result: dict[str, Any] = read_json(self._folder("alpaca_eval") / "result.json")
+        result: dict[str, Any] = read_json(self._folder("alpaca_eval") / RESULT)
         self.verdicts: dict[str, list[float | None]] = result["preferences"]
 
     def _folder(self, role: str) -> Path:
@@ -66,7 +66,7 @@ class _Outputs:
             ) from None
 
     def _texts(self, role: str) -> dict[str, str]:
-        rows = read_rows(self._folder(role) / "responses.jsonl", Response)
+        rows = read_rows(self._folder(role) / RESPONSES, Response)
         return {row.prompt_id: row.text for row in rows if row.index == 0}
 
 

@@ -109,8 +109,20 @@ def _row(
         pairs_dropped=statistics.fmean(record.pairs_dropped for record in records),
         pairs_truncated=statistics.fmean(record.pairs_truncated for record in records),
         declared=records[0].declared,
-        notes=list(dict.fromkeys(note for record in records for note in record.notes)),
+        notes=_notes(records),
     )
+
+
+def _notes(records: Sequence[Record]) -> list[str]:
+    """Each note once, after the seeds that have it where not all do."""
+    seen: dict[str, list[str]] = {}
+    for record in records:
+        for note in record.notes:
+            seen.setdefault(note, []).append(str(record.replicate))
+    return [
+        note if len(those) == len(records) else f"seed {', '.join(those)}: {note}"
+        for note, those in seen.items()
+    ]
 
 
 def _with_completeness(row: Row, group: Group, expected: Mapping[str, int]) -> Row:

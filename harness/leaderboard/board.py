@@ -11,6 +11,7 @@ from harness.leaderboard.files import unwritable, write_whole
 from harness.leaderboard.readme import board_block
 from harness.leaderboard.record import Record, Sample, read_records
 from harness.leaderboard.render import table_csv, table_json
+from harness.leaderboard.table import Table
 from harness.leaderboard.text import markdown
 
 RECORDS = "records"
@@ -23,25 +24,30 @@ def make_board(folder: Path) -> dict[str, str]:
     In README.md only the part between the markers is made anew; what people wrote around it stays.
     Raises BadInput for records or markers that cannot be used.
     """
+    return _made(folder)[1]
+
+
+def _made(folder: Path) -> tuple[Table, dict[str, str]]:
+    """The table, and the files that show it."""
     records = read_records(folder / RECORDS)
     table = make_table(records)
     block = board_block(table, _one_sample_each(records, [row.method for row in table.rows]))
-    return {
+    return table, {
         "README.md": _readme(folder / "README.md", table.title, block),
         "table.json": table_json(table),
         "table.csv": table_csv(table),
     }
 
 
-def write_board(folder: Path) -> list[Path]:
-    """Write every generated file of `folder`, each in one step; returns their paths.
+def write_board(folder: Path) -> Table:
+    """Write every generated file of `folder`, each in one step; returns the table that they show.
 
     Raises BadInput as `make_board`, and where a file cannot be written.
     """
-    board = make_board(folder)
+    table, board = _made(folder)
     for name, text in board.items():
         write_whole(folder / name, text)
-    return [folder / name for name in board]
+    return table
 
 
 def check_writable(folder: Path) -> None:

@@ -1,8 +1,9 @@
 """From stored artifacts to records: one for each method and replicate whose tasks are all done."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from harness.leaderboard.groups import merged
@@ -12,12 +13,13 @@ from harness.plan.build import Cell
 from harness.plan.catalog import STAGES
 from harness.recipe.rules import InfluenceDepth
 from harness.recipe.schema import Method, Recipe
-from harness.store.formats import read_json
+from harness.store.formats import PAIRS, PROMPTS, RESPONSES, RESULT, read_json
 from harness.store.local import LocalStore
 from harness.store.manifest import Manifest
 
-RESULT = "result.json"
 SHOWN = 8
+LONG = 2.0
+"""Outputs longer than the reference's by more than this factor, in the mean, are noted."""
 NEW_LINE = "\n"
 
 
@@ -30,7 +32,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
     reader = _Reader(cell, store)
     method = recipe.methods[cell.method]
     training = reader.result("adapter")
-    pairs = reader.rows("pairs", "pairs.jsonl")
+    pairs = reader.rows("pairs", PAIRS)
     manifests = [store.manifest(task.stage, task.key) for task in cell.tasks]
     return Record(
         recipe=name,
@@ -38,7 +40,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         baseline=recipe.baseline,
         method=cell.method,
         replicate=cell.replicate,
-        fixed=recipe.model_dump(mode="json", exclude={"methods", "title", "baseline", "extends"}),
+        fixed=_fixed(recipe),
         declared=declare(method),
         order=list(recipe.methods).index(cell.method),
         comparable=_comparable(reader, manifests),
@@ -46,7 +48,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         prompts=len({pair["prompt_id"] for pair in pairs}),
         pairs_dropped=training.get("pairs_dropped", 0),
         pairs_truncated=training.get("pairs_truncated", 0),
-        notes=_notes(method),
+        notes=[*_notes(method), *_training_notes(training), *_length_notes(reader)],
         items=_items(reader),
         tasks=[_task_cost(manifest) for manifest in manifests],
         training=as_plain(training),
@@ -58,6 +60,12 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
 def declare(method: Method) -> dict[str, Any]:
     """A method's table as its recipe writes it."""
     return method.model_dump(mode="json", exclude_unset=True)
+
+
+def _fixed(recipe: Recipe) -> dict[str, Any]:
+    """The tables that are the same for all methods; one that the recipe lacks is not there."""
+    tables = recipe.model_dump(mode="json", exclude={"methods", "title", "baseline", "extends"})
+    return {name: table for name, table in tables.items() if table is not None}
 
 
 class _Reader:
@@ -91,7 +99,7 @@ def _items(reader: _Reader) -> dict[str, Items]:
     """Item-level results; win rates on AlpacaEval's scale, 100 x (preference - 1)."""
     preferences = reader.result("alpaca_eval")["preferences"]
     lengths: dict[str, list[float | None]] = {}
-    for output in reader.rows("outputs", "responses.jsonl"):
+    for output in reader.rows("outputs", RESPONSES):
         lengths.setdefault(output["prompt_id"], []).append(float(len(output["text"])))
     found = {
         "alpaca_eval.win_rate": {
@@ -152,6 +160,30 @@ def _notes(method: Method) -> list[str]:
     return notes
 
 
+def _training_notes(training: Mapping[str, Any]) -> list[str]:
+    """What tuning chose, and what the training itself reports."""
+    notes = []
+    if tuning := training.get("tuning"):
+        chosen = tuning["trials"][tuning["chosen"]]["settings"]
+        settings = ", ".join(f"{name} = {value}" for name, value in chosen.items())
+        diverged = sum(trial["win_rate"] is None for trial in tuning["trials"])
+        notes.append(
+            f"tuned: {settings} (best of {len(tuning['trials'])} on {tuning['prompts']} validation prompts"
+            f"{f', {diverged} diverged' if diverged else ''})"
+        )
+    return notes + list(training.get("flags", []))
+
+
+def _length_notes(reader: _Reader) -> list[str]:
+    """Outputs that are much longer than the reference's: what a judge that likes length would reward."""
+    own, start = (
+        fmean(len(row["text"]) for row in reader.rows(role, RESPONSES)) for role in ("outputs", "reference")
+    )
+    if own <= LONG * start:
+        return []
+    return [f"length exploded: {own:.0f} characters in the mean, the reference's outputs {start:.0f}"]
+
+
 def _task_cost(manifest: Manifest) -> TaskCost:
     return TaskCost(
         stage=manifest.stage,
@@ -164,8 +196,8 @@ def _task_cost(manifest: Manifest) -> TaskCost:
 def _samples(reader: _Reader) -> list[Sample]:
     """The first sample of the first few prompts, beside the reference's."""
     preferences = reader.result("alpaca_eval")["preferences"]
-    outputs = _first_texts(reader.rows("outputs", "responses.jsonl"))
-    references = _first_texts(reader.rows("reference", "responses.jsonl"))
+    outputs = _first_texts(reader.rows("outputs", RESPONSES))
+    references = _first_texts(reader.rows("reference", RESPONSES))
     return [
         Sample(
             prompt=prompt["text"],
@@ -173,7 +205,7 @@ def _samples(reader: _Reader) -> list[Sample]:
             output=outputs[prompt["id"]],
             preference=preferences[prompt["id"]][0],
         )
-        for prompt in reader.rows("held_out", "prompts.jsonl")[:SHOWN]
+        for prompt in reader.rows("held_out", PROMPTS)[:SHOWN]
     ]
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.plan.draw import Draw, plain
-from harness.plan.selection import known_reference, pairs_task
+from harness.plan.selection import pairs_task
 from harness.plan.task import Task, in_order
+from harness.plan.training import adapter_task
 from harness.recipe.schema import Method, Recipe
 
 
@@ -64,16 +65,8 @@ def _cell(draw: Draw, name: str, method: Method) -> Cell:
     ends = {"base_model": base}
     if method.trains:
         ends["pairs"] = pairs_task(draw, method, base)
-        ends["adapter"] = _adapter(draw, method, base, ends["pairs"])
+        ends["adapter"] = adapter_task(draw, method, base, ends["pairs"])
     return Cell(name, draw.replicate, ends | _evaluation(draw, method, base, ends.get("adapter")))
-
-
-def _adapter(draw: Draw, method: Method, base: Task, pairs: Task) -> Task:
-    override = method.training.model_dump(exclude_none=True)
-    training = draw.recipe.training.model_copy(update=override)
-    loss = method.loss or draw.recipe.loss
-    params = {"loss": plain(loss), "training": plain(training), "seed": draw.seed("training")}
-    return Task("adapter", params, {"base_model": base, "pairs": pairs, **known_reference(pairs)})
 
 
 def _evaluation(draw: Draw, method: Method, base: Task, adapter: Task | None) -> dict[str, Task]:

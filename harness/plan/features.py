@@ -1,5 +1,6 @@
 """The tasks that read responses with a model: gradients, log-probabilities, hidden states, and a warm-up."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.plan.draw import Draw, plain
@@ -35,11 +36,18 @@ def bank_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled, of:
     """
     params, inputs = plain(settings), of.read_by(base)
     if settings.at == "warmup":
-        inputs["reference"] = logprobs_task(base, of)
+        inputs["reference"] = logprobs_task(of.read_by(base))
         inputs["warmup"] = warmup_task(draw, settings, base, sampled)
     if settings.preconditioning == "exact":
         params["loss"] = plain(draw.recipe.loss)
     return Task("gradients", params, inputs)
+
+
+def validation_task(draw: Draw, count: int, skip: int) -> Task:
+    """The prompts that follow the pool's in its log, after `skip` of them: in no pool and no evaluation."""
+    source = plain(draw.recipe.pool.prompts)
+    params = {"source": source, "world": draw.world, "seed": draw.seed("pool"), "skip": skip, "count": count}
+    return Task("validation", params, {})
 
 
 def warmup_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled) -> Task:
@@ -62,17 +70,14 @@ def warmup_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled) -
         "precision": "fp32",
     }
     training = draw.recipe.training.model_copy(update=changed)
-    known = {"responses": sampled.responses, "reference": logprobs_task(base, sampled)}
+    known = {"responses": sampled.responses, "reference": logprobs_task(sampled.read_by(base))}
     params = {"loss": plain(draw.recipe.loss), "training": plain(training), "seed": settings.seed}
     return Task("warmup", params, {"base_model": base, "pairs": pairs, **known})
 
 
-def logprobs_task(
-    base: Task, sampled: Sampled, adapter: Task | None = None, conditional: bool = True
-) -> Task:
-    """Log-probabilities of the responses under the base model, or under an adapter on it."""
-    inputs = sampled.read_by(base) | ({"adapter": adapter} if adapter else {})
-    return Task("logprobs", {"conditional": conditional}, inputs)
+def logprobs_task(read: Mapping[str, Task], conditional: bool = True) -> Task:
+    """Log-probabilities of the responses in `read` (see `Sampled.read_by`) under its model or adapter."""
+    return Task("logprobs", {"conditional": conditional}, read)
 
 
 def hidden_states_task(base: Task, sampled: Sampled) -> Task:

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from harness.plan.draw import Draw, plain
-from harness.plan.features import Sampled, bank_task, hidden_states_task, logprobs_task, warmup_task
+from harness.plan.features import (
+    Sampled,
+    bank_task,
+    hidden_states_task,
+    logprobs_task,
+    validation_task,
+    warmup_task,
+)
 from harness.plan.task import Task
 from harness.recipe import rules, schema
 from harness.recipe.load import (
@@ -14,6 +21,7 @@ from harness.recipe.load import (
     uses_pair_gradients,
     validation_of,
 )
+from harness.recipe.losses import Need
 
 
 @dataclass(frozen=True)
@@ -127,8 +135,8 @@ def _evidence_of_depth(one: _Selection, sampled: Sampled) -> dict[str, Task]:
             return {"hidden_states": hidden_states_task(one.base, sampled)}
         case rules.IfdDepth():
             return {
-                "logprobs": logprobs_task(one.base, sampled),
-                "unconditional": logprobs_task(one.base, sampled, conditional=False),
+                "logprobs": logprobs_task(sampled.read_by(one.base)),
+                "unconditional": logprobs_task(sampled.read_by(one.base), conditional=False),
             }
         case _:
             assert_never(rule)
@@ -150,9 +158,13 @@ def _evidence_of_pairing(one: _Selection, sampled: Sampled) -> dict[str, Task]:
 
 
 def _validation(one: _Selection, sampled: Sampled) -> dict[str, Task]:
-    """Validation prompts, scored like the pool, and the gradients of their responses."""
-    params = dict(one.pool.params) | {"count": validation_of(one.method)}
-    held = one.sample(Task("validation", params, {}))
+    """Validation prompts, scored like the pool, and the gradients of their responses.
+
+    They are others than those that methods are tuned on.
+    """
+    tuning = one.draw.recipe.tuning
+    skip = tuning.prompts if tuning else 0
+    held = one.sample(validation_task(one.draw, validation_of(one.method), skip))
     named = {f"validation_{name}": task for name, task in held.inputs.items()}
     return named | {"validation_gradients": _gradients(one, sampled, of=held)}
 
@@ -167,15 +179,21 @@ def _margins(one: _Selection, sampled: Sampled, steps: int) -> dict[str, Task]:
     """Log-probabilities of the responses under the reference, and after a warm-up of so many steps."""
     bank = one.draw.recipe.features.gradients
     settings = bank.model_copy(update={"at": "warmup", "warmup_steps": steps})
-    warm = warmup_task(one.draw, settings, one.base, sampled)
-    return {
-        "logprobs": logprobs_task(one.base, sampled),
-        "warm_logprobs": logprobs_task(one.base, sampled, adapter=warm),
-    }
+    warm, read = warmup_task(one.draw, settings, one.base, sampled), sampled.read_by(one.base)
+    return {"logprobs": logprobs_task(read), "warm_logprobs": logprobs_task(read | {"adapter": warm})}
 
 
-def known_reference(pairs: Task) -> dict[str, Task]:
-    """The tasks that hold the reference's log-probabilities where choosing the pairs has made them."""
+def known_reference(pairs: Task, needs: frozenset[Need]) -> dict[str, Task]:
+    """The task that holds the reference's log-probabilities, and the responses that these are of.
+
+    What choosing the pairs has made already; else a pass that all methods share which sample the same
+    responses. It alone has those of single tokens, for a loss that needs the "common" ones. Nothing for a
+    loss that looks at no reference.
+    """
+    if not needs & {"reference", "common"}:
+        return {}
     bank = pairs.inputs.get("gradients")
     made = bank.inputs.get("reference", bank) if bank else pairs.inputs.get("logprobs")
-    return {"reference": made, "responses": pairs.inputs["responses"]} if made else {}
+    if made is None or "common" in needs:
+        made = logprobs_task({name: pairs.inputs[name] for name in ("base_model", "prompts", "responses")})
+    return {"reference": made, "responses": pairs.inputs["responses"]}

@@ -2,8 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 
-from harness.recipe.rules import GradientClustersDepth, LongestPairing, RandomDepth, UniformDepth
-from harness.recipe.schema import Method, Recipe, Seeds
+from harness.recipe.rules import (
+    GradientClustersDepth,
+    InfluenceDepth,
+    LongestPairing,
+    RandomDepth,
+    UniformDepth,
+)
+from harness.recipe.schema import TRAINING_PROMPTS, Method, Recipe, Seeds
 from harness.recipe.wording import show
 
 
@@ -13,10 +19,30 @@ def limit_problems(recipe: Recipe, prompts: Mapping[str, int]) -> Iterator[str]:
     if len(set(recipe.evaluation.lm_eval.tasks)) < len(recipe.evaluation.lm_eval.tasks):
         yield f"evaluation.lm_eval.tasks: each task once. Got {show(recipe.evaluation.lm_eval.tasks)}."
     yield from _step_problems(recipe, prompts)
+    yield from _world_problems(recipe)
     for name, count in prompts.items():
         method = recipe.methods[name]
         for problem in _method_problems(method, count, has_budget=recipe.budget.pairs is not None):
             yield f"methods.{name}.{problem}"
+
+
+def _world_problems(recipe: Recipe) -> Iterator[str]:
+    """The pool's prompts, those that methods are tuned on and those that guide a selection are all others."""
+    taken = recipe.pool.prompts.count
+    if recipe.tuning:
+        taken += recipe.tuning.prompts
+        if taken > TRAINING_PROMPTS:
+            yield (
+                f"tuning.prompts: with the pool's {recipe.pool.prompts.count} they are {taken} prompts, but "
+                f"the world has {TRAINING_PROMPTS} for training. Lower one of the two."
+            )
+    for name, method in recipe.methods.items():
+        own = method.depth.validation if isinstance(method.depth, InfluenceDepth) else 0
+        if own and taken <= TRAINING_PROMPTS < taken + own:
+            yield (
+                f"methods.{name}.depth.validation: with the {taken} prompts of pool and tuning they are "
+                f"{taken + own}, but the world has {TRAINING_PROMPTS} for training. Lower one of them."
+            )
 
 
 def _step_problems(recipe: Recipe, prompts: Mapping[str, int]) -> Iterator[str]:

@@ -28,6 +28,7 @@ from harness.recipe.rules import (
     UniformDepth,
 )
 from harness.recipe.schema import Method, Recipe, Training
+from harness.recipe.trials import tuning_problems
 from harness.recipe.wording import sentence, show, suggestion
 
 GRADIENT_DEPTHS = (GradientNormDepth, GradientClustersDepth, InfluenceDepth)
@@ -47,7 +48,7 @@ def load_recipe(path: Path) -> Recipe:
         found = {sentence(detail, document, Recipe): str(detail["loc"][0]) for detail in details}
         raise BadInput(_with_files(found, origins, path)) from None
     trained = {name: prompts_of(recipe, method) for name, method in recipe.methods.items() if method.trains}
-    problems = [*_contradictions(recipe), *limit_problems(recipe, trained)]
+    problems = [*_contradictions(recipe), *limit_problems(recipe, trained), *tuning_problems(recipe)]
     if problems:
         keys = {problem: re.split("[.:]", problem, maxsplit=1)[0] for problem in problems}
         raise BadInput(_with_files(keys, origins, path))

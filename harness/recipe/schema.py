@@ -45,6 +45,7 @@ from harness.recipe.rules import (
     UniformPairing,
 )
 from harness.recipe.table import Count, NonNegative, Positive, Seed, Table
+from harness.recipe.tuning import MethodTuning, Tuning
 
 MethodName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
 Role = Literal["pool", "selection", "training", "evaluation"]
@@ -190,6 +191,7 @@ class Method(Table):
     pairing: Pairing = RandomPairing()
     loss: Loss | None = None
     training: TrainingOverride = TrainingOverride()
+    tuning: MethodTuning | None = None
     answer: Annotated[str, Field(min_length=1)] | None = None
 
     @property
@@ -211,6 +213,7 @@ class Recipe(Table):
     features: Features = Features()
     training: Training
     loss: Loss = DpoLoss()
+    tuning: Tuning | None = None
     evaluation: Evaluation = Evaluation()
     methods: Annotated[dict[MethodName, Method], Field(min_length=1)]
 

@@ -13,8 +13,7 @@ from harness.methods.features import GradientBank, PairBank, pair_features, stor
 from harness.methods.losses import coefficients
 from harness.methods.losses.pairs import pairs_of_responses
 from harness.stages.losses import loss_of
-from harness.stages.shared import LENGTHS, LOGPROBS, RESULT
-from harness.store.formats import read_json, read_matrix
+from harness.store.formats import LENGTHS, LOGPROBS, RESULT, read_json, read_matrix
 
 GRADIENTS = "gradients.npy"
 NORMS = "norms.npy"

@@ -3,8 +3,8 @@
 from harness.models.chat import template_hash
 from harness.models.load import load_policy
 from harness.stages.job import Job
-from harness.stages.shared import RESULT, size_of
-from harness.store.formats import write_json
+from harness.stages.shared import size_of
+from harness.store.formats import RESULT, write_json
 from harness.world.base_model import SftSettings, train_base_model
 from harness.world.facts import make_world
 

@@ -11,8 +11,8 @@ from harness.recipe import rules
 from harness.stages.embeddings import EMBEDDINGS
 from harness.stages.job import Job
 from harness.stages.pool import read_pool
-from harness.stages.shared import PROMPTS, read_prompts, variant
-from harness.store.formats import read_matrix, write_rows
+from harness.stages.shared import read_prompts, variant
+from harness.store.formats import PROMPTS, read_matrix, write_rows
 
 
 def run(job: Job) -> None:

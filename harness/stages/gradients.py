@@ -28,17 +28,9 @@ from harness.models.load import Policy
 from harness.stages.bank import GRADIENTS, MOMENTUM, NORMS, REFERENCE, SIZES
 from harness.stages.job import Job
 from harness.stages.losses import loss_of
-from harness.stages.shared import (
-    LENGTHS,
-    LOGPROBS,
-    RESULT,
-    encoded_responses,
-    policy_of,
-    read_responses,
-    size_of,
-)
+from harness.stages.shared import encoded_responses, policy_of, read_responses, size_of
 from harness.store.columns import Columns, Shape
-from harness.store.formats import read_matrix, write_json, write_matrix
+from harness.store.formats import LENGTHS, LOGPROBS, RESULT, read_matrix, write_json, write_matrix
 from harness.training.moments import read_moments
 
 PIECE = 256

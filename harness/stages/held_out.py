@@ -1,8 +1,7 @@
 """The evaluation prompts: the same for all methods and replicates, none of them in any pool."""
 
 from harness.stages.job import Job
-from harness.stages.shared import PROMPTS
-from harness.store.formats import write_rows
+from harness.store.formats import PROMPTS, write_rows
 from harness.world.facts import make_world
 from harness.world.prompts import held_out_prompts
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.metering import Meter
+from harness.training.tracking import Tracking
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class Job:
     `params` are the task's parameters, `inputs` the folders of its input artifacts by name, `out` the folder
     to fill, `meter` takes the counts of what was done, `progress` is told (done, of). `scratch` gives a
     second folder, where a stage that takes long writes what must survive if the process does not: it is
-    there again at the next try, and its files (not its folders) join those of `out` at the end.
+    there again at the next try, and its files (not its folders) join those of `out` at the end. `tracking`
+    and `processes` are for stages that train: where to report to, and how many processes share the work.
     """
 
     params: Mapping[str, Any]
@@ -24,3 +26,5 @@ class Job:
     meter: Meter
     progress: Callable[[int, int], None]
     scratch: Callable[[], Path]
+    tracking: Tracking | None = None
+    processes: int = 1

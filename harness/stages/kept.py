@@ -2,8 +2,8 @@
 
 from harness.data.rows import Score
 from harness.stages.job import Job
-from harness.stages.shared import RESPONSES, SCORES, read_prompts, read_responses
-from harness.store.formats import read_rows, write_rows
+from harness.stages.shared import read_prompts, read_responses
+from harness.store.formats import RESPONSES, SCORES, read_rows, write_rows
 
 
 def run(job: Job) -> None:

@@ -2,8 +2,8 @@
 
 from harness.models.sampling import Sampling, sample
 from harness.stages.job import Job
-from harness.stages.shared import RESULT, count_sampling, policy_of
-from harness.store.formats import write_json
+from harness.stages.shared import count_sampling, policy_of
+from harness.store.formats import RESULT, write_json
 from harness.world.facts import make_world
 from harness.world.knowledge import knowledge, knowledge_prompts
 

@@ -5,8 +5,8 @@ from tempfile import TemporaryDirectory
 
 from harness.evaluation.lm_eval import run_tasks
 from harness.stages.job import Job
-from harness.stages.shared import RESULT, policy_of
-from harness.store.formats import write_json
+from harness.stages.shared import policy_of
+from harness.store.formats import RESULT, write_json
 from harness.world.facts import make_world
 from harness.world.lm_eval_task import write_task
 

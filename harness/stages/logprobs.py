@@ -1,16 +1,19 @@
 """The log-probability of every response, given its prompt or by itself."""
 
+import numpy as np
+
 from harness.data.tokens import Encoded
 from harness.methods.gradients import response_lengths
 from harness.models.load import Policy
-from harness.models.logprobs import sequence_logprobs
+from harness.models.logprobs import response_token_logprobs
 from harness.stages.job import Job
-from harness.stages.shared import LENGTHS, LOGPROBS, encoded_responses, policy_of, size_of
-from harness.store.formats import write_matrix
+from harness.stages.shared import encoded_responses, policy_of, size_of
+from harness.store.formats import LENGTHS, LOGPROBS, TOKEN_LOGPROBS, write_matrix
 
 
 def run(job: Job) -> None:
-    """Sums in nats, fp32 [responses], and tokens of each response, int32 [responses].
+    """In nats, fp32: sums [responses], and those of all tokens one after the other; and how many tokens each
+    response has, int32 [responses].
 
     Under the base model, or under the adapter where the task has one. By itself, a response follows the token
     that begins a text, and nothing else: p(response) as IFD wants it (Li et al., arXiv 2308.12032, 2.2).
@@ -19,7 +22,9 @@ def run(job: Job) -> None:
     rows = encoded_responses(job, policy.tokenizer)
     if not job.params["conditional"]:
         rows = [Encoded(_start(policy), row.response) for row in rows]
-    write_matrix(job.out / LOGPROBS, sequence_logprobs(policy, rows, progress=job.progress))
+    tokens = response_token_logprobs(policy, rows, progress=job.progress)
+    write_matrix(job.out / LOGPROBS, np.array([row.sum() for row in tokens], np.float32))
+    write_matrix(job.out / TOKEN_LOGPROBS, np.concatenate(tokens))
     write_matrix(job.out / LENGTHS, response_lengths(rows))
     job.meter.count(forward=sum(len(row) for row in rows), parameters=size_of(policy))
 

@@ -3,8 +3,8 @@
 from harness.data.rows import Response
 from harness.models.sampling import Sampling, sample
 from harness.stages.job import Job
-from harness.stages.shared import RESPONSES, count_sampling, policy_of, read_prompts
-from harness.store.formats import write_rows
+from harness.stages.shared import count_sampling, policy_of, read_prompts
+from harness.store.formats import RESPONSES, write_rows
 
 
 def run(job: Job) -> None:

@@ -14,9 +14,9 @@ from harness.models.load import load_tokenizer
 from harness.recipe import rules
 from harness.stages.job import Job
 from harness.stages.pool import ScoredPool, read_pool
-from harness.stages.shared import PAIRS, variant
+from harness.stages.shared import variant
 from harness.stages.values import Evidence, clusters_of, depth_values, response_distances
-from harness.store.formats import write_rows
+from harness.store.formats import PAIRS, write_rows
 
 
 @dataclass(frozen=True, eq=False)

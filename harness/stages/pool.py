@@ -8,8 +8,8 @@ import numpy as np
 
 from harness.data.rows import Prompt, Response, Score
 from harness.methods.candidates import Candidates, Floats, Ints, make_candidates
-from harness.stages.shared import SCORES, read_prompts, read_responses
-from harness.store.formats import read_rows
+from harness.stages.shared import read_prompts, read_responses
+from harness.store.formats import SCORES, read_rows
 
 
 @dataclass(frozen=True, eq=False)

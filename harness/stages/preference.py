@@ -13,8 +13,8 @@ from harness.models.chat import encode
 from harness.models.load import Policy, load_policy
 from harness.models.logprobs import sequence_logprobs
 from harness.stages.job import Job
-from harness.stages.shared import RESULT, judge_of, policy_of, read_prompts, read_responses, size_of
-from harness.store.formats import write_json
+from harness.stages.shared import judge_of, policy_of, read_prompts, read_responses, size_of
+from harness.store.formats import RESULT, write_json
 
 Logprobs = NDArray[np.float32]
 

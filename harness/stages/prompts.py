@@ -1,8 +1,7 @@
 """The pool's prompts."""
 
 from harness.stages.job import Job
-from harness.stages.shared import PROMPTS
-from harness.store.formats import write_rows
+from harness.store.formats import PROMPTS, write_rows
 from harness.world.facts import make_world
 from harness.world.prompts import training_prompts
 

@@ -13,7 +13,9 @@ import harness
 from harness.metering import Meter
 from harness.plan.task import Task
 from harness.stages.job import Job
+from harness.stages.options import USUAL, Options
 from harness.store.local import LocalStore
+from harness.training.tracking import load_tracker
 
 PACKAGES = (
     "torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm-eval", "alpaca-eval",
@@ -21,8 +23,8 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def run_task(task: Task, root: Path, progress: Callable[[int, int], None]) -> None:
-    """Do one task against the store at `root`.
+def run_task(task: Task, root: Path, progress: Callable[[int, int], None], options: Options = USUAL) -> None:
+    """Do one task against the store at `root`; `options` change nothing that it gives.
 
     Raises:
         CorruptArtifact: if an input does not match its manifest.
@@ -34,10 +36,14 @@ def run_task(task: Task, root: Path, progress: Callable[[int, int], None]) -> No
     stage = importlib.import_module(f"harness.stages.{task.stage}")
     if "base_model" in inputs:
         _warm_up(inputs["base_model"])
+    tracking = options.tracking(task, root)
+    if tracking is not None:
+        load_tracker(tracking)
     with store.create(task.identity) as draft:
         meter = Meter()
         with meter:
-            stage.run(Job(task.params, inputs, draft.folder, meter, progress, lambda: draft.scratch))
+            kept, processes = lambda: draft.scratch, options.processes(task)
+            stage.run(Job(task.params, inputs, draft.folder, meter, progress, kept, tracking, processes))
         draft.cost = meter.cost.as_dict()
         draft.provenance = provenance()
 

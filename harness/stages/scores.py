@@ -2,8 +2,8 @@
 
 from harness.data.rows import Score
 from harness.stages.job import Job
-from harness.stages.shared import RESULT, SCORES, judge_of, read_prompts, read_responses
-from harness.store.formats import write_json, write_rows
+from harness.stages.shared import judge_of, read_prompts, read_responses
+from harness.store.formats import RESULT, SCORES, write_json, write_rows
 
 
 def run(job: Job) -> None:

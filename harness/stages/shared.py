@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.data.rows import Prompt, Response
 from harness.data.tokens import Encoded
+from harness.errors import Diverged
 from harness.judges.base import Judge
 from harness.judges.length import LengthJudge
 from harness.judges.oracle import OracleJudge
@@ -17,16 +18,11 @@ from harness.models.chat import encode, prompt_ids
 from harness.models.load import Policy, load_policy
 from harness.recipe import schema
 from harness.stages.job import Job
-from harness.store.formats import read_rows
+from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_rows
 from harness.world.facts import make_world
 
-PROMPTS = "prompts.jsonl"
-RESPONSES = "responses.jsonl"
-SCORES = "scores.jsonl"
-PAIRS = "pairs.jsonl"
-RESULT = "result.json"
-LOGPROBS = "logprobs.npy"
-LENGTHS = "lengths.npy"
+DIVERGED = "diverged"
+"""In the log of a training: why it came to no adapter."""
 
 
 def variant(union: Any, table: Mapping[str, Any]) -> Any:
@@ -47,8 +43,20 @@ def judge_of(params: Mapping[str, Any]) -> Judge:
 
 
 def policy_of(job: Job) -> Policy:
-    """The base model, with the adapter where the task has one."""
-    return load_policy(job.inputs["base_model"], job.inputs.get("adapter"))
+    """The base model, with the adapter where the task has one.
+
+    Raises:
+        Diverged: there is none, as its training diverged.
+    """
+    adapter = job.inputs.get("adapter")
+    if adapter is not None and (reason := _divergence(adapter)):
+        raise Diverged(reason)
+    return load_policy(job.inputs["base_model"], adapter)
+
+
+def _divergence(adapter: Path) -> str | None:
+    log = adapter / RESULT  # a folder that PEFT wrote has none
+    return read_json(log).get(DIVERGED) if log.is_file() else None
 
 
 def size_of(policy: Policy) -> int:

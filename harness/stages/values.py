@@ -16,8 +16,7 @@ from harness.recipe import rules
 from harness.stages.bank import read_bank, read_features
 from harness.stages.hidden_states import HIDDEN_STATES
 from harness.stages.pool import ScoredPool, read_pool
-from harness.stages.shared import LOGPROBS
-from harness.store.formats import read_matrix
+from harness.store.formats import LOGPROBS, read_matrix
 
 Inputs = Mapping[str, Path]
 

@@ -9,6 +9,16 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+# The files of an artifact, which other stages, boards and commands read.
+PROMPTS = "prompts.jsonl"
+RESPONSES = "responses.jsonl"
+SCORES = "scores.jsonl"
+PAIRS = "pairs.jsonl"
+RESULT = "result.json"
+LOGPROBS = "logprobs.npy"
+TOKEN_LOGPROBS = "token_logprobs.npy"
+LENGTHS = "lengths.npy"
+
 Row = TypeVar("Row")
 
 

@@ -1,13 +1,12 @@
 """Preference training of a policy."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
 from harness.data.rows import PreferencePair
-from harness.data.tokens import Encoded
 from harness.errors import BadInput
 from harness.models.load import Policy, load_policy
 from harness.models.quiet import quiet
@@ -15,10 +14,12 @@ from harness.training.adapter import save_policy
 from harness.training.batching import PromptBatching
 from harness.training.examples import Examples, make_examples
 from harness.training.moments import adam_moments, write_moments
-from harness.training.reference import Reference, make_reference
+from harness.training.reference import Known, Reference, make_reference
 from harness.training.report import TrainingReport, flags_of
+from harness.training.runtime import ALONE, Runtime, run_trainer
 from harness.training.settings import TrainingSettings
-from harness.training.trainer import PairTrainer, Progress, make_trainer
+from harness.training.tracking import tracked
+from harness.training.trainer import PairTrainer, make_trainer
 
 
 def train(
@@ -26,8 +27,8 @@ def train(
     pairs: Sequence[PreferencePair],
     settings: TrainingSettings,
     out: Path,
-    progress: Callable[[int, int], None] | None = None,
-    known: Mapping[Encoded, float] | None = None,
+    runtime: Runtime = ALONE,
+    known: Known | None = None,
     keep_moments: bool = False,
 ) -> TrainingReport:
     """Train on the pairs and write what was trained to `out`: a LoRA adapter in PEFT's format, or a model.
@@ -39,28 +40,28 @@ def train(
         pairs: what is trained on.
         settings: how.
         out: folder to fill.
-        progress: called with (steps done, steps in all) after each step.
+        runtime: who is told, where checkpoints lie, how many processes train; all that changes no weight.
         known: log-probabilities of rows under the base model, in nats, as it is loaded here. They are not
             computed again; a row that `max_length` cuts is another row.
         keep_moments: also write Adam's moments (`training.moments`).
 
     Raises:
         BadInput: what the settings ask for cannot be had here, or a pair cannot be trained on.
-        HarnessError: policy and reference do not start equal, or a loss is not finite.
+        HarnessError: policy and reference do not start equal.
+        Diverged: a loss is not finite.
     """
     _check_machine(settings)
     policy = load_policy(base, precision=_precision(settings), four_bits=settings.weights == "qlora")
     policy.model.requires_grad_(settings.weights == "full")
     examples = make_examples(policy.tokenizer, pairs, settings.max_length)
     reference = _reference(policy, examples, settings, known or {})
-    with quiet():
-        trainer = make_trainer(policy, examples, reference, settings, out)
-        if progress is not None:
-            trainer.add_callback(Progress(progress))
-        trainer.train()
-    save_policy(trainer.model, out)
-    if keep_moments:
-        write_moments(out, adam_moments(trainer.model, trainer.optimizer.state))
+    with quiet(), tracked(runtime.tracking):
+        trainer = make_trainer(policy, examples, reference, settings, out, runtime)
+        run_trainer(trainer, runtime)
+    if trainer.is_world_process_zero():
+        save_policy(trainer.model, out)
+        if keep_moments:
+            write_moments(out, adam_moments(trainer.model, trainer.optimizer.state))
     return _report(trainer, examples, reference, settings)
 
 
@@ -77,9 +78,7 @@ def _precision(settings: TrainingSettings) -> torch.dtype:
     return torch.bfloat16 if settings.precision == "bf16" and settings.weights != "full" else torch.float32
 
 
-def _reference(
-    policy: Policy, examples: Examples, settings: TrainingSettings, known: Mapping[Encoded, float]
-) -> Reference:
+def _reference(policy: Policy, examples: Examples, settings: TrainingSettings, known: Known) -> Reference:
     """In the arithmetic of the training: what is known of an fp32 model is another model's."""
     plain = settings.precision == "fp32" and settings.weights != "qlora"
     needs = settings.loss.needs - ({"reference"} if settings.batching == "pairs" else set())
@@ -109,4 +108,5 @@ def _report(
         parameters=trainer.model.num_parameters(),
         trainable=trainer.model.num_parameters(only_trainable=True),
         flags=flags_of(history),
+        processes=trainer.accelerator.num_processes,
     )

@@ -35,10 +35,6 @@ class _Batch:
     group: Tensor
     sizes: Tensor
 
-    @property
-    def responses(self) -> list[tuple[int, ...]]:
-        return [response for group in self.groups for response in group.responses]
-
     def padded(self, rows: Sequence[Sequence[int]], fill: int) -> Tensor:
         return _padded(rows, fill, self.tokens.device)
 

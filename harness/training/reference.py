@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data.tokens import Encoded
 from harness.models.load import Policy
 from harness.models.logprobs import response_token_logprobs
 from harness.training.scores import ReferenceScores
+
+Known: TypeAlias = Mapping[Encoded, float | NDArray[np.float32]]
+"""Log-probabilities of rows under the reference, in nats: of a whole response, or of each of its tokens."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +28,7 @@ class Reference:
 
     sums: Mapping[Encoded, float]
     tokens: Mapping[Encoded, Tensor] | None
-    source: Literal["bank", "computed", "none"]
+    source: Literal["known", "computed", "none"]
     computed: Sequence[Encoded]
 
     def of(self, rows: Sequence[Encoded], device: torch.device) -> ReferenceScores:
@@ -37,23 +42,21 @@ class Reference:
 NO_REFERENCE = Reference({}, None, "none", ())
 
 
-def make_reference(
-    policy: Policy, rows: Sequence[Encoded], known: Mapping[Encoded, float], needs: frozenset[str]
-) -> Reference:
+def make_reference(policy: Policy, rows: Sequence[Encoded], known: Known, needs: frozenset[str]) -> Reference:
     """What a loss with these needs must know of the reference, which is the policy before training.
 
     Args:
         policy: before training.
         rows: each once.
-        known: sums that need no computing.
+        known: what needs no computing.
         needs: of the loss. "reference": sums; "common": every token.
     """
     if not needs & {"reference", "common"}:
         return NO_REFERENCE
-    missing = [row for row in rows if row not in known or "common" in needs]
-    tokens = {
-        row: torch.from_numpy(values)
-        for row, values in zip(missing, response_token_logprobs(policy, missing), strict=True)
-    }
-    sums = {row: known[row] if row in known else float(tokens[row].sum()) for row in rows}
-    return Reference(sums, tokens if "common" in needs else None, "computed" if missing else "bank", missing)
+    single = "common" in needs
+    missing = [row for row in rows if row not in known or (single and isinstance(known[row], float))]
+    computed = dict(zip(missing, response_token_logprobs(policy, missing), strict=True))
+    found = {row: computed[row] if row in computed else known[row] for row in rows}
+    sums = {row: float(np.sum(values)) for row, values in found.items()}
+    tokens = {row: torch.tensor(values) for row, values in found.items()} if single else None
+    return Reference(sums, tokens, "computed" if missing else "known", missing)

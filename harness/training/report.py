@@ -46,11 +46,11 @@ class TrainingReport:
     are None with batching "pairs". `pairs` counts distinct pairs trained on, `pairs_dropped` those whose
     prompt fills `max_length`.
 
-    `reference` says where the reference's log-probabilities came from: all of them were known ("bank"),
-    those of `reference_rows` rows were computed, or the loss needs none. `tokens_forward` counts the policy's
-    tokens and those of the reference that were computed; `tokens_backward` the policy's alone. A prompt that
-    its responses share counts once. `parameters` counts all that a token passes through, the adapter
-    included, `trainable` the trained ones. `flags` are warnings (`flags_of`).
+    `reference` says where the reference's log-probabilities came from: all of them were known, those of
+    `reference_rows` rows were computed, or the loss needs none. `tokens_forward` counts the policy's tokens
+    and those of the reference that were computed; `tokens_backward` the policy's alone. A prompt that its
+    responses share counts once. `parameters` counts all that a token passes through, the adapter included,
+    `trainable` the trained ones. `flags` are warnings (`flags_of`). `processes` is how many really ran.
     """
 
     loss_first: float
@@ -62,13 +62,14 @@ class TrainingReport:
     pairs: int
     pairs_dropped: int
     pairs_truncated: int
-    reference: Literal["bank", "computed", "none"]
+    reference: Literal["known", "computed", "none"]
     reference_rows: int
     tokens_forward: int
     tokens_backward: int
     parameters: int
     trainable: int
     flags: tuple[str, ...]
+    processes: int
 
 
 def history_of(batches: Iterable[MicroBatch]) -> tuple[TrainingStep, ...]:

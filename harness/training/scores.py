@@ -1,6 +1,5 @@
 """From the log-probabilities of responses to those of pairs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,8 +79,3 @@ def _common(
         length,
         length,
     )
-
-
-def concatenated(responses: Sequence[Tensor]) -> Tensor:
-    """One after the other: [N]."""
-    return torch.cat(list(responses)) if responses else torch.zeros(0)

@@ -1,6 +1,6 @@
 """The loop of training: TRL's, with our batches, losses and record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
-from harness.errors import HarnessError
+from harness.errors import Diverged, HarnessError
 from harness.methods.losses import PairLogprobs, PairLoss
 from harness.methods.losses.pairs import per_token
 from harness.methods.still import drop_nothing
@@ -21,9 +21,12 @@ from harness.training.batching import Batching, PairBatch, PromptBatching, RowBa
 from harness.training.exactness import TOLERANCES, candidate_prefixes, exact_prefix
 from harness.training.examples import Examples, pair_name
 from harness.training.grouped import group_pairs, prompts_in_step
+from harness.training.processes import shared_arguments
 from harness.training.reference import Reference
 from harness.training.report import MicroBatch, TrainingStep, history_of
+from harness.training.runtime import ALONE, Runtime
 from harness.training.settings import TrainingSettings
+from harness.training.tracking import pair_metrics, tracking_arguments
 
 START_TOLERANCES = {"fp32": 1e-3, "bf16": 0.5}
 """How far from 0 the first margin may lie, in nats; in fp32 padding alone moves it by about 1e-5."""
@@ -88,7 +91,7 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         bad = (~losses.detach().isfinite()).nonzero().flatten().tolist()
         if bad:
             pair = self.examples.pairs[batch.indices[bad[0]]]
-            raise HarnessError(
+            raise Diverged(
                 f"training: the loss at step {self.state.global_step + 1} is {float(losses[bad[0]])} for "
                 f"{pair_name(pair)}. Lower the learning rate, or look at that pair."
             )
@@ -111,6 +114,12 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         chosen = per_token(pairs.ratio_w, pairs.len_w).detach()
         sums = torch.stack([each.float().sum() for each in (losses.detach(), margin, margin > 0, chosen)])
         self._batches.append((self.state.global_step, len(losses), sums))
+        if self.args.report_to:
+            for name, value in pair_metrics(pairs).items():
+                self._metrics["train"][name].append(self.accelerator.gather(value).mean().item())
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """A checkpoint needs none."""
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         return dataset
@@ -122,7 +131,12 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
 
 
 def make_trainer(
-    policy: Policy, examples: Examples, reference: Reference, settings: TrainingSettings, out: Path
+    policy: Policy,
+    examples: Examples,
+    reference: Reference,
+    settings: TrainingSettings,
+    out: Path,
+    runtime: Runtime = ALONE,
 ) -> PairTrainer:
     """A trainer ready to run, with a fresh adapter in the policy's model where one is trained."""
     batching = _batching(policy, examples, reference, settings)
@@ -131,7 +145,7 @@ def make_trainer(
         examples,
         settings.loss,
         model=policy.model,
-        args=_config(settings, out, batching, on_cpu=policy.device.type == "cpu"),
+        args=_config(settings, out, batching, runtime, on_cpu=policy.device.type == "cpu"),
         processing_class=policy.tokenizer,
         peft_config=lora_config(policy.model, settings),
     )
@@ -160,10 +174,12 @@ def _batching(
     return PromptBatching(groups, per_step, reference, settings, pad_id)
 
 
-def _config(settings: TrainingSettings, out: Path, batching: Batching, on_cpu: bool) -> DPOConfig:
+def _config(
+    settings: TrainingSettings, out: Path, batching: Batching, runtime: Runtime, on_cpu: bool
+) -> DPOConfig:
     arguments: dict[str, Any] = {"precompute_ref_log_probs": settings.weights == "full"}
     return DPOConfig(
-        output_dir=str(out),
+        output_dir=str(runtime.checkpoints.folder if runtime.checkpoints else out),
         max_steps=settings.steps,
         learning_rate=settings.learning_rate,
         lr_scheduler_type=settings.schedule,
@@ -176,20 +192,9 @@ def _config(settings: TrainingSettings, out: Path, batching: Batching, on_cpu: b
         bf16=settings.precision == "bf16",
         gradient_checkpointing=settings.gradient_checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
-        logging_strategy="no",
+        ddp_find_unused_parameters=False,
         save_strategy="no",
-        report_to="none",
         disable_tqdm=True,
-        **arguments | batching.arguments,
+        **tracking_arguments(runtime.tracking),
+        **arguments | shared_arguments(batching.arguments, runtime.processes),
     )
-
-
-class Progress(TrainerCallback):  # type: ignore[misc]  # transformers ships no types
-    """Reports (steps done, steps in all) after each step."""
-
-    def __init__(self, report: Callable[[int, int], None]) -> None:
-        self.report = report
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """After an optimiser step."""
-        self.report(state.global_step, state.max_steps)

@@ -1,6 +1,7 @@
 """What `plan` says of the differences that a run could tell apart, with and without a board."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,19 @@ def test_a_board_that_cannot_be_read_leaves_the_estimate(project: Path) -> None:
     assert "The board that is there cannot be used: " in text
     assert "is not complete JSON" in text
     assert "about 9.9 points" in text
+
+
+def test_trials_are_tasks_and_are_said(project: Path) -> None:
+    """Two replicates of two trials: 4 trainings and 4 trials in place of 2 trainings, and a choice each."""
+    tuning = "[tuning]\ntrials = 2\nprompts = 10\nspace = { beta = [0.1, 0.2] }\n[methods.random]"
+    before = planned(project)
+    (project / "r.toml").write_text(RECIPE.replace("[methods.random]", tuning))
+    text = planned(project)
+    assert "is trained 2 times, and each time judged on 10 x 2 responses to validation prompts" in text
+    # besides, in each replicate: the validation prompts and the start's responses to them
+    assert count(text) - count(before) == (4 - 2) + 4 + 2 + 2 + 2
+
+
+def count(text: str) -> int:
+    (found,) = re.findall(r"of (\d+) tasks to run", text)
+    return int(found)

@@ -58,7 +58,7 @@ def test_the_same_records_give_the_same_bytes(folder: Path, tmp_path_factory: py
 
 def test_written_files_are_fresh_until_something_changes(folder: Path) -> None:
     assert stale_files(folder) == ["README.md", "table.json", "table.csv"]
-    assert {path.name for path in write_board(folder)} == {"README.md", "table.json", "table.csv"}
+    assert write_board(folder) == make_table(read_records(folder / "records"))
     assert stale_files(folder) == []
     with (folder / "table.csv").open("a") as file:
         file.write("\n")
@@ -265,6 +265,13 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
 def test_a_board_without_win_rates_says_so(tmp_path: Path) -> None:
     text = make_board(folder_with(tmp_path, [record(items={})]))["README.md"]
     assert "- There are no win rates, so nothing is ranked." in text
+
+
+def test_a_note_that_not_all_seeds_have_names_those_that_do(tmp_path: Path) -> None:
+    chosen = {0: "tuned: beta = 0.1", 1: "tuned: beta = 0.5", 2: "tuned: beta = 0.1"}
+    records = [record(replicate=seed, notes=[note, "always"]) for seed, note in chosen.items()]
+    (row,) = make_table(records).rows
+    assert row.notes == ["seed 0, 2: tuned: beta = 0.1", "always", "seed 1: tuned: beta = 0.5"]
 
 
 def test_texts_from_outside_are_inert_everywhere(tmp_path: Path) -> None:

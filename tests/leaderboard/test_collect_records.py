@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.leaderboard.collect import collect
+from harness.leaderboard.cost import cost_alone, cost_by_stage
 from harness.leaderboard.record import Record
 from harness.metering import Cost
 from harness.plan.build import Cell, build_plan
@@ -62,10 +63,12 @@ def fill(store: LocalStore, task: Task, provenance: Mapping[str, Any]) -> None:
         draft.cost, draft.provenance = Cost(wall_s=1.0).as_dict(), provenance
 
 
-def collected(folder: Path, method: str, elsewhere: Elsewhere | None = None) -> tuple[Recipe, Cell, Record]:
+def collected(
+    folder: Path, method: str, elsewhere: Elsewhere | None = None, text: str = RECIPE
+) -> tuple[Recipe, Cell, Record]:
     """A method's record; its tasks have the usual provenance, but for the stages named in `elsewhere`."""
     path = folder / "hand.toml"
-    path.write_text(RECIPE)
+    path.write_text(text)
     recipe, store = load_recipe(path), LocalStore(folder / "store")
     (cell,) = [cell for cell in build_plan(recipe).cells if cell.method == method]
     for task in cell.tasks:
@@ -87,9 +90,57 @@ def test_a_record_holds_what_the_artifacts_say(tmp_path: Path) -> None:
 
 def test_a_record_says_what_its_recipe_holds_equal(tmp_path: Path) -> None:
     recipe, _, record = collected(tmp_path, "sft")
-    assert set(record.fixed) == set(Recipe.model_fields) - {"methods", "title", "baseline", "extends"}
+    absent = {"methods", "title", "baseline", "extends", "tuning"}
+    assert set(record.fixed) == set(Recipe.model_fields) - absent
     assert record.fixed["budget"] == {"responses": None, "pairs": 2}
     assert record.fixed["seeds"] == {"replicates": [0], "vary": list(recipe.seeds.vary)}
+
+
+TUNED = RECIPE.replace("training = { learning_rate = 0.2 }", "").replace(
+    "[methods.sft]", "[tuning]\ntrials = 2\nspace = { beta = [0.1, 0.5] }\n[methods.sft]"
+)
+
+
+def test_a_tuned_row_says_what_was_chosen_and_pays_for_every_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every task took 1 s. The pair's side: prompts, breadth, responses, scores, pairs, logprobs. Two trials:
+    validation prompts, the start's responses to them, two trainings, two trials, the choice. 13 s.
+    """
+    trials = [{"settings": {"beta": beta}, "win_rate": 50.0} for beta in (0.1, 0.5)]
+    log = {"tuning": {"prompts": 64, "chosen": 1, "trials": trials}, "flags": ["collapse: all is lost"]}
+    monkeypatch.setitem(FILES, "tuned", {"result.json": log})
+    _, _, record = collected(tmp_path, "random", text=TUNED)
+    assert record.notes == ["tuned: beta = 0.5 (best of 2 on 64 validation prompts)", "collapse: all is lost"]
+    assert cost_alone([record]).wall_s == 13
+    assert {stage: cost.wall_s for stage, cost in cost_by_stage([record]).items()} == {
+        "prompts": 1, "breadth": 1, "responses": 2, "scores": 1, "pairs": 1, "logprobs": 1, "adapter": 2,
+        "validation": 1, "trial": 2, "tuned": 1,
+    }  # fmt: skip
+    assert record.fixed["tuning"]["space"] == {"beta": [0.1, 0.5]}
+    assert record.training["tuning"]["chosen"] == 1
+
+
+@pytest.mark.parametrize(("letters", "noted"), [(4, False), (5, True)])
+def test_outputs_that_are_much_longer_than_the_references_are_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, letters: int, noted: bool
+) -> None:
+    """Both roles read an `outputs` task; the policy's, which rests on an adapter, gets longer texts.
+    The reference's texts of 0 and 4 letters have 2 in the mean: 4 is twice as long, 5 is more.
+    """
+    rows = {"reference": ["", "xxxx"], "outputs": ["x" * letters] * 2}
+
+    def filled(store: LocalStore, task: Task, provenance: Mapping[str, Any]) -> None:
+        role = "outputs" if "adapter" in task.inputs else "reference"
+        texts = [{"prompt_id": "p", "index": at, "text": text} for at, text in enumerate(rows[role])]
+        monkeypatch.setitem(FILES, "outputs", {"responses.jsonl": texts})
+        by_hand(store, task, provenance)
+
+    by_hand = fill
+    monkeypatch.setitem(globals(), "fill", filled)
+    _, _, record = collected(tmp_path, "random")
+    note = "length exploded: 5 characters in the mean, the reference's outputs 2"
+    assert record.notes[1:] == ([note] if noted else [])
 
 
 def test_methods_under_the_same_conditions_are_comparable(tmp_path: Path) -> None:

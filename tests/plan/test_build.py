@@ -77,7 +77,7 @@ def test_a_method_needs_only_what_it_uses(tmp_path: Path) -> None:
     assert not stages(cell(plan, "null")) & {"lm_eval", "knowledge", "adapter"}
     assert not stages(cell(plan, "random")) & {"embeddings", "gradients"}
     assert stages(cell(plan, "uniform")) & {"embeddings", "gradients"} == {"embeddings"}
-    special = {"kept", "validation", "hidden_states", "logprobs", "warmup"}
+    special = {"kept", "validation", "hidden_states", "logprobs", "warmup", "trial", "tuned"}
     assert set(STAGES) - special == stages(cell(plan, "balanced"))
 
 
@@ -88,15 +88,38 @@ def test_training_reads_the_reference_where_selection_has_made_it(tmp_path: Path
         "gradients",
         "responses",
     )
-    assert set(cell(plan, "uniform").ends["adapter"].inputs) == {"base_model", "pairs"}
+    assert cell(plan, "uniform").ends["adapter"].inputs["reference"].stage == "logprobs"
+
+
+def test_one_pass_gives_all_methods_and_losses_with_the_same_responses_their_reference(
+    tmp_path: Path,
+) -> None:
+    """`random` and, with other pairs and another loss, `more`; in each of two replicates, and each pays."""
+    more = (
+        RECIPE + "[methods.more]\nresponses_per_prompt = 4\npairing = { kind = 'best-worst' }\n"
+        "loss = { kind = 'ipo' }\n"
+    )
+    plan = plan_of(tmp_path, more)
+    for replicate in (0, 1):
+        one, other = (cell(plan, name, replicate).ends["adapter"].inputs for name in ("random", "more"))
+        assert one["pairs"].key != other["pairs"].key
+        assert one["reference"].key == other["reference"].key
+        assert set(plan.users[one["reference"].key]) == {f"random/{replicate}", f"more/{replicate}"}
+
+
+def test_a_loss_without_a_reference_is_given_none(tmp_path: Path) -> None:
+    """Though the bank of the same method has it."""
+    for kind, given in (("simpo", False), ("dpo", True)):
+        plan = plan_of(tmp_path, f"{RECIPE}loss = {{ kind = '{kind}' }}\n")
+        assert ("reference" in cell(plan, "balanced").ends["adapter"].inputs) == given
 
 
 def test_a_warm_up_is_part_of_the_method_that_needs_it(tmp_path: Path) -> None:
-    """The bank, and training, then read the reference from a pass of its own; and no row else needs any."""
+    """The bank, and training, then read the reference from a pass of its own."""
     table = "[features.gradients]\nat = 'warmup'\nwarmup_steps = 4\nrank = 16\n[seeds]"
     plan = plan_of(tmp_path, RECIPE.replace("[seeds]", table))
     assert {"logprobs", "warmup", "gradients"} <= stages(cell(plan, "balanced"))
-    assert not stages(cell(plan, "uniform")) & {"logprobs", "warmup", "gradients"}
+    assert not stages(cell(plan, "uniform")) & {"warmup", "gradients"}
     adapter = cell(plan, "balanced").ends["adapter"]
     bank = cell(plan, "balanced").ends["pairs"].inputs["gradients"]
     warmup = bank.inputs["warmup"]

@@ -10,6 +10,7 @@ from harness.plan.catalog import STAGES
 from harness.plan.selection import known_reference
 from harness.plan.task import Task
 from harness.recipe.load import load_recipe
+from harness.recipe.losses import Need
 
 FIXED = """
 title = "test"
@@ -162,18 +163,47 @@ def test_implicit_margins_compare_the_warmed_up_policy_with_the_reference(tmp_pa
     assert inputs["warm_logprobs"].inputs["adapter"].params["training"]["steps"] == 3
 
 
+REFERENCE: frozenset[Need] = frozenset({"reference"})
+
+
 @pytest.mark.parametrize(
     ("rules", "known"),
     [
-        ('depth = { kind = "random" }', None),
         ('depth = { kind = "gradient-norm" }', "gradients"),
         ('depth = { kind = "ifd" }', "logprobs"),
         ('depth = { kind = "bees" }', "logprobs"),
     ],
 )
 def test_training_takes_the_reference_from_what_selection_has_made(
-    tmp_path: Path, rules: str, known: str | None
+    tmp_path: Path, rules: str, known: str
 ) -> None:
     pairs = pairs_of(tmp_path, rules)
-    expected = {"reference": pairs.inputs[known], "responses": pairs.inputs["responses"]} if known else {}
-    assert known_reference(pairs) == expected
+    expected = {"reference": pairs.inputs[known], "responses": pairs.inputs["responses"]}
+    assert known_reference(pairs, REFERENCE) == expected
+
+
+def test_where_selection_made_none_a_pass_that_all_can_share_makes_it(tmp_path: Path) -> None:
+    """It is the task that IFD looks at as well: the same responses, the same key."""
+    plain, ifd = pairs_of(tmp_path, ""), pairs_of(tmp_path, 'depth = { kind = "ifd" }')
+    made = known_reference(plain, REFERENCE)
+    assert made["reference"].key == ifd.inputs["logprobs"].key
+    assert made["responses"] is plain.inputs["responses"]
+    longest = pairs_of(tmp_path, 'pairing = { kind = "longest" }')
+    assert known_reference(longest, REFERENCE)["reference"].key == made["reference"].key
+
+
+def test_responses_kept_after_scoring_have_a_reference_of_their_own(tmp_path: Path) -> None:
+    pairs = pairs_of(tmp_path, 'breadth = { kind = "score-variance", among = 16, prompts = 8 }')
+    made = known_reference(pairs, REFERENCE)["reference"]
+    assert (made.stage, made.inputs["responses"].stage) == ("logprobs", "kept")
+    assert made.inputs["prompts"].params["count"] == 8
+
+
+def test_a_loss_gets_the_reference_that_it_looks_at(tmp_path: Path) -> None:
+    """A bank has no log-probabilities of single tokens."""
+    pairs = pairs_of(tmp_path, 'depth = { kind = "gradient-norm" }')
+    other: frozenset[Need] = frozenset({"certainty"})
+    both: frozenset[Need] = frozenset({"reference", "common"})
+    assert known_reference(pairs, frozenset()) == known_reference(pairs, other) == {}
+    common = known_reference(pairs, both)["reference"]
+    assert (common.stage, common.params) == ("logprobs", {"conditional": True})

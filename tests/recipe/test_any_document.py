@@ -23,6 +23,7 @@ GOOD: dict[str, Any] = {
     "budget": {"responses": 64, "pairs": 32},
     "features": {"gradients": {"rank": 4, "dim": 64}},
     "training": {"steps": 8, "pairs_per_step": 8, "micro_batch": 4, "learning_rate": 1e-3},
+    "tuning": {"trials": 2, "prompts": 4, "space": {"beta": [0.1, 0.5]}},
     "evaluation": {"alpaca_eval": {"prompts": {"count": 20}}, "lm_eval": {"tasks": ["atlas_facts"]}},
     "methods": {
         "sft": {},
@@ -34,6 +35,7 @@ GOOD: dict[str, Any] = {
             "depth": {"kind": "gradient-clusters", "clusters": 3, "prefer": "near"},
             "pairing": {"kind": "nearest"},
             "training": {"learning_rate": 0.5},
+            "tuning": {"space": {"beta": [1, 2.0, 3]}},
         },
     },
 }

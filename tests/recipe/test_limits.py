@@ -215,8 +215,8 @@ def test_a_pairs_budget_takes_the_place_of_the_mean(tmp_path: Path) -> None:
     [
         (
             'batching = "pairs"\nprompts_per_step = 3',
-            "prompts_per_step: with batching = 'pairs' a step holds pairs. Got 3. Remove it, or use batching = "
-            "'prompts'.",
+            "prompts_per_step: with batching = 'pairs' a step holds pairs. Got 3. Remove it, or use "
+            "batching = 'prompts'.",
         ),
         (
             'weights = "full"\nlora_rank = 4',

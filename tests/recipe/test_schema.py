@@ -16,7 +16,7 @@ def test_kinds_are_those_that_a_method_accepts() -> None:
     for part in ("breadth", "depth", "pairing"):
         mapping = definitions["Method"]["properties"][part]["discriminator"]["mapping"]
         assert set(mapping) == {kind_of(variant) for variant in KINDS[part]}
-    assert set(KINDS) == set(Method.model_fields) - {"responses_per_prompt", "training", "answer"}
+    assert set(KINDS) == set(Method.model_fields) - {"responses_per_prompt", "training", "tuning", "answer"}
 
 
 def test_every_kind_has_one_line_of_text() -> None:

@@ -21,15 +21,14 @@ from harness.methods.features import Gradients
 from harness.models.chat import encode
 from harness.models.load import load_policy
 from harness.models.logprobs import sequence_logprobs
+from harness.plan.draw import plain
+from harness.recipe.schema import Training
 from harness.stages import adapter, gradients, logprobs, pairs, warmup
 from harness.stages.bank import read_bank, read_features
 from harness.store.formats import read_json, read_matrix, read_rows, write_rows
 
 LOSS = {"kind": "dpo", "beta": 0.3}
-TRAINING = {
-    "steps": 6, "pairs_per_step": 4, "micro_batch": None, "learning_rate": 1e-2, "lora_rank": 4,
-    "max_length": 64, "schedule": "linear", "warmup_steps": 0,
-}  # fmt: skip
+TRAINING = plain(Training(steps=6, pairs_per_step=4, learning_rate=1e-2, lora_rank=4, max_length=64))
 ROW_TOLERANCE = 1e-3
 """Of a row's length: fp16 rounds each number by at most 2^-11 of it, to one side or the other."""
 
@@ -257,7 +256,7 @@ def warmed_up(pool: dict[str, Path], folder: Path) -> dict[str, Path]:
         {"loss": LOSS, "training": TRAINING, "seed": 0},
         {**pool, "pairs": chosen, "reference": reference},
     ).folder
-    assert read_json(trained / "result.json")["reference"] == "bank"
+    assert read_json(trained / "result.json")["reference"] == "stored"
     return {**pool, "reference": reference, "warmup": trained}
 
 
@@ -298,8 +297,8 @@ def test_exact_pieces_go_together(pool: dict[str, Path], tmp_path: Path) -> None
 
 
 def test_training_takes_its_reference_from_the_bank(pool: dict[str, Path], tmp_path: Path) -> None:
-    """Without a reference forward; the first loss stays ln 2 and the last is the same. Rows that training
-    cuts are computed.
+    """Or from a pass of its own: without a reference forward, the first loss stays ln 2 and the last is the
+    same. Rows that training cuts are computed.
     """
     drawn = {
         "depth": {"kind": "uniform", "pairs": 2}, "pairing": {"kind": "random"}, "budget": 20,
@@ -308,6 +307,7 @@ def test_training_takes_its_reference_from_the_bank(pool: dict[str, Path], tmp_p
     chosen = run_stage(tmp_path / "pairs", pairs.run, drawn, pool).folder
     bank = run_stage(tmp_path / "bank", gradients.run, gradient_params(), pool).folder
     alone = {"base_model": pool["base_model"], "pairs": chosen}
+    stored = run_stage(tmp_path / "logprobs", logprobs.run, {"conditional": True}, pool).folder
     with_bank = {**alone, "responses": pool["responses"], "reference": bank}
 
     def trained(name: str, inputs: dict[str, Path], max_length: int = 64) -> Done:
@@ -315,11 +315,15 @@ def test_training_takes_its_reference_from_the_bank(pool: dict[str, Path], tmp_p
         return run_stage(tmp_path / name, adapter.run, params, inputs)
 
     plain, given = trained("plain", alone), trained("given", with_bank)
-    logs = [read_json(done.folder / "result.json") for done in (plain, given)]
-    assert [log["reference"] for log in logs] == ["computed", "bank"]
-    assert logs[1]["loss_first"] == pytest.approx(np.log(2), abs=1e-5)
-    assert logs[1]["loss_last"] == pytest.approx(logs[0]["loss_last"], rel=1e-4)
-    assert given.cost.tokens_forward == given.cost.tokens_backward < plain.cost.tokens_forward
+    passed = trained("passed", {**with_bank, "reference": stored})
+    log = read_json(plain.folder / "result.json")
+    assert log["reference"] == "computed"
+    for done, source in ((given, "bank"), (passed, "stored")):
+        own = read_json(done.folder / "result.json")
+        assert own["reference"] == source
+        assert own["loss_first"] == pytest.approx(np.log(2), abs=1e-5)
+        assert own["loss_last"] == pytest.approx(log["loss_last"], rel=1e-4)
+        assert done.cost.tokens_forward == done.cost.tokens_backward < plain.cost.tokens_forward
     short = read_json(trained("short", with_bank, max_length=8).folder / "result.json")
     assert short["reference"] == "computed"
     assert short["reference_rows"] == short_rows(pool, chosen, 8)
@@ -350,3 +354,9 @@ def test_logprobs_with_and_without_the_prompt(pool: dict[str, Path], tmp_path: P
         )
         assert read_matrix(folder / "lengths.npy").tolist() == [len(row.response) for row in rows]
         assert read_matrix(folder / "lengths.npy").dtype == np.int32
+        tokens = read_matrix(folder / "token_logprobs.npy")
+        assert tokens.dtype == np.float32
+        assert len(tokens) == sum(len(row.response) for row in rows)
+        ends = np.cumsum(read_matrix(folder / "lengths.npy"))
+        summed = [part.sum() for part in np.split(tokens, ends[:-1])]
+        np.testing.assert_allclose(summed, read_matrix(folder / "logprobs.npy"), rtol=1e-6)

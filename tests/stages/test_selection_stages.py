@@ -15,8 +15,8 @@ from harness.stages import breadth, embeddings, gradients, hidden_states, kept, 
 from harness.stages.bank import GRADIENTS
 from harness.stages.hidden_states import HIDDEN_STATES
 from harness.stages.pool import read_pool
-from harness.stages.shared import LOGPROBS, read_prompts, read_responses
-from harness.store.formats import read_matrix, read_rows, write_matrix, write_rows
+from harness.stages.shared import read_prompts, read_responses
+from harness.store.formats import LOGPROBS, read_matrix, read_rows, write_matrix, write_rows
 from harness.world.facts import make_world
 from harness.world.prompts import held_out_half, training_prompts
 
@@ -51,9 +51,11 @@ def known(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> dict[str
     )
 
 
-def choose(folder: Path, known: dict[str, Path], depth: dict[str, Any], pairing: dict[str, Any]) -> list[Any]:
+def choose(
+    folder: Path, known: dict[str, Path], depth: dict[str, Any], pairing: dict[str, Any], **more: Any
+) -> list[Any]:
     params = {"depth": depth, "pairing": pairing, "budget": None, "max_length": 64, "seed": 0}
-    done = run_stage(folder, pairs.run, params, known)
+    done = run_stage(folder, pairs.run, params | more, known)
     return read_rows(done.folder / "pairs.jsonl", PreferencePair)
 
 
@@ -146,6 +148,28 @@ def test_every_option_of_gradient_clusters_changes_the_pairs(
 
 
 @pytest.mark.parametrize(
+    "rule",
+    [{"kind": "gradient-clusters", "clusters": 4}, {"kind": "influence"}],
+    ids=lambda rule: rule["kind"],
+)
+def test_pair_gradients_are_those_of_the_loss(
+    tmp_path: Path, known: dict[str, Path], rule: dict[str, Any]
+) -> None:
+    """A loss of the margin chooses what none does; one of likelihood chooses others."""
+    rule = rule | {"pairs": 2, "minimum": 0}
+    plain, margin, likelihood = (
+        choose(tmp_path / name, known, rule, TOP, **more)
+        for name, more in (
+            ("none", {}),
+            ("nca", {"loss": {"kind": "nca"}}),
+            ("orpo", {"loss": {"kind": "orpo"}}),
+        )
+    )
+    assert plain == margin
+    assert plain != likelihood
+
+
+@pytest.mark.parametrize(
     ("depth", "prefer"), [("score-gap", "smallest"), ("loss", "largest"), ("gradient-norm", "smallest")]
 )
 def test_a_preference_turned_round_takes_other_pairs(
@@ -187,12 +211,18 @@ def test_kept_rows_are_those_of_the_chosen_prompts(tmp_path: Path, known: dict[s
 
 
 def test_validation_prompts_are_in_neither_pool_nor_evaluation(tmp_path: Path) -> None:
-    params = {"source": {"kind": "atlas", "count": 50}, "world": 0, "seed": 3, "count": 20}
-    found = read_prompts(run_stage(tmp_path, validation.run, params, {}).folder)
+    """Nor do those that are skipped come again."""
     world = make_world(0)
 
     def texts(prompts: list[Prompt]) -> set[str]:
         return {prompt.text for prompt in prompts}
 
-    assert len(texts(found)) == 20
-    assert not texts(found) & (texts(training_prompts(world, 50, 3)) | texts(held_out_half(world)))
+    def found(skip: int) -> set[str]:
+        source = {"kind": "atlas", "count": 50}
+        params = {"source": source, "world": 0, "seed": 3, "skip": skip, "count": 20}
+        return texts(read_prompts(run_stage(tmp_path / str(skip), validation.run, params, {}).folder))
+
+    first, later = found(0), found(20)
+    assert (len(first), len(later)) == (20, 20)
+    assert not first & later
+    assert not (first | later) & (texts(training_prompts(world, 50, 3)) | texts(held_out_half(world)))

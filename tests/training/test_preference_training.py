@@ -23,6 +23,7 @@ from harness.training.examples import make_examples
 from harness.training.moments import read_moments
 from harness.training.preference import train
 from harness.training.reference import make_reference
+from harness.training.runtime import Runtime
 from harness.training.settings import TrainingSettings
 from harness.training.trainer import PairTrainer, make_trainer
 
@@ -101,7 +102,7 @@ def test_known_rows_need_no_reference_forward(tiny_base: Path, tmp_path: Path) -
         for name, rows in (("plain", None), ("given", known))
     )
     assert (plain.reference, plain.reference_rows) == ("computed", 12)
-    assert (given.reference, given.reference_rows, given.tokens_forward) == ("bank", 0, 90)
+    assert (given.reference, given.reference_rows, given.tokens_forward) == ("known", 0, 90)
     assert given.loss_first == pytest.approx(math.log(2), abs=1e-5)
     assert given.loss_last == pytest.approx(plain.loss_last, rel=1e-5)
     del known[examples.pairs[0].chosen]
@@ -159,7 +160,7 @@ def test_progress_counts_steps_and_nothing_is_printed(
     tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen: list[tuple[int, int]] = []
-    train(tiny_base, PAIRS, SETTINGS, tmp_path, lambda done, total: seen.append((done, total)))
+    train(tiny_base, PAIRS, SETTINGS, tmp_path, Runtime(lambda done, total: seen.append((done, total))))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert capsys.readouterr() == ("", "")
 

@@ -1,7 +1,7 @@
 """Losses that see a pair through the margin h of its log-ratios: all of them need the reference.
 
-They descend along g_w - g_l, whatever the pair. The two exceptions are DiscoPOP, which climbs near h = 0, and
-robust DPO, which has no minimum.
+Their gradients are along g_w - g_l, whatever the pair; which way, and how far, depends on h (and on a
+weight, for WPO).
 """
 
 import math

@@ -140,6 +140,6 @@ def coefficients(loss: Loss, pairs: PairLogprobs) -> Tensor:
     with torch.enable_grad():
         policy_w, policy_l = (side.detach().requires_grad_(True) for side in (pairs.policy_w, pairs.policy_l))
         value = loss(replace(pairs, policy_w=policy_w, policy_l=policy_l)).sum()
-        # A pair beyond every kink, and a response that the loss never looks at, have the coefficient 0.
+        # A response that the loss never looks at has the coefficient 0.
         found = torch.autograd.grad(value, (policy_w, policy_l), allow_unused=True, materialize_grads=True)
         return torch.stack(found, dim=1)

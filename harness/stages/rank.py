@@ -1,0 +1,120 @@
+"""One training by several processes: their side of it.
+
+`python -m harness.stages.rank start N FOLDER` is torchrun, and ends with the process that started it;
+`python -m harness.stages.rank work FOLDER` is one of the N, and ends with torchrun.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.metering import Cost, Meter
+from harness.stages.job import Job
+from harness.stages.torchrun import RANK
+from harness.store.formats import read_json, write_json
+from harness.training.tracking import Tracking
+
+PR_SET_PDEATHSIG = 1
+
+
+def main(words: list[str]) -> None:
+    """Start the processes, or be one of them."""
+    _end_with_parent()
+    if words[0] == "start":
+        from torch.distributed.run import main as torchrun
+
+        count, folder = words[1:]
+        logs = f"--log-dir={folder}"  # torchrun's own would be left behind in the system's folder
+        torchrun(["--standalone", f"--nproc_per_node={count}", logs, "-m", RANK, "work", folder])
+    else:
+        _work(Path(words[1]))
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when its parent is gone, however that ended (Linux only)."""
+    parent = os.getppid()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit(128 + signal.SIGTERM)
+
+
+def _work(folder: Path) -> None:
+    try:
+        _train(folder, int(os.environ["RANK"]))
+    except Exception as error:
+        text = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+        own = folder / f"error-{os.environ['RANK']}.json"
+        write_json(own, {"text": text, "kind": type(error).__name__})
+        with suppress(FileExistsError):  # the first one to fail is the reason that the others do
+            os.link(own, folder / "error.json")
+        raise
+
+
+def _train(folder: Path, rank: int) -> None:
+    """The stage function of a single process, on this process's part of each step; the first one writes."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    else:
+        os.environ["ACCELERATE_USE_CPU"] = "true"  # without it each process would train alone, and not say so
+
+    from harness.models.load import import_architecture
+    from harness.stages.adapter import train_adapter
+    from harness.training.processes import from_all
+    from harness.training.tracking import load_tracker
+
+    job = _job(folder, rank)
+    import_architecture(job.inputs["base_model"])
+    if job.tracking:
+        load_tracker(job.tracking)
+    with job.meter:
+        train_adapter(job, keep_moments=False)
+    costs = from_all(job.meter.cost)
+    if rank == 0:
+        write_json(folder / "cost.json", asdict(_together(costs)))
+    torch.distributed.destroy_process_group()
+
+
+def _job(folder: Path, rank: int) -> Job:
+    """The job that `torchrun` wrote down; what others than the first process write is dropped."""
+    spec = read_json(folder / "job.json")
+    out = Path(spec["out"]) if rank == 0 else folder / f"rank-{rank}"
+    out.mkdir(exist_ok=True)
+    about = spec["tracking"]
+    return Job(
+        params=spec["params"],
+        inputs={name: Path(path) for name, path in spec["inputs"].items()},
+        out=out,
+        meter=Meter(),
+        progress=_tell,
+        scratch=lambda: Path(spec["scratch"]),
+        tracking=Tracking(**about | {"folder": Path(about["folder"])}) if about else None,
+        processes=spec["processes"],
+    )
+
+
+def _tell(done: int, of: int) -> None:
+    """For `torchrun`, which reads it; the trainer calls it in the first process alone."""
+    print("progress", done, of, flush=True)
+
+
+def _together(costs: Sequence[Cost]) -> Cost:
+    """All counted the tokens of all of them; seconds of processors and devices, and memory, add up."""
+    return replace(
+        costs[0],
+        cpu_s=sum(cost.cpu_s for cost in costs),
+        device_s=sum(cost.device_s for cost in costs),
+        peak_memory_bytes=sum(cost.peak_memory_bytes for cost in costs),
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

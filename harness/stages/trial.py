@@ -1,0 +1,35 @@
+"""How good an adapter is on the validation prompts: what tuning chooses by."""
+
+from harness.errors import Diverged, HarnessError
+from harness.models.sampling import Sampling, sample
+from harness.stages.job import Job
+from harness.stages.shared import count_sampling, policy_of, read_prompts, read_responses
+from harness.stages.verdicts import summary_of, verdicts
+from harness.store.formats import RESULT, write_json
+
+
+def run(job: Job) -> None:
+    """Sample responses, and have them judged against those of the untrained start.
+
+    A trial whose training diverged has no win rate.
+    """
+    try:
+        policy = policy_of(job)
+    except Diverged:
+        write_json(job.out / RESULT, {"win_rate": None, "judged": 0})
+        return
+    prompts = read_prompts(job.inputs["prompts"])
+    settings = Sampling(
+        per_prompt=job.params["per_prompt"],
+        temperature=job.params["temperature"],
+        max_new_tokens=job.params["max_new_tokens"],
+        seed=job.params["seed"],
+        stream="outputs",
+    )
+    outputs = sample(policy, prompts, settings, job.progress)
+    preferences = verdicts(job, prompts, outputs, read_responses(job.inputs["reference"]))
+    summary = summary_of(preferences)
+    if not summary["n_total"]:
+        raise HarnessError("trial: the judge gave no verdict on any validation prompt. Check the judge.")
+    write_json(job.out / RESULT, {"win_rate": summary["win_rate"], "judged": summary["n_total"]})
+    count_sampling(job, policy, prompts, outputs)

@@ -1,0 +1,61 @@
+"""Options of `harness run` are checked before anything runs, and change no key."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.__main__ import main
+from harness.commands.options import options_of
+from harness.commands.places import places_of
+from harness.errors import BadInput
+from harness.plan.build import build_plan
+from harness.recipe.load import load_recipe
+from harness.recipe.schema import Recipe, Training
+
+SMOKE = Path(__file__).parent.parent.parent / "recipes" / "smoke.toml"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--report-to", "wandbb"], "--report-to: must be one of tensorboard, wandb"),
+        (["--train-processes", "3"], "methods.balanced: training.pairs_per_step: must be a multiple of"),
+    ],
+)
+def test_a_wrong_option_is_exit_code_2_before_anything_runs(
+    words: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store = tmp_path / "store"
+    monkeypatch.setattr("sys.argv", ["harness", "run", str(SMOKE), "--store", str(store), *words])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert told in capsys.readouterr().err
+    assert not store.exists()
+
+
+def test_trainings_are_named_after_their_first_user() -> None:
+    """Two methods that train alike share one training; sft trains nothing."""
+    recipe = load_recipe(SMOKE)
+    twin = {**recipe.methods, "twin": recipe.methods["balanced"]}
+    recipe = recipe.model_copy(update={"methods": twin})
+    plan = build_plan(recipe)
+    options = options_of(places_of(SMOKE), recipe, plan, "none", 1)
+    assert sorted(options.names.values()) == ["balanced.0", "balanced.1", "dpo-random.0", "dpo-random.1"]
+    assert set(options.names) == {task.key for task in plan.tasks if task.stage == "adapter"}
+    assert options.recipe == "smoke"
+
+
+def test_every_method_that_cannot_be_shared_is_named() -> None:
+    recipe = load_recipe(SMOKE)
+    with pytest.raises(BadInput) as caught:
+        options_of(places_of(SMOKE), recipe, build_plan(recipe), "none", 2)
+    assert len(caught.value.problems) == 2
+    shared: Recipe = recipe.model_copy(
+        update={"training": Training(**{**recipe.training.model_dump(), "micro_batch": 1})}
+    )
+    assert options_of(places_of(SMOKE), shared, build_plan(shared), "none", 2).train_processes == 2

@@ -1,0 +1,215 @@
+"""One training by two processes of torchrun on the CPU, against the same training by one."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from harness.data.rows import PreferencePair
+from harness.errors import BadInput, HarnessError
+from harness.metering import Cost, Meter
+from harness.recipe.schema import Training
+from harness.stages.adapter import run, settings_of, train_adapter
+from harness.stages.job import Job
+from harness.stages.torchrun import failure
+from harness.store.formats import read_json, write_rows
+from harness.training.preference import train as train_preference
+
+PAIRS = [
+    PreferencePair(str(n), f"w{n}", f"w{n + 1} w{n + 2} w{n + 3}", f"w{n + 20}", 0, 1, True, n % 2 == 0, 1.0)
+    for n in range(6)
+]
+TRAINING = Training(
+    steps=4, pairs_per_step=4, micro_batch=2, learning_rate=1e-2, lora_rank=4, max_length=32
+).model_dump(mode="json")
+PARAMS = {"loss": {"kind": "dpo", "beta": 0.5}, "training": TRAINING, "seed": 0}
+SETTINGS = settings_of(PARAMS)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a training left behind."""
+
+    weights: dict[str, torch.Tensor]
+    result: dict[str, Any]
+    cost: Cost
+    progress: list[tuple[int, int]]
+
+
+def job_of(base: Path, folder: Path, processes: int, **changes: Any) -> Job:
+    """An adapter's job in a folder of its own."""
+    inputs = {"base_model": base, "pairs": folder / "pairs"}
+    for path in (inputs["pairs"], folder / "out", folder / "scratch"):
+        path.mkdir(parents=True, exist_ok=True)
+    write_rows(inputs["pairs"] / "pairs.jsonl", PAIRS)
+    params = PARAMS | {"training": TRAINING | changes}
+    return Job(
+        params, inputs, folder / "out", Meter(), lambda *_: None, lambda: folder / "scratch", None, processes
+    )
+
+
+def train(base: Path, folder: Path, processes: int, **changes: Any) -> Done:
+    progress: list[tuple[int, int]] = []
+
+    def told(done: int, of: int) -> None:
+        progress.append((done, of))
+
+    job = replace(job_of(base, folder, processes, **changes), progress=told)
+    with job.meter:
+        run(job)
+    weights = load_file(job.out / "adapter_model.safetensors")
+    return Done(weights, read_json(job.out / "result.json"), job.meter.cost, progress)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_accumulation(tiny_base: Path, tmp_path: Path) -> None:
+    """Bit by bit where each process has one micro-batch a step: (a + b) / 2 is the same sum on both ways.
+
+    The counts are those of one process; the seconds and the memory are of two.
+    """
+    one, two = (train(tiny_base, tmp_path / str(number), number) for number in (1, 2))
+    assert all(torch.equal(weight, two.weights[name]) for name, weight in one.weights.items())
+    assert (one.result.pop("processes"), two.result.pop("processes")) == (1, 2)
+    assert one.result == two.result
+    assert one.progress == two.progress == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert (one.cost.flops, one.cost.tokens_forward) == (two.cost.flops, two.cost.tokens_forward)
+    assert two.cost.peak_memory_bytes > one.cost.peak_memory_bytes
+    assert two.cost.cpu_s > 0
+
+
+@pytest.mark.slow
+def test_more_micro_batches_are_summed_in_another_order(tiny_base: Path, tmp_path: Path) -> None:
+    """(a + c) + (b + d) in place of ((a + b) + c) + d: equal but for rounding."""
+    one, two = (train(tiny_base, tmp_path / str(number), number, micro_batch=1) for number in (1, 2))
+    for name, weight in one.weights.items():
+        torch.testing.assert_close(weight, two.weights[name], rtol=1e-3, atol=1e-6)
+    assert two.result["loss_last"] == pytest.approx(one.result["loss_last"], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_what_the_processes_refuse_is_told_in_their_words(tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r"^training.max_length: no pair is left of 6, as every prompt fills 4"
+    ):
+        run(job_of(tiny_base, tmp_path, 2, max_length=4))
+
+
+def test_processes_that_die_without_a_word_are_told_by_their_last_line(tmp_path: Path) -> None:
+    (tmp_path / "stderr").write_text("loading\nout of memory\n\n")
+    assert str(failure(tmp_path, 1)) == (
+        "training: the processes of --train-processes ended with exit code 1. Their last words: out of memory"
+    )
+
+
+def test_fewer_processes_than_asked_for_is_an_error(tiny_base: Path, tmp_path: Path) -> None:
+    """As where a launcher starts one process and says nothing: this test is that process."""
+    job = job_of(tiny_base, tmp_path, 2)
+    with pytest.raises(HarnessError, match="2 processes were asked for, but 1 run"):
+        train_adapter(job, keep_moments=False)
+
+
+TRAIN_LONG = """
+    import sys
+    from pathlib import Path
+    from test_torchrun import job_of
+    from harness.stages.adapter import run
+
+    run(job_of(Path(sys.argv[1]), Path(sys.argv[2]), 2, steps=5000))
+"""
+
+
+def wait_for_ranks(parent: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    """Torchrun and its two, once they are there."""
+    below: list[psutil.Process] = []
+    while len(below) < 3:
+        assert parent.poll() is None
+        time.sleep(0.1)
+        below = psutil.Process(parent.pid).children(recursive=True)
+    return below
+
+
+@pytest.mark.slow
+def test_no_process_outlives_the_one_that_started_it(tiny_base: Path, tmp_path: Path) -> None:
+    """Not even where that is killed, so that no `finally` runs; torchrun's are sessions of their own."""
+    path = os.pathsep.join((str(Path(__file__).parent), *sys.path))
+    words = [sys.executable, "-c", textwrap.dedent(TRAIN_LONG), str(tiny_base), str(tmp_path)]
+    with subprocess.Popen(words, env=os.environ | {"PYTHONPATH": path}) as parent:
+        below = wait_for_ranks(parent)
+        parent.kill()
+    assert psutil.wait_procs(below, timeout=60)[1] == []
+
+
+@pytest.mark.slow
+def test_no_process_outlives_an_error(tiny_base: Path, tmp_path: Path) -> None:
+    """As where the caller is gone, whom the progress is told."""
+    seen: list[psutil.Process] = []
+
+    def gone(done: int, of: int) -> None:
+        seen.extend(psutil.Process().children(recursive=True))
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        run(replace(job_of(tiny_base, tmp_path, 2, steps=5000), progress=gone))
+    assert len(seen) == 3
+    assert psutil.wait_procs(seen, timeout=60)[1] == []
+
+
+RESUME = """
+    import os, signal, sys
+    from math import inf
+    from pathlib import Path
+    from test_checkpoints import Clock
+    from test_torchrun import PAIRS, SETTINGS, replace
+    from harness.training.checkpoints import Checkpoints
+    from harness.training.preference import train
+    from harness.training.runtime import Runtime
+
+    base, folder, last = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    os.environ["ACCELERATE_USE_CPU"] = "true"
+
+    def progress(done, of):
+        if done == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    checkpoints = Checkpoints(folder / "checkpoints", lambda: "this", Clock(), every_s=0, share=inf)
+    runtime = Runtime(progress, checkpoints, processes=2)
+    report = train(base, PAIRS, replace(SETTINGS, steps=8), folder / "out", runtime)
+    if os.environ["RANK"] == "0":
+        print(report)
+"""
+
+
+@pytest.mark.slow
+def test_a_training_by_two_processes_goes_on_after_a_kill(tiny_base: Path, tmp_path: Path) -> None:
+    """The first process is killed at step 5 of 8; both go on from 4, to what one process gives unbroken."""
+    (tmp_path / "script.py").write_text(textwrap.dedent(RESUME))
+    folders = (Path(__file__).parent, Path(__file__).parent.parent / "training")
+    path = os.pathsep.join((*map(str, folders), *sys.path))
+
+    def torchrun(last: int) -> subprocess.CompletedProcess[str]:
+        words = ["--standalone", "--nproc_per_node=2", str(tmp_path / "script.py"), str(tiny_base)]
+        return subprocess.run(
+            [sys.executable, "-m", "torch.distributed.run", *words, str(tmp_path), str(last)],
+            env=os.environ | {"PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert torchrun(5).returncode != 0
+    assert (tmp_path / "checkpoints" / "checkpoint-4" / "rng_state_1.pth").is_file()
+    done = torchrun(0)
+    settings = replace(SETTINGS, steps=8)
+    unbroken = train_preference(tiny_base, PAIRS, settings, tmp_path / "unbroken")
+    assert done.stdout.strip() == repr(replace(unbroken, processes=2)), done.stderr
+    one, two = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("unbroken", "out"))
+    assert all(torch.equal(weight, two[name]) for name, weight in one.items())
