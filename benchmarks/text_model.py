@@ -20,6 +20,10 @@ SHORTEST, LONGEST = 24, 63
 """Tokens of a response."""
 
 STEPS, ROWS, LENGTH, LEARNING_RATE = 400, 8, 96, 4e-3
+"""How far cosines spread depends on the training: 0.096 so, 0.083 at a rate of 2e-3 on rows of 128 tokens.
+
+With the latter a projection to 2,048 numbers, dense or not, correlates by 0.967. Two settings were tried.
+"""
 CHARACTERS = 2_000_000
 END = "<eos>"
 
