@@ -41,7 +41,8 @@ Bounds = tuple[float, float]
 # sketch reads. Beside a plain pass (about 6 x tokens x parameters operations) this is little where rows are
 # long or the model is large; here a row is 20 tokens through 490,000 parameters: capture costs 1.05, the
 # sketch 0.14 more. A sixth of that is the multiplication by signs, the rest adding into cells; other forms
-# (signs in fp32 or in the cell's number, transposed, folded) mostly won less, and a third of it at most, with twice the cells.
+# (signs in fp32 or in the cell's number, transposed, folded) mostly won less, and a third of it at most, with
+# twice the cells.
 ATLAS_BOUNDS: Bounds = (1.15, 1.35)
 
 PIECE = 256
