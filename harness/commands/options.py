@@ -31,8 +31,7 @@ def options_of(
 
 def _split_problem(recipe: Recipe, name: str, processes: int) -> str | None:
     method = recipe.methods[name]
-    training = recipe.training.model_copy(update=method.training.model_dump(exclude_none=True))
-    loss = method.loss or recipe.loss
+    training, loss = recipe.training_of(method), recipe.loss_of(method)
     return split_problem(
         training.pairs_per_step, training.micro_batch, training.batching, "running" in loss.needs, processes
     )

@@ -79,7 +79,7 @@ def pairs_task(draw: Draw, method: schema.Method, base: Task) -> Task:
 
 def _loss_of_gradients(draw: Draw, method: schema.Method) -> dict[str, Any]:
     """The method's loss, where the directions of its pair gradients follow from it and not from the bank."""
-    settings, loss = gradients_of(draw.recipe, method), method.loss or draw.recipe.loss
+    settings, loss = gradients_of(draw.recipe, method), draw.recipe.loss_of(method)
     depends = settings.preconditioning != "exact" and (settings.at == "warmup" or not loss.plain)
     return {"loss": plain(loss)} if depends else {}
 

@@ -12,9 +12,8 @@ from harness.recipe.tuning import Tuning
 
 def adapter_task(draw: Draw, method: Method, base: Task, pairs: Task) -> Task:
     """The adapter that a method is evaluated with; where methods are tuned, the best of its trials."""
-    recipe, loss = draw.recipe, method.loss or draw.recipe.loss
-    override = method.training.model_dump(exclude_none=True)
-    training = recipe.training.model_copy(update=override)
+    recipe = draw.recipe
+    training, loss = recipe.training_of(method), recipe.loss_of(method)
     if recipe.tuning is None:
         return _trained(draw, training, loss, pairs)
     settings = trials_of(recipe, method, draw.seed("training"))

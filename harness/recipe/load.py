@@ -262,7 +262,7 @@ def _feature_contradictions(recipe: Recipe, method: Method) -> Iterator[str]:
     if isinstance(depth, GRADIENT_DEPTHS) and depth.gradients:
         for problem in _gradient_contradictions(depth.gradients):
             yield f"depth.gradients.{problem}"
-    settings, loss = gradients_of(recipe, method), method.loss or recipe.loss
+    settings, loss = gradients_of(recipe, method), recipe.loss_of(method)
     objective = recipe.loss if settings.preconditioning == "exact" else loss
     if uses_pair_gradients(method) and "common" in objective.needs:
         yield (

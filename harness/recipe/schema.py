@@ -217,6 +217,14 @@ class Recipe(Table):
     evaluation: Evaluation = Evaluation()
     methods: Annotated[dict[MethodName, Method], Field(min_length=1)]
 
+    def loss_of(self, method: Method) -> Loss:
+        """The loss that a method trains with: its own, or that of all."""
+        return method.loss or self.loss
+
+    def training_of(self, method: Method) -> Training:
+        """How a method is trained: as all are, but for what it changes."""
+        return self.training.model_copy(update=method.training.model_dump(exclude_none=True))
+
 
 KINDS: dict[str, tuple[type[Table], ...]] = {
     "breadth": (AllBreadth, RandomBreadth, ClustersBreadth, KCenterBreadth, ScoreVarianceBreadth),

@@ -80,7 +80,7 @@ def _method_problems(recipe: Recipe, name: str, method: Method, trials: int) -> 
 
 def _axis_problems(recipe: Recipe, name: str, axis: str, values: tuple[Setting, ...]) -> Iterator[str]:
     method = recipe.methods[name]
-    table: Table = recipe.training if axis == RATE else method.loss or recipe.loss
+    table: Table = recipe.training if axis == RATE else recipe.loss_of(method)
     known = [field for field in type(table).model_fields if field != "kind"]
     is_own = method.tuning is not None and axis in method.tuning.space
     place = f"methods.{name}.tuning.space" if is_own else "tuning.space"

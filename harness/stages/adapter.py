@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
 def _checkpoints(job: Job) -> Checkpoints:
     """In a folder of `scratch`, so that they go when the adapter is done."""
 
+    @cache  # it reads every input, the base model included
     def fingerprint() -> str:
         about = {
             "params": job.params,

@@ -1,9 +1,9 @@
 """A policy's outputs on the evaluation prompts, or the null model's constant answer."""
 
 from harness.data.rows import Response
-from harness.models.sampling import Sampling, sample
+from harness.models.sampling import sample
 from harness.stages.job import Job
-from harness.stages.shared import count_sampling, policy_of, read_prompts
+from harness.stages.shared import count_sampling, policy_of, read_prompts, sampling_of
 from harness.store.formats import RESPONSES, write_rows
 
 
@@ -17,13 +17,7 @@ def run(job: Job) -> None:
         write_rows(job.out / RESPONSES, rows)
         return
     policy = policy_of(job)
-    settings = Sampling(
-        per_prompt=samples,
-        temperature=job.params["temperature"],
-        max_new_tokens=job.params["max_new_tokens"],
-        seed=job.params["seed"],
-        stream=job.params["stream"],
-    )
+    settings = sampling_of(job.params, samples, job.params["stream"])
     outputs = sample(policy, prompts, settings, job.progress)
     write_rows(job.out / RESPONSES, outputs)
     count_sampling(job, policy, prompts, outputs)

@@ -16,6 +16,7 @@ from harness.judges.length import LengthJudge
 from harness.judges.oracle import OracleJudge
 from harness.models.chat import encode, prompt_ids
 from harness.models.load import Policy, load_policy
+from harness.models.sampling import Sampling
 from harness.recipe import schema
 from harness.stages.job import Job
 from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_rows
@@ -89,6 +90,17 @@ def texts_by_prompt(responses: Sequence[Response]) -> dict[str, list[str]]:
     for response in responses:
         texts.setdefault(response.prompt_id, []).append(response.text)
     return texts
+
+
+def sampling_of(params: Mapping[str, Any], per_prompt: int, stream: str) -> Sampling:
+    """How a task's parameters say to sample, `per_prompt` responses with the random numbers of a stream."""
+    return Sampling(
+        per_prompt=per_prompt,
+        temperature=params["temperature"],
+        max_new_tokens=params["max_new_tokens"],
+        seed=params["seed"],
+        stream=stream,
+    )
 
 
 def count_sampling(

@@ -1,9 +1,9 @@
 """How good an adapter is on the validation prompts: what tuning chooses by."""
 
 from harness.errors import Diverged, HarnessError
-from harness.models.sampling import Sampling, sample
+from harness.models.sampling import sample
 from harness.stages.job import Job
-from harness.stages.shared import count_sampling, policy_of, read_prompts, read_responses
+from harness.stages.shared import count_sampling, policy_of, read_prompts, read_responses, sampling_of
 from harness.stages.verdicts import summary_of, verdicts
 from harness.store.formats import RESULT, write_json
 
@@ -19,13 +19,7 @@ def run(job: Job) -> None:
         write_json(job.out / RESULT, {"win_rate": None, "judged": 0})
         return
     prompts = read_prompts(job.inputs["prompts"])
-    settings = Sampling(
-        per_prompt=job.params["per_prompt"],
-        temperature=job.params["temperature"],
-        max_new_tokens=job.params["max_new_tokens"],
-        seed=job.params["seed"],
-        stream="outputs",
-    )
+    settings = sampling_of(job.params, job.params["per_prompt"], "outputs")
     outputs = sample(policy, prompts, settings, job.progress)
     preferences = verdicts(job, prompts, outputs, read_responses(job.inputs["reference"]))
     summary = summary_of(preferences)

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,16 +64,6 @@ class Checkpoints:
             else:
                 found = folder, progress
         return found
-
-
-class PairTrainerLike(Protocol):
-    """What a trainer must offer besides transformers' own."""
-
-    def progress_state(self) -> dict[str, Any]:
-        """Counts and history of the steps done, as plain JSON."""
-
-    def restore_progress(self, state: Mapping[str, Any]) -> None:
-        """Go on from them."""
 
 
 def go_on(trainer: Any, checkpoints: Checkpoints) -> str | None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from plans import cell, planned
 
-from harness.plan.build import Cell, Plan, build_plan
+from harness.plan.build import Cell, Plan
 from harness.plan.catalog import STAGES
 from harness.plan.task import Task, in_order
-from harness.recipe.load import load_recipe
 
 RECIPE = """
 title = "test"
@@ -40,14 +40,7 @@ depth = { kind = "gradient-clusters" }
 
 
 def plan_of(folder: Path, text: str = RECIPE) -> Plan:
-    path = folder / "r.toml"
-    path.write_text(text)
-    return build_plan(load_recipe(path))
-
-
-def cell(plan: Plan, method: str, replicate: int = 0) -> Cell:
-    (found,) = [cell for cell in plan.cells if (cell.method, cell.replicate) == (method, replicate)]
-    return found
+    return planned(folder, text)
 
 
 def stages(cell: Cell) -> set[str]:

@@ -4,39 +4,27 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from plans import cell, fixed, planned
 
-from harness.plan.build import Plan, build_plan
 from harness.plan.catalog import STAGES
 from harness.plan.selection import known_reference
 from harness.plan.task import Task
-from harness.recipe.load import load_recipe
 from harness.recipe.losses import Need
 
-FIXED = """
-title = "test"
-baseline = "plain"
-[seeds]
-replicates = [0]
-[pool]
-prompts = { kind = "atlas", count = 64 }
-[budget]
-responses = 64
-[training]
-steps = 2
-learning_rate = 1e-3
+FIXED = (
+    fixed("plain")
+    + """
 [methods.plain]
 responses_per_prompt = 4
 """
+)
 USUAL = {"base_model", "prompts", "breadth", "responses", "scores"}
 
 
 def pairs_of(folder: Path, rules: str) -> Task:
     """The pairs task of a method with these rules."""
-    path = folder / "r.toml"
-    path.write_text(f"{FIXED}[methods.one]\nresponses_per_prompt = 4\n{rules}\n")
-    plan: Plan = build_plan(load_recipe(path))
-    (cell,) = [cell for cell in plan.cells if cell.method == "one"]
-    return cell.ends["pairs"]
+    plan = planned(folder, f"{FIXED}[methods.one]\nresponses_per_prompt = 4\n{rules}\n")
+    return cell(plan, "one").ends["pairs"]
 
 
 def below(task: Task) -> dict[str, list[Task]]:

@@ -2,24 +2,13 @@
 
 from pathlib import Path
 
-from harness.plan.build import Cell, Plan, build_plan
+from plans import cell, fixed, planned
+
+from harness.plan.build import Plan
 from harness.plan.catalog import STAGES
 from harness.plan.task import Task
-from harness.recipe.load import load_recipe
 
-FIXED = """
-title = "test"
-baseline = "dpo"
-[seeds]
-replicates = [0]
-[pool]
-prompts = { kind = "atlas", count = 64 }
-[budget]
-responses = 64
-[training]
-steps = 2
-learning_rate = 1e-3
-"""
+FIXED = fixed("dpo")
 TUNING = """
 [tuning]
 trials = 2
@@ -51,14 +40,7 @@ RECIPE = FIXED + TUNING + METHODS + RATES
 
 
 def plan_of(folder: Path, text: str = RECIPE) -> Plan:
-    path = folder / "r.toml"
-    path.write_text(text)
-    return build_plan(load_recipe(path))
-
-
-def cell(plan: Plan, method: str) -> Cell:
-    (found,) = [cell for cell in plan.cells if cell.method == method]
-    return found
+    return planned(folder, text)
 
 
 def trained(tuned: Task) -> list[tuple[float, float]]:
