@@ -1,8 +1,10 @@
 """What `harness run` is told besides the recipe, checked against it before anything runs."""
 
+from collections.abc import Iterator
+
 from harness.commands.places import Places
 from harness.errors import BadInput
-from harness.plan.build import Plan
+from harness.plan.build import Cell, Plan
 from harness.recipe.schema import Recipe
 from harness.stages.options import Options, split_problem, tracker_of
 
@@ -22,11 +24,20 @@ def options_of(
     ]
     if problems:
         raise BadInput(problems)
-    names: dict[str, str] = {}
-    for cell in plan.cells:
-        if "adapter" in cell.ends:
-            names.setdefault(cell.ends["adapter"].key, f"{cell.method}.{cell.replicate}")
+    names = {key: name for cell in reversed(plan.cells) for key, name in _trainings(cell)}
     return Options(tracker_of(report_to), places.recipe.stem, names, train_processes)
+
+
+def _trainings(cell: Cell) -> Iterator[tuple[str, str]]:
+    """The keys of a cell's trainings with their names; each trial of a tuned method has one."""
+    name, end = f"{cell.method}.{cell.replicate}", cell.ends.get("adapter")
+    if end is None:
+        return
+    if end.stage == "adapter":
+        yield end.key, name
+    for role, task in end.inputs.items():
+        if task.stage == "adapter":
+            yield task.key, f"{name}.{role.replace('adapter', 'trial')}"
 
 
 def _split_problem(recipe: Recipe, name: str, processes: int) -> str | None:

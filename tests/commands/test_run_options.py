@@ -11,6 +11,7 @@ from harness.errors import BadInput
 from harness.plan.build import build_plan
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import Recipe, Training
+from harness.recipe.tuning import Tuning
 
 SMOKE = Path(__file__).parent.parent.parent / "recipes" / "smoke.toml"
 
@@ -48,6 +49,21 @@ def test_trainings_are_named_after_their_first_user() -> None:
     assert sorted(options.names.values()) == ["balanced.0", "balanced.1", "dpo-random.0", "dpo-random.1"]
     assert set(options.names) == {task.key for task in plan.tasks if task.stage == "adapter"}
     assert options.recipe == "smoke"
+
+
+def test_each_trial_of_a_tuned_method_has_a_name() -> None:
+    """Two methods, two replicates, two trials: no training reports under another's name, or under none."""
+    tuning = Tuning(trials=2, space={"beta": (0.1, 0.5)})
+    recipe = load_recipe(SMOKE).model_copy(update={"tuning": tuning})
+    plan = build_plan(recipe)
+    options = options_of(places_of(SMOKE), recipe, plan, "none", 1)
+    assert sorted(options.names.values()) == [
+        f"{method}.{replicate}.trial_{number}"
+        for method in ("balanced", "dpo-random")
+        for replicate in (0, 1)
+        for number in (0, 1)
+    ]
+    assert set(options.names) == {task.key for task in plan.tasks if task.stage == "adapter"}
 
 
 def test_every_method_that_cannot_be_shared_is_named() -> None:
