@@ -220,8 +220,9 @@ def test_a_failure_takes_no_earlier_record_from_the_board(copy: Path) -> None:
 
 
 def test_plan_and_show_read_what_is_there(finished: Path) -> None:
+    """56 tasks, and in each of two replicates the stored reference of dpo-random, which has no bank."""
     plan = harness(finished, "plan", "recipes/smoke.toml")
-    assert "0 of 56 tasks to run" in plan.stdout
+    assert "0 of 58 tasks to run" in plan.stdout
     assert "by the spread on the board" in " ".join(plan.stdout.split())
     show = harness(finished, "show", "recipes/smoke.toml", "balanced", "--count", "2")
     assert show.returncode == 0, show.stderr

@@ -150,11 +150,12 @@ def test_no_process_outlives_the_one_that_started_it(tiny_base: Path, tmp_path: 
 
 @pytest.mark.slow
 def test_no_process_outlives_an_error(tiny_base: Path, tmp_path: Path) -> None:
-    """As where the caller is gone, whom the progress is told."""
+    """As where the caller is gone, whom the progress is told. Other tests' processes are not counted."""
+    before = set(psutil.Process().children(recursive=True))
     seen: list[psutil.Process] = []
 
     def gone(done: int, of: int) -> None:
-        seen.extend(psutil.Process().children(recursive=True))
+        seen.extend(set(psutil.Process().children(recursive=True)) - before)
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
