@@ -73,7 +73,7 @@ def _score_columns(rows: Sequence[Row]) -> Columns:
         ("win rate", lambda row: _score(row, WIN_RATE)),
         ("against baseline", lambda row: _difference(row.scores[WIN_RATE])),
         *[
-            (_heading(metric), lambda row, metric=metric: _score(row, metric))
+            (markdown(heading(metric)), lambda row, metric=metric: _score(row, metric))
             for metric in dict.fromkeys(others)
             if metric != WIN_RATE
         ],
@@ -138,9 +138,9 @@ def _decimals(metric: str) -> int:
     return {WIN_RATE: 1, LENGTH_CONTROLLED: 1, MEAN_LENGTH: 0}.get(metric, 3)
 
 
-def _heading(metric: str) -> str:
+def heading(metric: str) -> str:
     """A metric's column; what the world measures is not called as the words breadth and depth of a method."""
-    return _HEADINGS.get(metric) or markdown(metric.removeprefix("lm_eval."))
+    return _HEADINGS.get(metric) or metric.removeprefix("lm_eval.")
 
 
 def _samples(samples: Mapping[str, Sample]) -> str:

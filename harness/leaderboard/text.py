@@ -6,6 +6,7 @@ import unicodedata
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and their full-width twins
+_BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def plain(text: str) -> str:
@@ -52,3 +53,27 @@ def scientific(value: float) -> str:
         return "0"
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def visible(text: str) -> str:
+    """`text` with its lines kept, and every character that could hide or reorder others made visible as U+FFFD.
+
+    These are control characters (terminal escapes), surrogates and bidirectional marks and overrides; joiners
+    stay, because scripts and emoji need them.
+    """
+    lines = text.replace("\r\n", "\n")
+    return "".join("\ufffd" if _hides(character) else character for character in lines)
+
+
+def _hides(character: str) -> bool:
+    return character in _BIDIRECTIONAL or (
+        unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t"
+    )
+
+
+def compact(value: float) -> str:
+    """A count with a short unit: 950, 12.3 k, 4.56 M, 7.89 G."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.3g}"

@@ -1,0 +1,176 @@
+"""From a table and its records to index.html."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from harness.leaderboard import figures
+from harness.leaderboard.axes import Axis, linear_axis
+from harness.leaderboard.curves import LABELS, curves
+from harness.leaderboard.headline import headline
+from harness.leaderboard.layout import dotted
+from harness.leaderboard.notes import notes, section_reason
+from harness.leaderboard.outputs import comparisons, verdict
+from harness.leaderboard.page import charts
+from harness.leaderboard.readme import heading
+from harness.leaderboard.record import Record
+from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE
+from harness.leaderboard.table import Row, Section, Table
+from harness.leaderboard.text import compact, number, percent, scientific, visible
+
+TEMPLATES = Path(__file__).parent / "templates"
+MEAN_LENGTH = "alpaca_eval.mean_length"
+GRID_SHADES = 5
+
+
+@dataclass(frozen=True)
+class SectionView:
+    """All that the template shows of one section: its rows, and its figures where they can be drawn."""
+
+    section: Section
+    reason: Markup | None
+    rows: list[Row]
+    score_axis: Axis
+    marks: dict[str, figures.Mark]
+    gaps: list[figures.Mark]
+    gap_axis: Axis
+    scatter: Markup | None
+    stages: list[str]
+    most_seconds: float
+    grid: figures.Grid | None
+    curves: dict[str, Markup]
+    metrics: list[str]
+    length_controlled: bool
+    noted: bool
+
+
+def board_page(table: Table, records: Sequence[Record]) -> str:
+    """The whole page; it names no other file but those beside it, and runs no script but its own."""
+    ids = {method: number for number, method in enumerate(dict.fromkeys(row.method for row in table.rows))}
+    return render(
+        "board.html.j2",
+        table=table,
+        ids=ids,
+        headline=headline(table),
+        sections=[_section(table, section, records, ids) for section in table.sections],
+        comparisons=comparisons(records, list(ids)),
+        notes=[inline(line) for line in notes(table)],
+        win_rate=WIN_RATE,
+        mean_length=MEAN_LENGTH,
+        length_controlled=LENGTH_CONTROLLED,
+        judged=sum(row.judgments.found for row in table.rows),
+        costs=("alone", "shared"),
+    )
+
+
+def _section(table: Table, section: Section, records: Sequence[Record], ids: charts.Ids) -> SectionView:
+    rows = [row for row in table.rows if row.section == section.number]
+    marks = figures.win_rates(rows)
+    gaps = figures.differences(rows)
+    same = [record for record in records if record.comparable == section.comparable]
+    logged = curves(same, [row.method for row in rows])
+    lead = next((row.method for row in rows if row.rank == 1), "")
+    metrics = [metric for metric in rows[0].scores if any(row.scores[metric] is not None for row in rows)]
+    return SectionView(
+        section=section,
+        reason=inline(section_reason(section, table.sections[0])) if section.number > 1 else None,
+        rows=rows,
+        score_axis=_axis(marks),
+        marks={mark.method: mark for mark in marks},
+        gaps=gaps,
+        gap_axis=_axis(gaps, 0.0),
+        scatter=charts.scatter(figures.points(rows), ids, table.baseline),
+        stages=figures.stages(rows),
+        most_seconds=max((float(row.cost.alone.wall_s) for row in rows), default=0.0),
+        grid=figures.grid(table, rows),
+        curves={
+            LABELS[measure]: charts.curve_panel(measure, drawn, ids, lead, table.baseline)
+            for measure, drawn in logged.items()
+        },
+        metrics=[metric for metric in metrics if metric not in (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)],
+        length_controlled=LENGTH_CONTROLLED in metrics,
+        noted=any(row.notes for row in rows),
+    )
+
+
+def _axis(marks: Sequence[figures.Mark], *also: float) -> Axis:
+    ends = [end for mark in marks for end in (mark.low, mark.high) if end is not None]
+    return linear_axis([mark.value for mark in marks], [*ends, *also])
+
+
+def render(template: str, **context: Any) -> str:
+    """A page from a template of this package; style and script stand in it, and may be no others."""
+    style, script = (_asset(name) for name in ("page.css", "page.js"))
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    page = _environment().get_template(template).render(
+        **context, style=Markup(style), script=Markup(script), policy=policy
+    )
+    return page if page.endswith("\n") else page + "\n"
+
+
+def _asset(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """As a content security policy names what it allows."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_harmless,
+    )
+    environment.filters |= {
+        "number": lambda *given, **options: number(*given, **options).replace("-", "−"),
+        "percent": lambda ratio: percent(ratio).replace("-", "−"),
+        "compact": compact,
+        "power": power,
+        "heading": heading,
+        "verdict": verdict,
+        "dotted": dotted,
+        "json": lambda value: ", ".join(f"{key} = {text}" for key, text in dotted(value).items()),
+        "shade": lambda share: f"h{round(GRID_SHADES * share)}",
+    }
+    environment.globals |= {"charts": charts, "difference_of": figures.difference_of, "sign_of": figures.sign_of}
+    return environment
+
+
+def _harmless(value: object) -> object:
+    """What a template prints: text from outside loses what could hide or reorder it (and is escaped after)."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def power(value: float) -> Markup:
+    """8.64e10 as 8.64 × 10¹⁰."""
+    mantissa, _, exponent = scientific(value).partition("e")
+    if not exponent:
+        return Markup(mantissa)
+    return Markup("{}&hairsp;×&hairsp;10<sup>{}</sup>").format(mantissa, exponent.replace("-", "−"))
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    return MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink"])
+
+
+def inline(line: str) -> Markup:
+    """A sentence of the README, inert Markdown, as HTML."""
+    return Markup(_markdown().renderInline(line))
