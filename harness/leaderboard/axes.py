@@ -8,6 +8,7 @@ CROWDED = 0.5
 """An extreme value that alone takes up more than this share of the range is drawn at the edge."""
 AT_THE_EDGE = 2  # values, at most
 MARGIN = 0.06  # of the range, on either side
+ENOUGH = 3  # ticks
 LINEAR_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -50,14 +51,19 @@ def linear_axis(values: Sequence[float], ends: Sequence[float] = (), ticks: int 
 
 
 def log_axis(values: Sequence[float]) -> Axis:
-    """An axis for positive `values`; ticks at 1, 2 and 5 times powers of ten, at powers alone where many."""
+    """An axis for positive `values`; ticks at powers of ten, where few also at what lies between them."""
     low, high = min(values), max(values)
     room = max((high / low) ** MARGIN, 1.1)
     low, high = low / room, high * room
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    fine = [m * 10.0**power for power in powers for m in (1, 2, 5) if low <= m * 10.0**power <= high]
-    coarse = [tick for tick in fine if math.isclose(math.log10(tick) % 1, 0, abs_tol=1e-9)]
-    return Axis(low, high, tuple(coarse if len(coarse) > 3 else fine), log=True)
+    for digits in ((1,), (1, 2, 5), range(1, 10)):
+        ticks = tuple(n * 10.0**power for power in powers for n in digits if low <= n * 10.0**power <= high)
+        if len(ticks) >= ENOUGH:
+            break
+    else:
+        ticks = linear_axis([low, high]).ticks
+        ticks = tuple(tick for tick in ticks if low <= tick <= high)
+    return Axis(low, high, ticks, log=True)
 
 
 def focus(values: Sequence[float]) -> tuple[float, float]:

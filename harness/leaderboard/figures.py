@@ -7,10 +7,12 @@ from typing import Any
 
 from harness.leaderboard.rank import ALPHA
 from harness.leaderboard.scores import WIN_RATE
-from harness.leaderboard.table import Difference, Row, Table
+from harness.leaderboard.table import Difference, Pair, Row, Section, Table
 
 _SIZES = (("breadth", "prompts"), ("depth", "pairs"))
 """What a method declares of its size: methods that differ in nothing else form a grid."""
+
+SMALLEST_GRID = 4  # cells
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def difference_of(row: Row) -> Difference | None:
     return own.difference if own else None
 
 
-def sign_of(gap: Difference) -> int:
+def sign_of(gap: Difference | Pair) -> int:
     """+1 or -1 where a difference is significant after Holm's correction, else 0."""
     if gap.p_holm is None or gap.p_holm >= ALPHA:
         return 0
@@ -87,8 +89,20 @@ def stages(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(stage for row in rows for stage in row.cost.stages))
 
 
+def matrix(section: Section) -> dict[tuple[str, str], Mark]:
+    """(row, column) -> the difference row - column of every pair of ranked methods, both ways round."""
+    cells: dict[tuple[str, str], Mark] = {}
+    for pair in section.pairs:
+        sign = sign_of(pair)
+        low, high = pair.ci_low, pair.ci_high
+        cells[pair.method, pair.other] = Mark(pair.method, pair.mean, low, high, sign)
+        back = (None, None) if low is None or high is None else (-high, -low)
+        cells[pair.other, pair.method] = Mark(pair.other, -pair.mean, *back, -sign)
+    return cells
+
+
 def grid(table: Table, rows: Sequence[Row]) -> Grid | None:
-    """The largest set of methods that differ in breadth and depth only, if they form at least a 2 x 2 grid.
+    """The largest set of methods that differ in breadth and depth only, if it is large enough for a grid.
 
     Where several methods share a cell, the first row stands.
     """
@@ -100,7 +114,8 @@ def grid(table: Table, rows: Sequence[Row]) -> Grid | None:
     cells = max(groups.values(), key=len, default={})
     prompts = tuple(sorted({size[0] for size in cells}, reverse=True))
     depths = tuple(sorted({size[1] for size in cells}))
-    return Grid(prompts, depths, cells) if len(prompts) > 1 and len(depths) > 1 else None
+    whole = len(cells) >= SMALLEST_GRID and len(prompts) > 1 and len(depths) > 1
+    return Grid(prompts, depths, cells) if whole else None
 
 
 def _mark(row: Row) -> Mark:

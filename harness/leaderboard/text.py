@@ -75,5 +75,5 @@ def compact(value: float) -> str:
     """A count with a short unit: 950, 12.3 k, 4.56 M, 7.89 G."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size:
-            return f"{value / size:.3g} {unit}"
+            return f"{value / size:#.3g}".rstrip(".") + f" {unit}"
     return f"{value:.3g}"

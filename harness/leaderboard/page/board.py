@@ -22,13 +22,15 @@ from harness.leaderboard.outputs import comparisons, verdict
 from harness.leaderboard.page import charts
 from harness.leaderboard.readme import heading
 from harness.leaderboard.record import Record
+from harness.leaderboard.render import SIGNIFICANT
 from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE
 from harness.leaderboard.table import Row, Section, Table
 from harness.leaderboard.text import compact, number, percent, scientific, visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 MEAN_LENGTH = "alpaca_eval.mean_length"
-GRID_SHADES = 5
+SHADES = 5
+LONGEST_NOTE = 600  # characters
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,13 @@ class SectionView:
     most_seconds: float
     grid: figures.Grid | None
     curves: dict[str, Markup]
+    ranked: list[str]
+    matrix: dict[tuple[str, str], figures.Mark]
+    most_apart: float
     metrics: list[str]
     length_controlled: bool
     noted: bool
+    placed: bool
 
 
 def board_page(table: Table, records: Sequence[Record]) -> str:
@@ -62,7 +68,7 @@ def board_page(table: Table, records: Sequence[Record]) -> str:
         headline=headline(table),
         sections=[_section(table, section, records, ids) for section in table.sections],
         comparisons=comparisons(records, list(ids)),
-        notes=[inline(line) for line in notes(table)],
+        notes=[_note(line) for line in notes(table)],
         win_rate=WIN_RATE,
         mean_length=MEAN_LENGTH,
         length_controlled=LENGTH_CONTROLLED,
@@ -79,6 +85,7 @@ def _section(table: Table, section: Section, records: Sequence[Record], ids: cha
     logged = curves(same, [row.method for row in rows])
     lead = next((row.method for row in rows if row.rank == 1), "")
     metrics = [metric for metric in rows[0].scores if any(row.scores[metric] is not None for row in rows)]
+    matrix = figures.matrix(section)
     return SectionView(
         section=section,
         reason=inline(section_reason(section, table.sections[0])) if section.number > 1 else None,
@@ -95,15 +102,24 @@ def _section(table: Table, section: Section, records: Sequence[Record], ids: cha
             LABELS[measure]: charts.curve_panel(measure, drawn, ids, lead, table.baseline)
             for measure, drawn in logged.items()
         },
+        ranked=[row.method for row in rows if row.rank is not None],
+        matrix=matrix,
+        most_apart=_scale([abs(mark.value) for mark in matrix.values()]),
         metrics=[metric for metric in metrics if metric not in (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)],
         length_controlled=LENGTH_CONTROLLED in metrics,
         noted=any(row.notes for row in rows),
+        placed=any(row.rank_interval for row in rows),
     )
 
 
 def _axis(marks: Sequence[figures.Mark], *also: float) -> Axis:
     ends = [end for mark in marks for end in (mark.low, mark.high) if end is not None]
     return linear_axis([mark.value for mark in marks], [*ends, *also])
+
+
+def _scale(values: Sequence[float]) -> float:
+    """The value of the darkest shade: not the very largest, or a control that fails leaves all others pale."""
+    return sorted(values)[len(values) * 3 // 4] if values else 0.0
 
 
 def render(template: str, **context: Any) -> str:
@@ -140,6 +156,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "number": lambda *given, **options: number(*given, **options).replace("-", "−"),
+        "points": lambda value, decimals: number(value, decimals, bool(round(value, decimals))).replace("-", "−"),
         "percent": lambda ratio: percent(ratio).replace("-", "−"),
         "compact": compact,
         "power": power,
@@ -147,15 +164,17 @@ def _environment() -> Environment:
         "verdict": verdict,
         "dotted": dotted,
         "json": lambda value: ", ".join(f"{key} = {text}" for key, text in dotted(value).items()),
-        "shade": lambda share: f"h{round(GRID_SHADES * share)}",
+        "shade": lambda share: f"h{round(SHADES * min(share, 1.0))}",
     }
     environment.globals |= {"charts": charts, "difference_of": figures.difference_of, "sign_of": figures.sign_of}
     return environment
 
 
 def _harmless(value: object) -> object:
-    """What a template prints: text from outside loses what could hide or reorder it (and is escaped after)."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """What a template prints: no text that hides or reorders others (it is escaped after), no endless float."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return visible(value)
+    return f"{value:.{SIGNIFICANT}g}" if isinstance(value, float) else value
 
 
 def power(value: float) -> Markup:
@@ -174,3 +193,11 @@ def _markdown() -> MarkdownIt:
 def inline(line: str) -> Markup:
     """A sentence of the README, inert Markdown, as HTML."""
     return Markup(_markdown().renderInline(line))
+
+
+def _note(line: str) -> tuple[Markup, Markup | None]:
+    """A sentence below the board; of a very long one only the beginning stands in the open."""
+    if len(line) <= LONGEST_NOTE:
+        return inline(line), None
+    first, _, rest = line.partition(". ")
+    return inline(f"{first}."), inline(rest)

@@ -15,18 +15,21 @@ from harness.leaderboard.text import interval, number, scientific
 ROW = 24  # pixels, as the rest of this page's heights
 SCATTER, CURVE = 400, 190
 SIGNS = {1: "pos", 0: "tie", -1: "neg"}
+WIDE, NARROW, TICK = 980.0, 350.0, 58.0
+"""Pixels that a drawing takes on a desk and on a phone, and a number below it."""
+TRAINING, STAGE_COLOURS = "adapter", 11
 FREE = 0.06
 """Share of the width at the left of the scatter where methods stand that cost nothing."""
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Ids = Mapping[str, int]
 
 
-def interval_bar(mark: Mark, axis: Axis, zero: bool = False) -> Markup:
-    """A dot with its interval, on gridlines; an arrow where the dot lies beyond the axis."""
+def interval_bar(mark: Mark, axis: Axis, grid: str) -> Markup:
+    """A dot with its interval, on the gridlines that `ruler` names `grid`; an arrow if beyond the axis."""
     middle = ROW / 2
-    parts = [_vertical(axis.place(tick), ROW, "g") for tick in axis.ticks]
-    if zero:
-        parts.append(_vertical(axis.place(0), ROW, "zero"))
+    parts = [tag("use", href=f"#{grid}")]
     if not axis.holds(mark.value):
         left = mark.value < axis.low
         ends = ("M8 7L2 12L8 17", "0%") if left else ("M-8 7L-2 12L-8 17", "100%")
@@ -39,26 +42,36 @@ def interval_bar(mark: Mark, axis: Axis, zero: bool = False) -> Markup:
     return _row(*parts, sign=mark.sign)
 
 
-def ruler(axis: Axis, decimals: int = 0, sign: bool = False) -> Markup:
-    """The numbers of an axis."""
+def ruler(axis: Axis, grid: str, sign: bool = False) -> Markup:
+    """The numbers of an axis, and its gridlines for the rows below or above to use; zero stands out if signed."""
+    decimals = 0 if all(float(tick).is_integer() for tick in axis.ticks) else 1
+    lines = [_vertical(axis.place(tick), "zero" if sign and tick == 0 else "g") for tick in axis.ticks]
     texts = [
-        tag("text", number(tick, decimals, sign).replace("-", "−"), x=percent(axis.place(tick)), y=14)
+        tag("text", _signed(tick, decimals, sign and tick != 0), x=percent(axis.place(tick)), y=14)
         for tick in axis.ticks
     ]
-    return tag("svg", *texts, class_="ruler", height=18, aria_hidden="true")
+    defined = tag("defs", tag("g", *lines, id=grid))
+    return tag("svg", defined, *texts, class_="ruler", height=18, aria_hidden="true")
+
+
+def stage_colours(names: Sequence[str]) -> dict[str, str]:
+    """Stage -> class: training, which all have, in the page's own colour, the others in colours of their own."""
+    others = [name for name in names if name != TRAINING]
+    return {TRAINING: "train"} | {name: f"s{place % STAGE_COLOURS}" for place, name in enumerate(others)}
 
 
 def stage_bar(stages: Mapping[str, Cost], names: Sequence[str], most: float) -> Markup:
     """Seconds by stage, stacked; the whole width is `most` seconds."""
+    colours = stage_colours(names)
     parts, start = [], 0.0
-    for place, name in enumerate(names):
+    for name in names:
         if name not in stages or not most:
             continue
         seconds = float(stages[name].wall_s)
         title = tag("title", f"{name}: {number(seconds, 1)} s")
         width = percent(seconds / most)
         parts.append(
-            tag("rect", title, x=percent(start / most), width=width, y=4, height=ROW - 8, class_=f"s{place % 10}")
+            tag("rect", title, x=percent(start / most), width=width, y=4, height=ROW - 8, class_=colours[name])
         )
         start += seconds
     return _row(*parts)
@@ -83,8 +96,10 @@ def scatter(points: Sequence[Point], ids: Ids, baseline: str) -> Markup | None:
     parts = [*_horizontals(up, SCATTER), *_columns(across, free)]
     parts += _front(points, spots)
     parts += [_spot(point, spots, up, ids, baseline) for point in points]
-    parts += _labels(points, spots, ids, baseline)
-    return tag("svg", *parts, class_="scatter", height=SCATTER + 24, aria_hidden="true")
+    parts += [*_heights(up, SCATTER), *_labels(points, spots, ids, baseline)]
+    parts.append(tag("text", "win rate", x="0%", y=-14, class_="start name"))
+    parts.append(tag("text", "FLOPs alone →", x="100%", y=SCATTER + 36, class_="end name"))
+    return tag("svg", *parts, class_="scatter", height=SCATTER + 40, aria_hidden="true")
 
 
 def curve_panel(measure: str, curves: Sequence[Curve], ids: Ids, lead: str, baseline: str) -> Markup:
@@ -116,6 +131,7 @@ def curve_panel(measure: str, curves: Sequence[Curve], ids: Ids, lead: str, base
         "svg",
         *_horizontals(up, CURVE),
         lines,
+        *_heights(up, CURVE),
         *steps,
         class_="curve",
         height=CURVE + 22,
@@ -128,26 +144,44 @@ def _row(*parts: Markup, sign: int = 0) -> Markup:
     return tag("svg", *parts, class_=f"row {SIGNS[sign]}", height=ROW, aria_hidden="true")
 
 
-def _vertical(share: float, height: float, kind: str) -> Markup:
-    return tag("line", x1=percent(share), x2=percent(share), y1=0, y2=height, class_=kind)
+def _vertical(share: float, kind: str) -> Markup:
+    return tag("line", x1=percent(share), x2=percent(share), y1=0, y2=ROW, class_=kind)
+
+
+def _signed(tick: float, decimals: int, sign: bool = False) -> str:
+    return number(tick, decimals, sign).replace("-", "−")
 
 
 def _horizontals(up: Axis, height: float) -> list[Markup]:
-    """Gridlines with their numbers on them, at the left."""
+    places = [height * (1 - up.place(tick)) for tick in up.ticks]
+    return [tag("line", x1="0%", x2="100%", y1=y, y2=y, class_="g") for y in places]
+
+
+def _heights(up: Axis, height: float) -> list[Markup]:
+    """The gridlines' numbers, on them at the left."""
     decimals = 0 if all(float(tick).is_integer() for tick in up.ticks) else 2 if up.high - up.low < 1 else 1
-    parts = []
-    for tick in up.ticks:
-        y = height * (1 - up.place(tick))
-        parts.append(tag("line", x1="0%", x2="100%", y1=y, y2=y, class_="g"))
-        if y > 12:
-            parts.append(tag("text", number(tick, decimals).replace("-", "−"), x="0%", y=y - 4, class_="start"))
-    return parts
+    places = [(tick, height * (1 - up.place(tick))) for tick in up.ticks]
+    return [
+        tag("text", _signed(tick, decimals), x="0%", y=y - 4, class_="start") for tick, y in places if y > 12
+    ]
 
 
 def _columns(across: Axis, free: float) -> list[Markup]:
-    places = [(free + (1 - free) * across.place(tick), scientific(tick)) for tick in across.ticks]
-    places += [(FREE, "none")] if free else []
-    return [tag("text", label, x=percent(x), y=SCATTER + 18, class_=_edge(x)) for x, label in places]
+    places = [(free + (1 - free) * across.place(tick), _power(tick)) for tick in across.ticks]
+    places = [(FREE, "none"), *places] if free else places
+    parts, last = [], -1.0
+    for x, label in places:
+        crowded = (x - last) * NARROW < TICK
+        last = last if crowded else x
+        kinds = " ".join(filter(None, [_edge(x), "wide" if crowded else None])) or None
+        parts.append(tag("text", label, x=percent(x), y=SCATTER + 18, class_=kinds))
+    return parts
+
+
+def _power(value: float) -> str:
+    """A tick such as 5e10 as 5×10¹⁰."""
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}×10{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
 def _edge(share: float) -> str | None:
@@ -189,7 +223,7 @@ def _labels(
     first = sorted(points, key=lambda point: (point.mark.method != baseline, not point.pareto))
     names = [point.mark.method for point in first]
     parts = []
-    for kind, width in (("wide", 980.0), ("narrow", 350.0)):
+    for kind, width in (("wide", WIDE), ("narrow", NARROW)):
         for name, label in place_labels(names, spots, width, SCATTER).items():
             parts.append(_label(name, label, kind, ids))
     return parts
@@ -197,7 +231,7 @@ def _labels(
 
 def _label(name: str, label: Box, kind: str, ids: Ids) -> Markup:
     return tag(
-        "text", name, x=percent(label.share), dx=label.dx, y=label.y, class_=f"{kind} {label.anchor}", data_m=ids[name]
+        "text", name, x=percent(label.share), dx=label.dx, y=label.y, class_=f"label {kind} {label.anchor}", data_m=ids[name]
     )
 
 

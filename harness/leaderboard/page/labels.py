@@ -32,7 +32,7 @@ def place_labels(
         share, y = spots[name]
         for anchor, dx, dy in SIDES:
             box = _extent(share * width + dx, y + dy, len(name) * LETTER, anchor)
-            inside = box[0] >= 28 and box[2] <= width and box[1] >= 0 and box[3] <= height
+            inside = box[0] >= 4 and box[2] <= width and box[1] >= 0 and box[3] <= height
             if inside and not any(_overlap(box, other) for other in taken):
                 placed[name] = Box(share, dx, y + dy, anchor)
                 taken.append(box)

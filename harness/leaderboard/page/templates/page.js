@@ -31,7 +31,7 @@
       const control = head.querySelector("button");
       if (!control) return;
       control.addEventListener("click", () => {
-        const falling = head.matches(".num:not(.rank)");
+        const falling = head.matches(".num:not(.rank, .up)");
         const now = head.getAttribute("aria-sort");
         const up = now ? now === "descending" : !falling;
         heads.forEach((other) => other.removeAttribute("aria-sort"));
