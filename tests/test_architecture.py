@@ -45,6 +45,10 @@ ONLY = {
         "harness.recipe.schema",
         "harness.recipe.rules",
         "harness.recipe.losses",
+        "harness.recipe.judges",
+        "harness.recipe.evaluation",
+        "harness.recipe.pool",
+        "harness.recipe.model",
     },
     ("stages", "plan"): {"harness.plan.task"},
     ("plan", "store"): {"harness.store.keys"},
@@ -56,6 +60,8 @@ DOORS = {
     "lm_eval": {"evaluation/lm_eval.py"},
     "typer": {"cli.py"},
     "sklearn": {"methods/clustering.py"},
+    "datasets": {"data/hub.py", "evaluation/lm_eval.py", "training"},
+    "pyarrow": {"data/sources.py"},
 }
 
 
