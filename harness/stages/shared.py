@@ -17,7 +17,7 @@ from harness.judges.oracle import OracleGrader
 from harness.models.chat import encode, prompt_ids
 from harness.models.load import Policy, load_policy
 from harness.models.sampling import Sampling
-from harness.recipe import schema
+from harness.recipe import judges
 from harness.stages.job import Job
 from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_rows
 from harness.world.facts import make_world
@@ -33,12 +33,20 @@ def variant(union: Any, table: Mapping[str, Any]) -> Any:
 
 def judge_of(params: Mapping[str, Any]) -> Judge:
     """The judge that a task's parameters name."""
-    table: schema.Judge = variant(schema.Judge, params["judge"])
+    table: judges.Judge = variant(judges.Judge, params["judge"])
     match table:
-        case schema.OracleJudge():
+        case judges.OracleJudge():
             return Graded(OracleGrader(make_world(params["world"])))
-        case schema.LengthJudge():
+        case judges.LengthJudge():
             return Graded(LengthGrader())
+        case judges.DataJudge():
+            raise NotImplementedError
+        case judges.RewardModelJudge():
+            raise NotImplementedError
+        case judges.LocalJudge():
+            raise NotImplementedError
+        case judges.EndpointJudge():
+            raise NotImplementedError
         case _:
             assert_never(table)
 
