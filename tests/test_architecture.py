@@ -60,6 +60,8 @@ DOORS = {
     "lm_eval": {"evaluation/lm_eval.py"},
     "typer": {"cli.py"},
     "sklearn": {"methods/clustering.py"},
+    "datasets": {"data/hub.py", "evaluation/lm_eval.py", "training"},
+    "pyarrow": {"data/sources.py"},
 }
 
 
