@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from harness.errors import BadInput
 
 Numbered = tuple[int, dict[str, Any] | str]
-"""The line from 1, and the row or why it is none. Of a CSV record it is the last line, else the row's number."""
+"""Number of the line (of a CSV record its last), else of the row, from 1; and the row, or why it is none."""
 
 MAX_LINE = 10_000_000
 """Bytes of one line. Far more than any response has, far less than memory holds."""
@@ -114,13 +114,13 @@ def _object(value: Any) -> dict[str, Any] | str:
 def _csv(path: Path, file: BinaryIO) -> Iterator[Numbered]:
     """Every cell is a text; a byte that is no UTF-8 becomes half a surrogate pair, which no row may hold."""
     csv.field_size_limit(MAX_LINE)
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.DictReader(text, strict=True)
-    try:
-        for row in reader:
-            yield reader.line_num, EXTRA_CELLS if None in row else row
-    except csv.Error as error:
-        raise BadInput(f"{path}: line {reader.line_num}: is not CSV: {error}. Correct it.") from None
+    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        reader = csv.DictReader(text, strict=True)
+        try:
+            for row in reader:
+                yield reader.line_num, EXTRA_CELLS if None in row else row
+        except csv.Error as error:
+            raise BadInput(f"{path}: line {reader.line_num}: is not CSV: {error}. Correct it.") from None
 
 
 def _parquet(path: Path, file: BinaryIO) -> Iterator[Numbered]:
