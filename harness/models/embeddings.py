@@ -16,7 +16,7 @@ from harness.models.load import Policy
 
 def embed_prompts(policy: Policy, prompts: Sequence[Prompt], batch_size: int = 64) -> NDArray[np.float32]:
     """Mean of the last hidden state over each rendered prompt's tokens: float32 [prompts, hidden]."""
-    rows = [Encoded(prompt_ids(policy.tokenizer, prompt.text), ()) for prompt in prompts]
+    rows = [Encoded(prompt_ids(policy.tokenizer, prompt.turns), ()) for prompt in prompts]
     return _means(policy, rows, batch_size, lambda batch: batch.attention_mask)
 
 

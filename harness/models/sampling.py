@@ -50,7 +50,7 @@ def sample(
     rows = [
         _Row(prompt, tokens, index)
         for prompt in prompts
-        for tokens in [prompt_ids(policy.tokenizer, prompt.text)]
+        for tokens in [prompt_ids(policy.tokenizer, prompt.turns)]
         for index in range(settings.per_prompt)
     ]
     responses: dict[int, Response] = {}
