@@ -71,8 +71,8 @@ def test_a_bad_line_costs_no_other_line(tmp_path: Path) -> None:
     deep = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     long = b'{"a": "' + b"x" * (2 * sources.MAX_LINE) + b'"}'
     lines = [
-        b'\xef\xbb\xbf{"a": 1}', b"", b'{"a": ', b"[1]", b'"the line is not JSON"', b"\xff", b'{"a": "\0"}', deep,
-        b'{"a": ' + b"9" * 5000 + b"}", long, b'{"a": NaN}', b'{"a": 2}',
+        b'\xef\xbb\xbf{"a": 1}', b"", b'{"a": ', b"[1]", b'"the line is not JSON"', b"\xff", b'{"a": "\0"}',
+        deep, b'{"a": ' + b"9" * 5000 + b"}", long, b'{"a": NaN}', b'{"a": 2}',
     ]  # fmt: skip
     path.write_bytes(b"\n".join(lines))
     read = list(file_rows(path))
