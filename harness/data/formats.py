@@ -55,7 +55,8 @@ def detect_layout(rows: Sequence[Row], place: str) -> str:
     found = sorted({name for row in rows for name in _fitting(row)})
     if len(found) == 1:
         return found[0]
-    columns = ", ".join(sorted({str(column)[:40] for row in rows for column in row})[:40]) or "none"
+    names = sorted({str(column)[:40] for row in rows for column in row})
+    columns = ", ".join(name if name.isprintable() else repr(name) for name in names[:40]) or "none"
     problem = f"may be any of {', '.join(found)}" if found else "have no known format"
     raise BadInput(
         f"{place}: the first rows {problem}. Columns found: {columns}. Name the format, one of: "

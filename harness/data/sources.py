@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from harness.errors import BadInput
 
 Numbered = tuple[int, dict[str, Any] | str]
-"""The line from 1, and the row or why it is none. Of a CSV record it is the last line, else the row's number."""
+"""Number of the line (of a CSV record its last), else of the row, from 1; and the row, or why it is none."""
 
 MAX_LINE = 10_000_000
 """Bytes of one line. Far more than any response has, far less than memory holds."""
@@ -69,9 +69,10 @@ def _array(path: Path, file: BinaryIO) -> Iterator[Numbered]:
         raise BadInput(
             f"{path}: a JSON array has at most {MAX_DOCUMENT:,} bytes. Write one object a line (.jsonl)."
         )
-    rows = _parsed(raw.removeprefix(codecs.BOM_UTF8))
-    if not isinstance(rows, list):
-        raise BadInput(f"{path}: begins like a JSON array but is none, or not in UTF-8. Correct it.")
+    try:
+        rows = json.loads(raw.removeprefix(codecs.BOM_UTF8).decode())
+    except (ValueError, RecursionError):
+        raise BadInput(f"{path}: begins like a JSON array but is none, or not in UTF-8. Correct it.") from None
     return ((number, _object(row)) for number, row in enumerate(rows, start=1))
 
 
@@ -84,7 +85,7 @@ def _lines(path: Path, file: BinaryIO) -> Iterator[Numbered]:
         if len(line) > MAX_LINE:
             yield number, TOO_LONG
         elif text.strip():
-            yield number, _object(_parsed(text))
+            yield number, _row(text)
 
 
 def _bounded_lines(file: BinaryIO) -> Iterator[bytes]:
@@ -95,10 +96,9 @@ def _bounded_lines(file: BinaryIO) -> Iterator[bytes]:
             line = file.readline(MAX_LINE + 1)
 
 
-def _parsed(raw: bytes) -> Any:
-    """The JSON value of some bytes, or why they are none, as a string: a row is an object."""
+def _row(line: bytes) -> dict[str, Any] | str:
     try:
-        return json.loads(raw.decode())
+        return _object(json.loads(line.decode()))
     except UnicodeDecodeError:
         return NOT_UTF8
     except (ValueError, RecursionError):  # no JSON, or more digits or levels than Python reads
@@ -106,21 +106,19 @@ def _parsed(raw: bytes) -> Any:
 
 
 def _object(value: Any) -> dict[str, Any] | str:
-    if isinstance(value, dict):
-        return value
-    return value if value in (NOT_UTF8, NOT_JSON) else NOT_OBJECT
+    return value if isinstance(value, dict) else NOT_OBJECT
 
 
 def _csv(path: Path, file: BinaryIO) -> Iterator[Numbered]:
     """Every cell is a text; a byte that is no UTF-8 becomes half a surrogate pair, which no row may hold."""
     csv.field_size_limit(MAX_LINE)
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.DictReader(text, strict=True)
-    try:
-        for row in reader:
-            yield reader.line_num, EXTRA_CELLS if None in row else row
-    except csv.Error as error:
-        raise BadInput(f"{path}: line {reader.line_num}: is not CSV: {error}. Correct it.") from None
+    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        reader = csv.DictReader(text, strict=True)
+        try:
+            for row in reader:
+                yield reader.line_num, EXTRA_CELLS if None in row else row
+        except csv.Error as error:
+            raise BadInput(f"{path}: line {reader.reader.line_num}: is not CSV: {error}. Correct it.") from None
 
 
 def _parquet(path: Path, file: BinaryIO) -> Iterator[Numbered]:

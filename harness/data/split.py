@@ -4,18 +4,18 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.data.original import OriginalPrompt
+from harness.data.rows import Prompt
 
 
 @dataclass(frozen=True)
 class Split:
     """Halves without a common first question. A pool is the first N of `training`, validation the next."""
 
-    training: tuple[OriginalPrompt, ...]
-    evaluation: tuple[OriginalPrompt, ...]
+    training: tuple[Prompt, ...]
+    evaluation: tuple[Prompt, ...]
 
 
-def split(prompts: Iterable[OriginalPrompt], evaluation: float, seed: int) -> Split:
+def split(prompts: Iterable[Prompt], evaluation: float, seed: int) -> Split:
     """Set a part of the prompts apart for evaluation, and put the others in an order drawn from the seed.
 
     Both go by hashes of the prompts themselves. So neither depends on the order of the file, a prompt's half
@@ -27,7 +27,7 @@ def split(prompts: Iterable[OriginalPrompt], evaluation: float, seed: int) -> Sp
         evaluation: the share of first questions to set apart, 0 to 1; the size of the half varies around it.
         seed: orders the training half.
     """
-    halves: tuple[list[OriginalPrompt], list[OriginalPrompt]] = ([], [])
+    halves: tuple[list[Prompt], list[Prompt]] = ([], [])
     for prompt in prompts:
         halves[_unit(f"evaluation {_first_question(prompt)}") < evaluation].append(prompt)
     training, held_out = halves
@@ -37,7 +37,7 @@ def split(prompts: Iterable[OriginalPrompt], evaluation: float, seed: int) -> Sp
     )
 
 
-def _first_question(prompt: OriginalPrompt) -> str:
+def _first_question(prompt: Prompt) -> str:
     return next(turn["content"] for turn in prompt.turns if turn["role"] == "user")
 
 
