@@ -11,18 +11,12 @@ Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 """A commit of the hub; a branch or a tag may move, and results would not come back."""
 
 Format = Literal[
-<<<<<<< HEAD
-    "preference", "conversational", "hh-rlhf", "ultrafeedback", "ultrafeedback-binarized", "safe-rlhf",
-    "scored-pool", "prompts",
-]  # fmt: skip
-=======
     "trl-explicit", "trl-conversational", "trl-implicit", "hh-rlhf",
     "ultrafeedback", "ultrafeedback-ratings", "ultrafeedback-binarized", "pku-saferlhf",
     "pku-saferlhf-safer", "pandalm", "alpaca-eval-outputs", "alpaca-eval-annotations",
     "scored-pool", "prompts",
 ]  # fmt: skip
 """docs/data.md shows each."""
->>>>>>> main
 
 
 class Source(Table):
