@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
@@ -46,7 +47,7 @@ def _curve(method: str, runs: Sequence[Sequence[Mapping[str, Any]]], measure: st
     stretches = min(steps, MOST_POINTS)
     bounds = [steps * n // stretches for n in range(stretches + 1)] if stretches else []
     points = []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         values = [step[measure] for run in runs for step in run[start:end] if _number(step, measure)]
         if values:
             points.append(((start + end + 1) / 2, fmean(values)))

@@ -96,8 +96,8 @@ def matrix(section: Section) -> dict[tuple[str, str], Mark]:
         sign = sign_of(pair)
         low, high = pair.ci_low, pair.ci_high
         cells[pair.method, pair.other] = Mark(pair.method, pair.mean, low, high, sign)
-        back = (None, None) if low is None or high is None else (-high, -low)
-        cells[pair.other, pair.method] = Mark(pair.other, -pair.mean, *back, -sign)
+        back_low, back_high = (None if end is None else -end for end in (high, low))
+        cells[pair.other, pair.method] = Mark(pair.other, -pair.mean, back_low, back_high, -sign)
     return cells
 
 

@@ -1,22 +1,44 @@
 """What a board found, in two sentences that claim no more than its tests do."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.leaderboard.figures import difference_of, sign_of
-from harness.leaderboard.table import Row, Table
+from harness.leaderboard.table import Table
 
 LISTED = 7
 """Names in one sentence, at most."""
 
 
-def headline(table: Table) -> list[str]:
-    """Who is first in the first section, and who is significantly above or below the baseline there."""
-    rows = [row for row in table.rows if row.section == 1]
+@dataclass(frozen=True)
+class Standing:
+    """A row as a headline needs it: `sign` is +1 or -1 where it is significantly above or below the baseline.
+
+    None stands for the baseline itself, and for a row that cannot be compared with it.
+    """
+
+    method: str
+    rank: int | None
+    sign: int | None
+
+
+def standings(table: Table) -> list[Standing]:
+    """The rows of the first section."""
+    found = []
+    for row in table.rows:
+        gap = difference_of(row)
+        if row.section == 1:
+            found.append(Standing(row.method, row.rank, None if gap is None else sign_of(gap)))
+    return found
+
+
+def headline(rows: Sequence[Standing], baseline: str) -> list[str]:
+    """Who is first, and who is significantly above or below the baseline."""
     first = [row.method for row in rows if row.rank == 1]
     if not first:
         return ["Nothing is ranked yet."]
     ranked = sum(row.rank is not None for row in rows)
-    return [_leaders(first, ranked), *_against_baseline(rows, table.baseline)]
+    return [_leaders(first, ranked), *_against_baseline(rows, baseline)]
 
 
 def _leaders(first: Sequence[str], ranked: int) -> str:
@@ -32,12 +54,11 @@ def _leaders(first: Sequence[str], ranked: int) -> str:
     )
 
 
-def _against_baseline(rows: Sequence[Row], baseline: str) -> list[str]:
-    signs = {row.method: sign_of(gap) for row in rows if (gap := difference_of(row)) is not None}
-    if not signs:
+def _against_baseline(rows: Sequence[Standing], baseline: str) -> list[str]:
+    if all(row.sign is None for row in rows):
         return []
-    above = [method for method, sign in signs.items() if sign > 0]
-    below = [method for method, sign in signs.items() if sign < 0]
+    above = [row.method for row in rows if row.sign == 1]
+    below = [row.method for row in rows if row.sign == -1]
     return [
         f"Significantly above the baseline {baseline}: {names(above) or 'none'}. "
         f"Significantly below it: {names(below) or 'none'}."

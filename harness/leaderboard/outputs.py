@@ -1,4 +1,4 @@
-"""What the methods wrote, side by side: for each prompt the reference and every method's output and verdict."""
+"""What the methods wrote, side by side: for each prompt the reference, and outputs with their verdicts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,8 @@ def comparisons(records: Iterable[Record], methods: Sequence[str]) -> list[Compa
     for method in (method for method in methods if method in first):
         for sample in first[method].samples:
             by_prompt.setdefault((sample.prompt, sample.reference), {})[method] = sample
-    found, room = [], MOST
+    found: list[Comparison] = []
+    room = MOST
     for (prompt, reference), samples in by_prompt.items():
         one = Comparison(_cut(prompt), _cut(reference), _answers(samples))
         room -= sum(len(text) for text in (one.prompt, one.reference, *(a.text for a in one.answers)))

@@ -27,7 +27,7 @@ Columns = Sequence[tuple[str, Callable[[Row], str]]]
 
 def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
     """The generated part of a README; `samples` (method -> sample) are shown one to a method."""
-    parts = [f"Baseline: **{markdown(table.baseline)}**."]
+    parts = [*_earlier_recipe(table), f"Baseline: **{markdown(table.baseline)}**."]
     for section in table.sections:
         rows = [row for row in table.rows if row.section == section.number]
         if len(table.sections) > 1:
@@ -54,6 +54,20 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
         parts += ["### One output of each method", _samples(samples)]
     parts += ["### Made from", _made_from(table)]
     return "\n\n".join(parts)
+
+
+def _earlier_recipe(table: Table) -> list[str]:
+    """What has changed in the recipe since the records were made, and what it has no record of."""
+    parts = []
+    if table.recipe_changes:
+        changes = "".join(f"\n> - {markdown(change)}" for change in table.recipe_changes)
+        parts.append(
+            f"> **Of an earlier recipe.** What it says now is not what these records hold:\n>{changes}"
+        )
+    if table.unrecorded:
+        methods = ", ".join(markdown(method) for method in table.unrecorded)
+        parts.append(f"> **Incomplete.** The recipe's methods without a record: {methods}.")
+    return parts
 
 
 def _table(rows: Sequence[Row], columns: Columns) -> str:

@@ -1,35 +1,23 @@
 """From a table and its records to index.html."""
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from harness.leaderboard import figures
 from harness.leaderboard.axes import Axis, linear_axis
 from harness.leaderboard.curves import LABELS, curves
-from harness.leaderboard.headline import headline
-from harness.leaderboard.layout import dotted
+from harness.leaderboard.headline import headline, standings
 from harness.leaderboard.notes import notes, section_reason
-from harness.leaderboard.outputs import comparisons, verdict
+from harness.leaderboard.outputs import comparisons
 from harness.leaderboard.page import charts
-from harness.leaderboard.readme import heading
+from harness.leaderboard.page.render import inline, render
 from harness.leaderboard.record import Record
-from harness.leaderboard.render import SIGNIFICANT
 from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE
 from harness.leaderboard.table import Row, Section, Table
-from harness.leaderboard.text import compact, number, percent, scientific, visible
 
-TEMPLATES = Path(__file__).parent / "templates"
 MEAN_LENGTH = "alpaca_eval.mean_length"
-SHADES = 5
 LONGEST_NOTE = 600  # characters
 
 
@@ -65,7 +53,7 @@ def board_page(table: Table, records: Sequence[Record]) -> str:
         "board.html.j2",
         table=table,
         ids=ids,
-        headline=headline(table),
+        headline=headline(standings(table), table.baseline),
         sections=[_section(table, section, records, ids) for section in table.sections],
         comparisons=comparisons(records, list(ids)),
         notes=[_note(line) for line in notes(table)],
@@ -118,81 +106,8 @@ def _axis(marks: Sequence[figures.Mark], *also: float) -> Axis:
 
 
 def _scale(values: Sequence[float]) -> float:
-    """The value of the darkest shade: not the very largest, or a control that fails leaves all others pale."""
+    """The value of the darkest shade: not the largest, or a control that fails leaves all others pale."""
     return sorted(values)[len(values) * 3 // 4] if values else 0.0
-
-
-def render(template: str, **context: Any) -> str:
-    """A page from a template of this package; style and script stand in it, and may be no others."""
-    style, script = (_asset(name) for name in ("page.css", "page.js"))
-    policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    page = _environment().get_template(template).render(
-        **context, style=Markup(style), script=Markup(script), policy=policy
-    )
-    return page if page.endswith("\n") else page + "\n"
-
-
-def _asset(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """As a content security policy names what it allows."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
-    )
-    environment.filters |= {
-        "number": lambda *given, **options: number(*given, **options).replace("-", "−"),
-        "points": lambda value, decimals: number(value, decimals, bool(round(value, decimals))).replace("-", "−"),
-        "percent": lambda ratio: percent(ratio).replace("-", "−"),
-        "compact": compact,
-        "power": power,
-        "heading": heading,
-        "verdict": verdict,
-        "dotted": dotted,
-        "json": lambda value: ", ".join(f"{key} = {text}" for key, text in dotted(value).items()),
-        "shade": lambda share: f"h{round(SHADES * min(share, 1.0))}",
-    }
-    environment.globals |= {"charts": charts, "difference_of": figures.difference_of, "sign_of": figures.sign_of}
-    return environment
-
-
-def _harmless(value: object) -> object:
-    """What a template prints: no text that hides or reorders others (it is escaped after), no endless float."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return visible(value)
-    return f"{value:.{SIGNIFICANT}g}" if isinstance(value, float) else value
-
-
-def power(value: float) -> Markup:
-    """8.64e10 as 8.64 × 10¹⁰."""
-    mantissa, _, exponent = scientific(value).partition("e")
-    if not exponent:
-        return Markup(mantissa)
-    return Markup("{}&hairsp;×&hairsp;10<sup>{}</sup>").format(mantissa, exponent.replace("-", "−"))
-
-
-@cache
-def _markdown() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink"])
-
-
-def inline(line: str) -> Markup:
-    """A sentence of the README, inert Markdown, as HTML."""
-    return Markup(_markdown().renderInline(line))
 
 
 def _note(line: str) -> tuple[Markup, Markup | None]:

@@ -1,4 +1,4 @@
-"""The drawings of a page. Every mark that stands for a method carries its number, for highlights and filters."""
+"""The drawings of a page. What stands for a method carries its number, for highlights and filters."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from harness.leaderboard.figures import Mark, Point
 from harness.leaderboard.page.labels import Box, place_labels
 from harness.leaderboard.page.svg import percent, tag
 from harness.leaderboard.record import Cost
-from harness.leaderboard.text import interval, number, scientific
+from harness.leaderboard.text import interval, number, power, scientific
 
 ROW = 24  # pixels, as the rest of this page's heights
 SCATTER, CURVE = 400, 190
@@ -20,8 +20,6 @@ WIDE, NARROW, TICK = 980.0, 350.0, 58.0
 TRAINING, STAGE_COLOURS = "adapter", 11
 FREE = 0.06
 """Share of the width at the left of the scatter where methods stand that cost nothing."""
-
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Ids = Mapping[str, int]
 
@@ -43,7 +41,7 @@ def interval_bar(mark: Mark, axis: Axis, grid: str) -> Markup:
 
 
 def ruler(axis: Axis, grid: str, sign: bool = False) -> Markup:
-    """The numbers of an axis, and its gridlines for the rows below or above to use; zero stands out if signed."""
+    """The numbers of an axis, and its gridlines for other rows to use; zero stands out if signed."""
     decimals = 0 if all(float(tick).is_integer() for tick in axis.ticks) else 1
     lines = [_vertical(axis.place(tick), "zero" if sign and tick == 0 else "g") for tick in axis.ticks]
     texts = [
@@ -54,8 +52,37 @@ def ruler(axis: Axis, grid: str, sign: bool = False) -> Markup:
     return tag("svg", defined, *texts, class_="ruler", height=18, aria_hidden="true")
 
 
+def strip(marks: Sequence[Mark]) -> Markup | None:
+    """All differences on one line, ties below the significant ones; those beyond the axis are at its end."""
+    if not marks:
+        return None
+    axis = linear_axis([mark.value for mark in marks], [0.0])
+    zero = percent(axis.place(0))
+    parts = [
+        tag("line", x1="0%", x2="100%", y1=22, y2=22, class_="g"),
+        tag("line", x1=zero, x2=zero, y1=6, y2=38, class_="zero"),
+    ]
+    parts += [
+        tag(
+            "circle",
+            tag("title", mark.method),
+            cx=percent(axis.place(mark.value)),
+            cy=22,
+            r=5,
+            class_=SIGNS[mark.sign],
+        )
+        for mark in sorted(marks, key=lambda mark: abs(mark.sign))
+    ]
+    parts += [
+        tag("text", _signed(tick, 0, tick != 0), x=percent(axis.place(tick)), y=54)
+        for tick in axis.ticks
+        if float(tick).is_integer()
+    ]
+    return tag("svg", *parts, class_="strip", height=60, aria_hidden="true")
+
+
 def stage_colours(names: Sequence[str]) -> dict[str, str]:
-    """Stage -> class: training, which all have, in the page's own colour, the others in colours of their own."""
+    """Stage -> class: training in the page's own colour, the others in colours of their own."""
     others = [name for name in names if name != TRAINING]
     return {TRAINING: "train"} | {name: f"s{place % STAGE_COLOURS}" for place, name in enumerate(others)}
 
@@ -71,7 +98,9 @@ def stage_bar(stages: Mapping[str, Cost], names: Sequence[str], most: float) -> 
         title = tag("title", f"{name}: {number(seconds, 1)} s")
         width = percent(seconds / most)
         parts.append(
-            tag("rect", title, x=percent(start / most), width=width, y=4, height=ROW - 8, class_=colours[name])
+            tag(
+                "rect", title, x=percent(start / most), width=width, y=4, height=ROW - 8, class_=colours[name]
+            )
         )
         start += seconds
     return _row(*parts)
@@ -120,10 +149,22 @@ def curve_panel(measure: str, curves: Sequence[Curve], ids: Ids, lead: str, base
         for curve in sorted(curves, key=lambda curve: rank.get(curve.method, 0))
     ]
     lines = tag(
-        "svg", *paths, viewBox="0 0 1000 1000", preserveAspectRatio="none", width="100%", height=CURVE, class_="lines"
+        "svg",
+        *paths,
+        viewBox="0 0 1000 1000",
+        preserveAspectRatio="none",
+        width="100%",
+        height=CURVE,
+        class_="lines",
     )
     steps = [
-        tag("text", number(tick, 0), x=percent(across.place(tick)), y=CURVE + 16, class_=_edge(across.place(tick)))
+        tag(
+            "text",
+            number(tick, 0),
+            x=percent(across.place(tick)),
+            y=CURVE + 16,
+            class_=_edge(across.place(tick)),
+        )
         for tick in across.ticks
         if across.holds(tick)
     ]
@@ -167,7 +208,7 @@ def _heights(up: Axis, height: float) -> list[Markup]:
 
 
 def _columns(across: Axis, free: float) -> list[Markup]:
-    places = [(free + (1 - free) * across.place(tick), _power(tick)) for tick in across.ticks]
+    places = [(free + (1 - free) * across.place(tick), power(tick)) for tick in across.ticks]
     places = [(FREE, "none"), *places] if free else places
     parts, last = [], -1.0
     for x, label in places:
@@ -176,12 +217,6 @@ def _columns(across: Axis, free: float) -> list[Markup]:
         kinds = " ".join(filter(None, [_edge(x), "wide" if crowded else None])) or None
         parts.append(tag("text", label, x=percent(x), y=SCATTER + 18, class_=kinds))
     return parts
-
-
-def _power(value: float) -> str:
-    """A tick such as 5e10 as 5×10¹⁰."""
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}×10{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
 def _edge(share: float) -> str | None:
@@ -193,13 +228,19 @@ def _front(points: Sequence[Point], spots: Mapping[str, tuple[float, float]]) ->
     """Steps through the Pareto front: what is the best for at most this cost."""
     front = sorted(spots[point.mark.method] for point in points if point.pareto)
     parts = []
-    for (x, y), (following, higher) in zip(front, [*front[1:], (1.0, front[-1][1])] if front else [], strict=True):
+    for (x, y), (following, higher) in zip(
+        front, [*front[1:], (1.0, front[-1][1])] if front else [], strict=True
+    ):
         parts.append(tag("line", x1=percent(x), x2=percent(following), y1=y, y2=y, class_="front"))
-        parts.append(tag("line", x1=percent(following), x2=percent(following), y1=y, y2=higher, class_="front"))
+        parts.append(
+            tag("line", x1=percent(following), x2=percent(following), y1=y, y2=higher, class_="front")
+        )
     return parts
 
 
-def _spot(point: Point, spots: Mapping[str, tuple[float, float]], up: Axis, ids: Ids, baseline: str) -> Markup:
+def _spot(
+    point: Point, spots: Mapping[str, tuple[float, float]], up: Axis, ids: Ids, baseline: str
+) -> Markup:
     mark = point.mark
     x, y = spots[mark.method]
     shown = interval(mark.value, mark.high, 1)
@@ -231,7 +272,13 @@ def _labels(
 
 def _label(name: str, label: Box, kind: str, ids: Ids) -> Markup:
     return tag(
-        "text", name, x=percent(label.share), dx=label.dx, y=label.y, class_=f"label {kind} {label.anchor}", data_m=ids[name]
+        "text",
+        name,
+        x=percent(label.share),
+        dx=label.dx,
+        y=label.y,
+        class_=f"label {kind} {label.anchor}",
+        data_m=ids[name],
     )
 
 

@@ -25,7 +25,8 @@ def place_labels(
 ) -> dict[str, Box]:
     """Label those of `names` that find room, the first ones first; `spots` are (share of the width, y)."""
     taken = [
-        (share * width - RADIUS, y - RADIUS, share * width + RADIUS, y + RADIUS) for share, y in spots.values()
+        (share * width - RADIUS, y - RADIUS, share * width + RADIUS, y + RADIUS)
+        for share, y in spots.values()
     ]
     placed: dict[str, Box] = {}
     for name in names:

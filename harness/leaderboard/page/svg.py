@@ -16,7 +16,9 @@ def tag(name: str, *children: str | Markup, **attributes: str | float | None) ->
         for key, value in attributes.items()
         if value is not None
     )
-    inner = Markup("").join(child if isinstance(child, Markup) else escape(visible(child)) for child in children)
+    inner = Markup("").join(
+        child if isinstance(child, Markup) else escape(visible(child)) for child in children
+    )
     return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), given, inner)
 
 
