@@ -8,6 +8,8 @@ from harness.leaderboard.table import Table
 
 LISTED = 7
 """Names in one sentence, at most."""
+IN_ALL_PAIRS = "tested in all pairs together,"
+"""Ranks rest on more comparisons than the differences to the baseline, so a row may be better there alone."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ def _leaders(first: Sequence[str], ranked: int) -> str:
     if ranked == 1:
         return f"Only {first[0]} is ranked."
     if len(first) == ranked:
-        return f"All {ranked} ranked methods share rank 1: none is significantly better than another."
+        return f"All {ranked} ranked methods share rank 1: {IN_ALL_PAIRS} none is better than another."
     if len(first) == 1:
-        return f"{first[0]} alone has rank 1: some method is significantly better than each of the others."
+        return f"{first[0]} alone has rank 1: {IN_ALL_PAIRS} some method is better than each of the others."
     return (
-        f"{len(first)} of {ranked} ranked methods share rank 1: {names(first)}. No method is significantly "
-        "better than any of them."
+        f"{len(first)} of {ranked} ranked methods share rank 1: {names(first)}; {IN_ALL_PAIRS} "
+        "no method is better than any of them."
     )
 
 
@@ -60,8 +62,8 @@ def _against_baseline(rows: Sequence[Standing], baseline: str) -> list[str]:
     above = [row.method for row in rows if row.sign == 1]
     below = [row.method for row in rows if row.sign == -1]
     return [
-        f"Significantly above the baseline {baseline}: {names(above) or 'none'}. "
-        f"Significantly below it: {names(below) or 'none'}."
+        f"Tested against the baseline {baseline} alone, significantly better: {names(above) or 'none'}; "
+        f"significantly worse: {names(below) or 'none'}."
     ]
 
 

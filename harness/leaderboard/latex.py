@@ -63,8 +63,8 @@ def _caption(table: Table, section: Section) -> str:
     seeds = f"{len(section.seeds)} seed{'' if len(section.seeds) == 1 else 's'}"
     return (
         f"{latex(table.title)}. Win rates in points with 95\\,\\% intervals over {seeds} and prompts; "
-        f"$\\Delta$ is the paired difference to {latex(table.baseline)}, in bold where significant after Holm's "
-        "correction. Rows between two rules share a rank: they are tied."
+        f"$\\Delta$ is the paired difference to {latex(table.baseline)}, in bold where significant "
+        "after Holm's correction. Rows between two rules share a rank: they are tied."
     )
 
 

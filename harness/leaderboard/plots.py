@@ -14,16 +14,18 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from harness.leaderboard import figures
-from harness.leaderboard.axes import linear_axis, log_axis
+from harness.leaderboard.axes import Axis, linear_axis, log_axis
 from harness.leaderboard.curves import LABELS, Curve, curves
 from harness.leaderboard.figures import Mark
+from harness.leaderboard.labels import LABEL_SIZE, place_labels
 from harness.leaderboard.record import Record
 from harness.leaderboard.table import Row, Section, Table
 from harness.leaderboard.text import plain, power
 
 TRAINING = "adapter"
-COLUMN, PAGE = 3.35, 6.9
-"""Inches: the widths of one column and of a page in the usual two-column papers."""
+COLUMN, PAGE, TALL = 3.35, 6.9, 3.4
+"""Inches: the widths of one column and of a page in the usual two-column papers, and the scatter's height."""
+TEXT = 7  # points
 LINE = 0.19  # inches for one method
 INK, SOFT, ACCENT, WARM = "#1d1f23", "#8a8f98", "#0f5f9c", "#a8500f"
 COLOURS = {1: ACCENT, 0: SOFT, -1: WARM}
@@ -113,37 +115,55 @@ def _differences(gaps: Sequence[Mark], baseline: str) -> Figure:
 
 
 def _cost(points: Sequence[figures.Point], baseline: str) -> Figure:
-    """Win rate over FLOPs, the Pareto front as steps; methods that cost nothing are named in the label."""
-    figure, axes = _axes(PAGE, 3.4)
-    span = linear_axis([point.mark.value for point in points])
-    shown = [point for point in points if point.flops > 0 and span.holds(point.mark.value)]
+    """Win rate over FLOPs, the Pareto front as steps; what is not drawn is named below."""
+    figure, axes = _axes(PAGE, TALL)
+    ends = [end for point in points for end in (point.mark.low, point.mark.high) if end is not None]
+    up = linear_axis([point.mark.value for point in points], ends)
+    shown = [point for point in points if point.flops > 0 and up.holds(point.mark.value)]
     for point in shown:
         mark, colour = point.mark, ACCENT if point.pareto else SOFT
         if mark.low is not None and mark.high is not None:
             axes.plot([point.flops] * 2, [mark.low, mark.high], color=colour, linewidth=0.6, alpha=0.5)
-        axes.plot(
-            point.flops, mark.value, "o", color=colour, mfc=colour if point.pareto else "white", markersize=4
-        )
-        if point.pareto or mark.method == baseline or len(points) <= 12:
-            axes.annotate(
-                plain(mark.method),
-                (point.flops, mark.value),
-                (4, 4),
-                textcoords="offset points",
-                fontsize=7,
-                path_effects=[HALO],
-            )
+        fill = colour if point.pareto else "white"
+        axes.plot(point.flops, mark.value, "o", color=colour, mfc=fill, markersize=4)
     front = sorted((point.flops, point.mark.value) for point in shown if point.pareto)
     axes.step([x for x, _ in front], [y for _, y in front], where="post", color=ACCENT, linewidth=0.8)
     if shown:
         across = log_axis([point.flops for point in shown])
         axes.set_xscale("log")
+        axes.set_xlim(across.low, across.high)
         axes.set_xticks(across.ticks, [power(tick) for tick in across.ticks])
         axes.set_xticks([], minor=True)
+        _name_points(axes, shown, across, up, baseline)
+    axes.set_ylim(up.low, up.high)
     left_out = ", ".join(plain(point.mark.method) for point in points if point not in shown)
     axes.set_xlabel(f"FLOPs alone (not shown: {left_out})" if left_out else "FLOPs alone")
     axes.set_ylabel("win rate (points)")
     return figure
+
+
+def _name_points(axes: Axes, shown: Sequence[figures.Point], across: Axis, up: Axis, baseline: str) -> None:
+    """The names that find room, the baseline's and the front's first."""
+    scale = TEXT / LABEL_SIZE  # points of this text for a pixel of the page's
+    width, height = 72 * PAGE / scale, 72 * TALL / scale
+    spots = {
+        point.mark.method: (across.place(point.flops), height * (1 - up.place(point.mark.value)))
+        for point in shown
+    }
+    values = {point.mark.method: (point.flops, point.mark.value) for point in shown}
+    first = sorted(shown, key=lambda point: (point.mark.method != baseline, not point.pareto))
+    for name, label in place_labels([point.mark.method for point in first], spots, width, height).items():
+        shift = label.dx * scale, (spots[name][1] - label.y) * scale
+        side = {"start": "left", "end": "right", "middle": "center"}[label.anchor]
+        axes.annotate(
+            plain(name),
+            values[name],
+            shift,
+            textcoords="offset points",
+            ha=side,
+            fontsize=TEXT,
+            path_effects=[HALO],
+        )
 
 
 def _stages(rows: Sequence[Row]) -> Figure:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from harness.leaderboard.axes import Axis, linear_axis, log_axis
 from harness.leaderboard.curves import LABELS, Curve
 from harness.leaderboard.figures import Mark, Point
-from harness.leaderboard.page.labels import Box, place_labels
+from harness.leaderboard.labels import Box, place_labels
 from harness.leaderboard.page.svg import percent, tag
 from harness.leaderboard.record import Cost
 from harness.leaderboard.text import interval, number, power, scientific
@@ -21,6 +21,9 @@ TRAINING, STAGE_COLOURS = "adapter", 11
 FREE = 0.06
 """Share of the width at the left of the scatter where methods stand that cost nothing."""
 
+LEFT, RIGHT = "M8 7L2 12L8 17", "M-8 7L-2 12L-8 17"
+"""Arrows from an end of a row to what lies beyond it."""
+
 Ids = Mapping[str, int]
 
 
@@ -29,9 +32,8 @@ def interval_bar(mark: Mark, axis: Axis, grid: str) -> Markup:
     middle = ROW / 2
     parts = [tag("use", href=f"#{grid}")]
     if not axis.holds(mark.value):
-        left = mark.value < axis.low
-        ends = ("M8 7L2 12L8 17", "0%") if left else ("M-8 7L-2 12L-8 17", "100%")
-        arrow = tag("svg", tag("path", d=ends[0], class_="arrow"), x=ends[1], overflow="visible")
+        end = tag("path", d=LEFT if mark.value < axis.low else RIGHT, class_="arrow")
+        arrow = tag("svg", end, x=percent(axis.place(mark.value)), overflow="visible")
         return _row(*parts, arrow, sign=mark.sign)
     if mark.low is not None and mark.high is not None:
         low, high = percent(axis.place(mark.low)), percent(axis.place(mark.high))
@@ -62,17 +64,13 @@ def strip(marks: Sequence[Mark]) -> Markup | None:
         tag("line", x1="0%", x2="100%", y1=22, y2=22, class_="g"),
         tag("line", x1=zero, x2=zero, y1=6, y2=38, class_="zero"),
     ]
-    parts += [
-        tag(
-            "circle",
-            tag("title", mark.method),
-            cx=percent(axis.place(mark.value)),
-            cy=22,
-            r=5,
-            class_=SIGNS[mark.sign],
-        )
-        for mark in sorted(marks, key=lambda mark: abs(mark.sign))
-    ]
+    for mark in sorted(marks, key=lambda mark: abs(mark.sign)):
+        title, place, kind = tag("title", mark.method), percent(axis.place(mark.value)), SIGNS[mark.sign]
+        if axis.holds(mark.value):
+            parts.append(tag("circle", title, cx=place, cy=22, r=5, class_=kind))
+        else:
+            end = tag("path", d=LEFT if mark.value < axis.low else RIGHT, class_="arrow")
+            parts.append(tag("svg", title, end, x=place, y=22 - ROW / 2, overflow="visible", class_=kind))
     parts += [
         tag("text", _signed(tick, 0, tick != 0), x=percent(axis.place(tick)), y=54)
         for tick in axis.ticks

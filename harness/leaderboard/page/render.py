@@ -75,7 +75,7 @@ def _environment() -> Environment:
 
 
 def _harmless(value: object) -> object:
-    """What a template prints, before it is escaped: no text that hides or reorders others, no endless float."""
+    """What a template prints, before it is escaped: no text that hides or reorders, no endless float."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return visible(value)
     return f"{value:.{SIGNIFICANT}g}" if isinstance(value, float) else value

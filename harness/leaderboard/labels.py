@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-LETTER, LINE = 7.0, 14.0
-"""Pixels that a letter takes at most, and a line."""
+LABEL_SIZE, LETTER, LINE = 12.5, 7.0, 14.0
+"""Pixels: the size of the text, what a letter of it takes at most, and a line."""
 RADIUS = 7.0
 SIDES = (("start", 11.0, 4.0), ("end", -11.0, 4.0), ("middle", 0.0, -12.0), ("middle", 0.0, 22.0))
 """Right, left, above and below: the anchor, and the shift from the point in pixels."""
