@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from harness.leaderboard.figures import difference_of, sign_of
-from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE
+from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Score, Section, Table
 from harness.leaderboard.text import number, plain, scientific
 
-MEAN_LENGTH = "alpaca_eval.mean_length"
 _SPECIAL = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}

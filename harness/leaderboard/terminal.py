@@ -11,12 +11,11 @@ from rich.table import Table as Grid
 
 from harness.errors import BadInput
 from harness.leaderboard.figures import difference_of, sign_of
-from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE
+from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Table
 from harness.leaderboard.text import compact, interval, number, percent, plain, scientific
 from harness.recipe.wording import suggestion
 
-MEAN_LENGTH = "alpaca_eval.mean_length"
 NATURAL = 10_000
 """Characters that a grid may take when it is asked how wide it would like to be."""
 Value = Callable[[Row], float | None]

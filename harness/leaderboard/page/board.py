@@ -14,10 +14,9 @@ from harness.leaderboard.outputs import comparisons
 from harness.leaderboard.page import charts
 from harness.leaderboard.page.render import inline, render
 from harness.leaderboard.record import Record
-from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE
+from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Section, Table
 
-MEAN_LENGTH = "alpaca_eval.mean_length"
 LONGEST_NOTE = 600  # characters
 
 
