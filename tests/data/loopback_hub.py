@@ -22,7 +22,7 @@ def serve(dataset: str, commits: Commits) -> Iterator[str]:
 
         do_HEAD = do_POST = do_GET  # noqa: N815
 
-        def log_message(self, *_: object) -> None:  # type: ignore[override]
+        def log_message(self, *_: object) -> None:
             pass
 
         def _answer(self) -> None:

@@ -14,7 +14,7 @@ from harness.data.turns import EMPTY_ANSWER
 
 @pytest.fixture
 def data(tmp_path: Path) -> OriginalData:
-    """Four scored answers to p, one of them repeated; one without score to qq; one to rrr and a system turn."""
+    """Four scored answers to p, one of them repeated; one without score to qq; one to s and rrr."""
     answers = [("a", 1), ("bb", 1), ("ccc", 2), ("dddd", 4), ("a", 1)]
     rows = [
         {"prompt": "p", "responses": [{"text": text, "score": score} for text, score in answers]},
