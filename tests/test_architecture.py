@@ -49,6 +49,7 @@ ONLY = {
         "harness.recipe.evaluation",
         "harness.recipe.pool",
         "harness.recipe.model",
+        "harness.recipe.endpoint",
     },
     ("stages", "plan"): {"harness.plan.task"},
     ("plan", "store"): {"harness.store.keys"},

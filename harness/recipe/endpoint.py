@@ -22,7 +22,7 @@ class Endpoint(Table):
     concurrency: Count = 8
     requests_per_minute: Count | None = None
     timeout_s: Positive = 120.0
-    attempts: Count = 6
+    attempts: Count = 8
     usd_per_million_in: NonNegative | None = None
     usd_per_million_out: NonNegative | None = None
     budget_usd: Positive | None = None

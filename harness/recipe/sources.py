@@ -11,21 +11,12 @@ Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 """A commit of the hub; a branch or a tag may move, and results would not come back."""
 
 Format = Literal[
-    "trl-explicit",
-    "trl-conversational",
-    "trl-implicit",
-    "hh-rlhf",
-    "ultrafeedback",
-    "ultrafeedback-ratings",
-    "ultrafeedback-binarized",
-    "pku-saferlhf",
-    "pku-saferlhf-safer",
-    "pandalm",
-    "alpaca-eval-outputs",
-    "alpaca-eval-annotations",
-    "scored-pool",
-    "prompts",
-]
+    "trl-explicit", "trl-conversational", "trl-implicit", "hh-rlhf",
+    "ultrafeedback", "ultrafeedback-ratings", "ultrafeedback-binarized", "pku-saferlhf",
+    "pku-saferlhf-safer", "pandalm", "alpaca-eval-outputs", "alpaca-eval-annotations",
+    "scored-pool", "prompts",
+]  # fmt: skip
+"""docs/data.md shows each."""
 
 
 class Source(Table):

@@ -12,7 +12,7 @@ from harness.store.formats import PROMPTS, RESPONSES, RESULT, SCORES, write_json
 
 
 def run(job: Job) -> None:
-    """Read the source whole. Answers without a score have none in the scores; the result says what was read."""
+    """Read the source whole; answers without a score are not among the scores. The result is a report."""
     data = read_original(_source(job), job.params["format"], strict=job.params["strict"])
     write_rows(job.out / PROMPTS, [_prompt(prompt) for prompt in data.prompts])
     write_rows(job.out / RESPONSES, _responses(data))

@@ -20,8 +20,8 @@ def drawn_prompts(job: Job) -> list[Prompt]:
     if len(usable) < first + count:
         raise BadInput(
             f"pool.prompts.count: the data have {len(usable)} prompts for training"
-            f"{f' with at least {least} responses' if least else ''}, but the pool and those after it ask for "
-            f"{first + count}. Lower it."
+            f"{f' with at least {least} responses' if least else ''}, but the pool and what follows it ask "
+            f"for {first + count}. Lower it."
         )
     return usable[first : first + count]
 
