@@ -1,5 +1,6 @@
 """Rows of one prompt become one prompt, and none is lost: by hand, and on public files with their counts."""
 
+import contextlib
 import gzip
 import json
 from collections import defaultdict
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness.data import readers, sources, turns
 from harness.data.original import Malformed, OriginalData, lines_by_reason, read_original
@@ -113,6 +116,27 @@ def test_a_named_format_wins_over_the_columns(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="may be any of scored-pool, trl-explicit"):
         read_original(path)
     assert [answer.text for answer in read_original(path, "scored-pool").prompts[0].answers] == ["9"]
+
+
+ROWS = st.dictionaries(
+    st.sampled_from(["prompt", "instruction", "chosen", "rejected", "output", "responses", "messages"]),
+    st.sampled_from(["a", "b", "", "1e400", None, 1, True, [], [{"text": "a", "score": 2}],
+                     [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]]),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ROWS | st.none() | st.integers() | st.text(), max_size=6), st.booleans())
+def test_any_json_lines_are_data_or_sentences(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Any], strict: bool
+) -> None:
+    path = write(tmp_path_factory.getbasetemp() / "any.jsonl", [json.dumps(row) for row in rows])
+    with contextlib.suppress(BadInput):
+        data = read_original(path, strict=strict)
+        assert data.rows == len(rows)
+        assert not (strict and (data.malformed or data.left_out))
+        nothing_is_lost(data)
+        make_report(data)
 
 
 def test_hh_rlhf(public_data: Path) -> None:
