@@ -84,9 +84,9 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 
 
 def _is_hh(row: Row) -> bool:
-    start = row.get("prompt", row.get("chosen"))
-    is_text = _has(row, chosen="text", rejected="text") and isinstance(start, str)
-    return is_text and str(start).startswith("\n\nHuman:")
+    start = row.get("prompt") or row.get("chosen")
+    is_text = _has(row, chosen="text", rejected="text")
+    return is_text and isinstance(start, str) and start.startswith("\n\nHuman:")
 
 
 def _is_prompt_only(row: Row) -> bool:

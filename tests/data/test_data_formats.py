@@ -219,6 +219,17 @@ def test_an_unknown_or_ambiguous_format_is_one_sentence(rows: list[dict[str, Any
     assert problem.endswith("prompts; docs/data.md shows each.")
 
 
+def test_a_null_is_a_column_that_is_not_there() -> None:
+    """So Parquet and the hub write the columns that only some rows have."""
+    assert detect_layout([SHOWN["hh-rlhf"][0] | {"prompt": None}], "file") == "hh-rlhf"
+    assert (
+        detect_layout([SHOWN["trl-implicit"][0] | {"prompt": None, "messages": None}], "file")
+        == "trl-implicit"
+    )
+    row = SHOWN["scored-pool"][0] | {"turns": None}
+    assert read_row(row, detect_layout([row], "file")) == read_row(SHOWN["scored-pool"][0], "scored-pool")
+
+
 def test_rows_without_answers_among_others_are_malformed_and_no_format() -> None:
     assert detect_layout([{"prompt": "a"}, PAIR], "file") == "trl-explicit"
     assert reason({"prompt": "a"}, "trl-explicit") == "the column 'chosen' is missing"

@@ -57,13 +57,12 @@ def test_prompts_alone_have_no_spread_of_answers(tmp_path: Path) -> None:
     assert (report.responses, report.responses_per_prompt) == (0, {0: 1})
 
 
-@pytest.mark.parametrize(("ending", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
-def test_the_picture_is_the_same_each_time(
-    data: OriginalData, tmp_path: Path, ending: str, start: bytes
-) -> None:
+def test_the_picture_is_the_same_each_time(data: OriginalData, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    first, second = (tmp_path / f"{name}.{ending}" for name in ("first", "second"))
-    for path in (first, second):
+    paths = [tmp_path / name for name in ("first.svg", "second.svg", "picture.png")]
+    for path in paths:
         write_histograms(data, path)
-    assert first.read_bytes().startswith(start)
-    assert first.read_bytes() == second.read_bytes()
+    first, second, picture = (path.read_bytes() for path in paths)
+    assert first == second
+    assert first.startswith(b"<?xml")
+    assert picture.startswith(b"\x89PNG")
