@@ -53,7 +53,12 @@ def _drawn(draw: Draw, source: DatasetPrompts) -> dict[str, Any]:
     """How prompts are drawn from a dataset; of its own responses, each must have enough to choose from."""
     own = isinstance(draw.recipe.pool.responses, DatasetResponses)
     least = SMALLEST_CHOICE if own else 0
-    return {"held_out": source.held_out, "least": least, "seed": draw.seed("pool")}
+    return split_of(source) | {"least": least, "seed": draw.seed("pool")}
+
+
+def split_of(source: DatasetPrompts) -> dict[str, Any]:
+    """How a dataset's prompts are divided between training and evaluation."""
+    return {"held_out": source.held_out, "max_characters": source.max_characters}
 
 
 def responses_task(draw: Draw, base: Task, prompts: Task, per_prompt: int) -> Task:
