@@ -117,10 +117,10 @@ def _stored_reference(job: Job, pairs: Sequence[PreferencePair], needs: frozense
     if "reference" not in job.inputs:
         return {}
     tokenizer, logprobs = load_tokenizer(job.inputs["base_model"]), _logprobs(job.inputs["reference"], needs)
-    text = {pair.prompt_id: pair.prompt for pair in pairs}
+    turns = {pair.prompt_id: pair.turns for pair in pairs}
     used = {(pair.prompt_id, index) for pair in pairs for index in (pair.chosen_index, pair.rejected_index)}
     return {
-        encode(tokenizer, text[row.prompt_id], row.text, row.finished): logprobs[at]
+        encode(tokenizer, turns[row.prompt_id], row.text, row.finished): logprobs[at]
         for at, row in enumerate(read_responses(job.inputs["responses"]))
         if (row.prompt_id, row.index) in used
     }

@@ -13,5 +13,5 @@ def run(job: Job) -> None:
     """Embed the prompts with the base model: float32 [prompts, hidden]."""
     policy, prompts = policy_of(job), read_prompts(job.inputs["prompts"])
     write_matrix(job.out / EMBEDDINGS, embed_prompts(policy, prompts))
-    tokens = sum(len(prompt_ids(policy.tokenizer, prompt.text)) for prompt in prompts)
+    tokens = sum(len(prompt_ids(policy.tokenizer, prompt.turns)) for prompt in prompts)
     job.meter.count(forward=tokens, parameters=size_of(policy))

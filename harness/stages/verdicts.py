@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from harness.data.rows import Prompt, Response
 from harness.evaluation.alpaca_eval import Comparison, compare, winrate_summary
-from harness.judges.base import prefer
+from harness.judges.base import Contest
 from harness.stages.job import Job
-from harness.stages.shared import judge_of, texts_by_prompt
+from harness.stages.shared import count_judge, judge_of, texts_by_prompt
 
 
 def verdicts(
@@ -18,18 +18,18 @@ def verdicts(
     """
     judge = judge_of(job.params)
     own, other = texts_by_prompt(outputs), texts_by_prompt(references)
-    by_text = {prompt.text: prompt for prompt in prompts}
+    asked = {prompt.transcript: prompt for prompt in prompts}
     comparisons = [
-        Comparison(f"{prompt.id}/{index}", prompt.text, reference, output)
+        Comparison(f"{prompt.id}/{index}", prompt.transcript, reference, output)
         for prompt in prompts
         for index, (reference, output) in enumerate(zip(other[prompt.id], own[prompt.id], strict=True))
     ]
-    job.meter.count_judge(calls=len(comparisons))
-    preferences = compare(
-        comparisons,
-        lambda instruction, first, second: prefer(judge, by_text[instruction], first, second),
-        seed=job.params["seed"],
-    )
+
+    def prefer(rows: Sequence[tuple[str, str, str]]) -> list[float | None]:
+        return judge.preferences([Contest(asked[row[0]], *row[1:]) for row in rows])
+
+    preferences = compare(comparisons, prefer, seed=job.params["seed"])
+    count_judge(job, judge)
     given = iter(preferences)
     return {prompt.id: [next(given) for _ in own[prompt.id]] for prompt in prompts}
 

@@ -1,0 +1,75 @@
+"""Rows of a dataset on the Hugging Face hub, at one commit: the door to `datasets` for reading."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadInput
+
+
+@dataclass(frozen=True)
+class HubDataset:
+    """`owner/name` at a commit (40 hex digits), one split, and a configuration where there are several."""
+
+    id: str
+    revision: str
+    split: str = "train"
+    config: str | None = None
+
+    def __str__(self) -> str:
+        config = f"/{self.config}" if self.config else ""
+        return f"{self.id}@{self.revision[:12]}{config}:{self.split}"
+
+
+def hub_rows(source: HubDataset) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every row in its order, numbered from 1; fetched once, then read from this machine.
+
+    Raises:
+        BadInput: the source is not written as it must be, cannot be reached or cannot be read.
+    """
+    _check(source)
+    yield from enumerate(_loaded(source), start=1)
+
+
+def _check(source: HubDataset) -> None:
+    rules = {
+        "must be 'owner/name'": re.fullmatch(r"[\w.-]+/[\w.-]+", source.id, re.ASCII),
+        "needs a revision of 40 hex digits, because branches and tags move": re.fullmatch(
+            "[0-9a-f]{40}", source.revision
+        ),
+    }
+    problems = [f"{source}: {rule}. Correct it." for rule, is_met in rules.items() if not is_met]
+    if problems:
+        raise BadInput(problems)
+
+
+def _loaded(source: HubDataset) -> Any:
+    import datasets
+
+    # Where the hub does not answer, `datasets` takes the newest copy in its cache, whatever its revision.
+    # With a cache for each revision, that copy is the right one or there is none.
+    cache = Path(datasets.config.HF_DATASETS_CACHE) / "pinned" / source.revision
+    try:
+        return datasets.load_dataset(
+            source.id,
+            source.config,
+            split=source.split,
+            revision=source.revision,
+            cache_dir=str(cache),
+        )
+    except ConnectionError:
+        raise BadInput(
+            f"{source}: is not stored on this machine, and the hub cannot be reached. Fetch it once with a "
+            "network, and HF_HUB_OFFLINE not set."
+        ) from None
+    except datasets.exceptions.DatasetNotFoundError as error:
+        raise BadInput(f"{source}: {_sentence(error)} Correct the id or the revision, or log in.") from None
+    except Exception as error:  # whatever a data file makes `datasets` and its readers raise
+        raise BadInput(f"{source}: cannot be read: {_sentence(error.__cause__ or error)}") from None
+
+
+def _sentence(error: BaseException) -> str:
+    first = str(error).strip().partition("\n")[0]
+    return f"{first or type(error).__name__}"
