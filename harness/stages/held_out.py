@@ -2,7 +2,6 @@
 
 from harness.data.rows import Prompt
 from harness.errors import BadInput
-from harness.evaluation.official import read_official
 from harness.stages.drawn import held_out_of
 from harness.stages.job import Job
 from harness.stages.shared import read_prompts
@@ -22,6 +21,8 @@ def run(job: Job) -> None:
         case "dataset":
             prompts = _first(job)
         case _:
+            from harness.evaluation.official import read_official
+
             prompts, baseline = read_official(job.params["source"], job.knobs.get("path"))
             write_rows(job.out / RESPONSES, baseline)
     write_rows(job.out / PROMPTS, prompts)
