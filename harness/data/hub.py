@@ -78,3 +78,25 @@ def _loaded(source: HubDataset) -> Any:
 def _sentence(error: BaseException) -> str:
     first = str(error).strip().partition("\n")[0] or type(error).__name__
     return first if first.endswith(".") else f"{first}."
+
+
+def fetched_file(dataset: str, name: str, revision: str) -> Path:
+    """One file of a hub dataset at a revision, from this machine's cache or else from the hub.
+
+    Raises:
+        BadInput: neither has it.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(dataset, name, repo_type="dataset", revision=revision))
+    except LocalEntryNotFoundError:
+        raise BadInput(
+            f"{dataset}@{revision[:12]}: {name} is not stored on this machine, and the hub cannot be reached."
+            " Fetch it once with a network (harness prefetch), and HF_HUB_OFFLINE not set."
+        ) from None
+    except (EntryNotFoundError, HfHubHTTPError) as error:
+        raise BadInput(
+            f"{dataset}@{revision[:12]}: {name}: {_sentence(error)} Correct the revision."
+        ) from None

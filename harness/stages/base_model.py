@@ -1,4 +1,4 @@
-"""The untrained start: the embedded world's model, a random one, or a pointer to any causal language model."""
+"""The untrained start: the embedded world's model, a random one, or a pointer to any causal LM."""
 
 from dataclasses import asdict
 from pathlib import Path
