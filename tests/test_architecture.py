@@ -56,6 +56,9 @@ DOORS = {
     "lm_eval": {"evaluation/lm_eval.py"},
     "typer": {"cli.py"},
     "sklearn": {"methods/clustering.py"},
+    "huggingface_hub": {"models/hub.py", "models/quiet.py"},
+    "sentence_transformers": {"models/sentence_transformer.py"},
+    "vllm": {"models/vllm_sampling.py"},
 }
 
 
