@@ -103,7 +103,8 @@ def _after_answer(tokenizer: Tokenizer, template: str | None) -> str:
         text: str = tokenizer.apply_chat_template(turns, chat_template=template, tokenize=False)
     except (TemplateError, ValueError):  # it refuses such turns, or there is none
         return ""
-    return text.rpartition(mark)[2]
+    _, found, after = text.rpartition(mark)
+    return after if found else ""
 
 
 def template_hash(tokenizer: Tokenizer) -> str:
