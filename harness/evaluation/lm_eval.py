@@ -26,6 +26,7 @@ FEWSHOT_SEED = 1234
 _BOOTSTRAP = 1000
 """Draws for the standard error of metrics that are not means; those of means are analytic."""
 
+_FETCH = "Fetch it where the hub can be reached: harness prefetch."
 _FILE_FORMATS = {"arrow", "csv", "json", "parquet", "text"}
 
 
@@ -165,13 +166,9 @@ def _data() -> Iterator[None]:
         try:
             return load(path, name, **options)
         except (OSError, ValueError) as error:
-            where = (
-                "Check its data_files."
-                if here
-                else "Fetch it where the hub can be reached: harness prefetch."
-            )
             raise BadInput(
-                f"evaluation.lm_eval.tasks: cannot read the data set {path} of a task ({_brief(error)}). {where}"
+                f"evaluation.lm_eval.tasks: cannot read the data set {path} of a task ({_brief(error)}). "
+                f"{'Check its data_files.' if here else _FETCH}"
             ) from error
 
     with tempfile.TemporaryDirectory() as cache, patch.object(datasets, "load_dataset", load_dataset):
