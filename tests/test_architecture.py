@@ -20,16 +20,17 @@ ARROWS: dict[str, set[str]] = {
     "store": set(),
     "data": set(),
     "metering": set(),
+    "endpoints": set(),
     "methods": {"data"},
     "models": {"data"},
     "world": {"data", "models"},
-    "judges": {"data", "models", "world"},
+    "judges": {"data", "models", "world", "endpoints"},
     "evaluation": {"data", "models"},
     "training": {"data", "models", "methods"},
     "plan": {"recipe", "store"},
     "stages": {
         "recipe", "store", "data", "metering", "methods", "models", "world", "judges", "evaluation",
-        "training", "plan",
+        "training", "plan", "endpoints",
     },
     "engines": {"plan", "store"},
     "leaderboard": {"recipe", "plan", "store"},
@@ -55,6 +56,7 @@ DOORS = {
     "alpaca_eval": {"evaluation/alpaca_eval.py"},
     "lm_eval": {"evaluation/lm_eval.py"},
     "typer": {"cli.py"},
+    "httpx2": {"endpoints/http.py"},
     "sklearn": {"methods/clustering.py"},
 }
 
