@@ -109,7 +109,7 @@ class ChatJudge:
         """Both orders in one batch, so that they run side by side."""
         turned = [Contest(contest.prompt, contest.second, contest.first) for contest in contests]
         verdicts = self._compare([*contests, *turned])
-        means = []
+        means: list[float | None] = []
         for one, other in zip(verdicts[: len(contests)], verdicts[len(contests) :], strict=True):
             if one is None or other is None:
                 means.append(None)

@@ -25,7 +25,7 @@ from harness.judges.local_model import LocalChat
 from harness.models.chat import prompt_ids
 from harness.models.load import Policy
 from harness.models.logprobs import sequence_logprobs
-from tests.chat_server import ChatServer, Say, error, good, question, serving
+from chat_server import ChatServer, Say, error, good, question, serving
 
 QUICK = Backoff(first_s=0.001, longest_s=0.01, poll_s=0.005)
 P = Prompt("p", "Why?")
