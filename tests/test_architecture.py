@@ -46,6 +46,11 @@ ONLY = {
         "harness.recipe.schema",
         "harness.recipe.rules",
         "harness.recipe.losses",
+        "harness.recipe.judges",
+        "harness.recipe.evaluation",
+        "harness.recipe.pool",
+        "harness.recipe.model",
+        "harness.recipe.endpoint",
     },
     ("stages", "plan"): {"harness.plan.task"},
     ("plan", "store"): {"harness.store.keys"},
@@ -58,6 +63,8 @@ DOORS = {
     "typer": {"cli.py"},
     "httpx2": {"endpoints/http.py"},
     "sklearn": {"methods/clustering.py", "evaluation/alpaca_eval_official.py"},
+    "datasets": {"data/hub.py", "evaluation/lm_eval.py", "training"},
+    "pyarrow": {"data/sources.py"},
 }
 
 

@@ -1,7 +1,5 @@
-"""AlpacaEval as published: the package's own evaluators, its 805 prompts, and its length control."""
+"""AlpacaEval as published: the package's own evaluators, and its length control."""
 
-import gzip
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +35,7 @@ Complete: TypeAlias = Callable[[Sequence[Request]], Sequence[Completion | Failur
 """Answers chat requests, in order."""
 
 _HUB = {"repo_id": "tatsu-lab/alpaca_eval", "repo_type": "dataset"}
-_BASELINE, _GAMED = "alpaca_eval_gpt4_baseline.json", "df_gamed.csv"
+_GAMED = "df_gamed.csv"
 # What the package's OpenAI layer keeps for itself, and what it sends where a configuration says nothing.
 _NOT_SENT = {
     "model_name",
@@ -225,58 +223,6 @@ def _as_choice(answer: Completion | Failure) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class OfficialPrompt:
-    """One of the 805 instructions, its place in the set, where it comes from, and the baseline's answer."""
-
-    index: int
-    instruction: str
-    dataset: str
-    output: str
-
-
-def official_prompts(file: Path | None = None) -> list[OfficialPrompt]:
-    """The official set with the outputs of its baseline (gpt4_1106_preview), in its order.
-
-    Args:
-        file: a copy: the hub's JSON, or JSON lines, also gzipped; None: the one in the local hub cache.
-
-    Raises:
-        BadInput: it is not there, or is not the official set.
-    """
-    try:
-        path = file or Path(hf_hub_download(filename=_BASELINE, local_files_only=True, **_HUB))
-        text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
-    except OSError as error:
-        raise BadInput(
-            f"evaluation.alpaca_eval.prompts: the official prompts are not {file or 'in the local hub cache'}. "
-            "Fetch them where the hub can be reached (harness prefetch), or name a copy."
-        ) from error
-    try:
-        rows = (
-            json.loads(text)
-            if text.lstrip().startswith("[")
-            else [json.loads(line) for line in text.splitlines()]
-        )
-        prompts = [
-            OfficialPrompt(number, row["instruction"], row["dataset"], row["output"])
-            for number, row in enumerate(rows)
-        ]
-        in_order = [row.get("index", number) for number, row in enumerate(rows)] == list(range(SIZE))
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: is no copy of AlpacaEval's prompts: {error}.") from error
-    if not in_order or len({prompt.instruction for prompt in prompts}) != SIZE:
-        raise BadInput(
-            f"{path}: must hold the {SIZE} prompts of AlpacaEval, each once and in order. Got {len(rows)}."
-        )
-    return prompts
-
-
-def fetch_official() -> list[Path]:
-    """Fetch the prompts and what length control needs from the hub into its local cache."""
-    return [Path(hf_hub_download(filename=name, **_HUB)) for name in (_BASELINE, _GAMED)]
-
-
-@dataclass(frozen=True)
 class LengthControl:
     """The package's length-controlled win rate in percent, or `why` there is none.
 
@@ -289,28 +235,26 @@ class LengthControl:
 
 
 def length_controlled(
-    prompts: Sequence[OfficialPrompt], outputs: Sequence[str], verdicts: Verdicts
+    references: Sequence[str], outputs: Sequence[str], preferences: Sequence[float | None]
 ) -> LengthControl:
     """The package's own length control (Dubois et al. 2024, `length_controlled_v1`).
 
-    It is fitted with data on the official prompts, so it exists for the official set in its order only, and
-    where those data are in the local hub cache. Missing verdicts are left out of the fit.
+    It is fitted with data on the official prompts: all arguments are in their order, one entry for each, and
+    those data must be in the local hub cache (`fetch_length_control`). Missing verdicts stay out of the fit.
     """
-    if [prompt.index for prompt in prompts] != list(range(SIZE)):
+    if len(preferences) != SIZE:
         return LengthControl(
-            None, why=f"The package's length control is defined for all {SIZE} official prompts only."
+            None, why=f"The package's length control is defined for the {SIZE} official prompts only."
         )
     try:
         hf_hub_download(filename=_GAMED, local_files_only=True, **_HUB)
     except OSError:
-        return LengthControl(
-            None, why=f"Length control needs {_GAMED} from the hub: harness prefetch fetches it."
-        )
+        return LengthControl(None, why=f"Length control needs {_GAMED} from the hub: harness prefetch fetches it.")
     rows = pd.DataFrame(
         {
             "index": range(SIZE),
-            "preference": pd.Series(verdicts.preferences, dtype=float),
-            "output_1": [prompt.output for prompt in prompts],
+            "preference": pd.Series(preferences, dtype=float),
+            "output_1": list(references),
             "output_2": list(outputs),
             "generator_1": "gpt4_1106_preview",
             "generator_2": "model",
@@ -319,3 +263,8 @@ def length_controlled(
     with quiet(), sklearn.config_context():  # it switches on a global option of scikit-learn
         metrics = get_length_controlled_winrate(rows, save_weights_dir=None, is_warn_extreme_changes=False)
     return LengthControl(float(metrics["length_controlled_winrate"]), float(metrics["lc_standard_error"]))
+
+
+def fetch_length_control() -> Path:
+    """Fetch what length control needs from the hub into its local cache."""
+    return Path(hf_hub_download(filename=_GAMED, **_HUB))

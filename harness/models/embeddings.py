@@ -43,7 +43,9 @@ def _means(
     for picked in batches([len(row) for row in rows], batch_size, progress):
         batch = pad([rows[index] for index in picked], policy.tokenizer.pad_token_id).to(policy.device)
         backbone = policy.model.base_model
-        states = backbone(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+        states = backbone(
+            input_ids=batch.input_ids, attention_mask=batch.attention_mask
+        ).last_hidden_state.float()
         mask = over(batch).unsqueeze(-1)
         result[picked] = ((states * mask).sum(1) / mask.sum(1).clamp(min=1)).cpu().numpy()
     return result

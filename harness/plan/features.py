@@ -43,13 +43,6 @@ def bank_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled, of:
     return Task("gradients", params, inputs)
 
 
-def validation_task(draw: Draw, count: int, skip: int) -> Task:
-    """The prompts that follow the pool's in its log, after `skip` of them: in no pool and no evaluation."""
-    source = plain(draw.recipe.pool.prompts)
-    params = {"source": source, "world": draw.world, "seed": draw.seed("pool"), "skip": skip, "count": count}
-    return Task("validation", params, {})
-
-
 def warmup_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled) -> Task:
     """A short training of the feature adapter on one random pair of each prompt."""
     drawn = {

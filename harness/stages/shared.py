@@ -14,10 +14,10 @@ from harness.errors import Diverged, HarnessError
 from harness.judges.base import Answer, Graded, Judge
 from harness.judges.length import LengthGrader
 from harness.judges.oracle import OracleGrader
-from harness.models.chat import encode, prompt_ids
+from harness.models.chat import encode
 from harness.models.load import Policy, load_policy
 from harness.models.sampling import Sampling
-from harness.recipe import schema
+from harness.recipe import judges
 from harness.stages.job import Job
 from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_rows
 from harness.world.facts import make_world
@@ -33,12 +33,20 @@ def variant(union: Any, table: Mapping[str, Any]) -> Any:
 
 def judge_of(params: Mapping[str, Any]) -> Judge:
     """The judge that a task's parameters name."""
-    table: schema.Judge = variant(schema.Judge, params["judge"])
+    table: judges.Judge = variant(judges.Judge, params["judge"])
     match table:
-        case schema.OracleJudge():
+        case judges.OracleJudge():
             return Graded(OracleGrader(make_world(params["world"])))
-        case schema.LengthJudge():
+        case judges.LengthJudge():
             return Graded(LengthGrader())
+        case judges.DataJudge():
+            raise NotImplementedError
+        case judges.RewardModelJudge():
+            raise NotImplementedError
+        case judges.LocalJudge():
+            raise NotImplementedError
+        case judges.EndpointJudge():
+            raise NotImplementedError
         case _:
             assert_never(table)
 
@@ -72,10 +80,19 @@ def policy_of(job: Job) -> Policy:
     Raises:
         Diverged: there is none, as its training diverged.
     """
+    return load_policy(job.inputs["base_model"], check_adapter(job))
+
+
+def check_adapter(job: Job) -> Path | None:
+    """The folder of the task's adapter, if it has one.
+
+    Raises:
+        Diverged: its training diverged.
+    """
     adapter = job.inputs.get("adapter")
     if adapter is not None and (reason := _divergence(adapter)):
         raise Diverged(reason)
-    return load_policy(job.inputs["base_model"], adapter)
+    return adapter
 
 
 def _divergence(adapter: Path) -> str | None:
@@ -124,12 +141,3 @@ def sampling_of(params: Mapping[str, Any], per_prompt: int, stream: str) -> Samp
         seed=params["seed"],
         stream=stream,
     )
-
-
-def count_sampling(
-    job: Job, policy: Policy, prompts: Sequence[Prompt], responses: Sequence[Response]
-) -> None:
-    """Meter a sampling pass: every response runs its prompt's tokens and its own once forward."""
-    lengths = {prompt.id: len(prompt_ids(policy.tokenizer, prompt.turns)) for prompt in prompts}
-    tokens = sum(lengths[response.prompt_id] + response.tokens for response in responses)
-    job.meter.count(forward=tokens, parameters=size_of(policy))

@@ -1,6 +1,5 @@
 """alpaca_eval's own evaluators through our calls: what is asked equals what the package itself would ask."""
 
-import gzip
 import json
 import math
 from collections.abc import Sequence
@@ -25,11 +24,8 @@ from harness.evaluation.alpaca_eval import Comparison
 from harness.evaluation.alpaca_eval_official import (
     SIZE,
     LengthControl,
-    OfficialPrompt,
-    Verdicts,
     evaluator,
     length_controlled,
-    official_prompts,
     official_verdicts,
 )
 from harness.models.quiet import quiet
@@ -188,42 +184,15 @@ def test_evaluators_that_cannot_be_asked_are_refused(name: str, why: str) -> Non
         evaluator(name)
 
 
-def test_the_official_prompts_from_a_copy(public_data: Path, tmp_path: Path) -> None:
-    copy = public_data / "alpacaeval2" / "instructions.jsonl.gz"
-    prompts = official_prompts(copy)
-    assert (len(prompts), prompts[0].index, prompts[-1].index) == (805, 0, 804)
-    assert prompts[0].instruction.startswith("What are the names of some famous actors")
-    rows = [json.loads(line) for line in gzip.decompress(copy.read_bytes()).splitlines()]
-    as_json = tmp_path / "alpaca_eval.json"
-    as_json.write_text(json.dumps(rows))
-    assert official_prompts(as_json) == prompts
-    as_json.write_text(json.dumps(rows[:-1]))
-    with pytest.raises(BadInput, match=r"must hold the 805 prompts .* Got 804\."):
-        official_prompts(as_json)
-
-
-def test_official_prompts_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(BadInput, match=r"are not in the local hub cache\. Fetch them .*harness prefetch"):
-        official_prompts()
-    (tmp_path / "bad.json").write_text("[{}]")
-    with pytest.raises(BadInput, match="is no copy of AlpacaEval's prompts"):
-        official_prompts(tmp_path / "bad.json")
-
-
-def outputs_of(lengths: Sequence[int]) -> list[OfficialPrompt]:
-    return [OfficialPrompt(n, f"q{n}", "d", "x" * length) for n, length in enumerate(lengths)]
-
-
 def test_length_control_is_absent_where_it_is_not_defined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    some = length_controlled(outputs_of([5] * 10), ["x"] * 10, Verdicts([1.5] * 10))
+    some = length_controlled(["x"] * 10, ["y"] * 10, [1.5] * 10)
     assert some == LengthControl(
-        None, why="The package's length control is defined for all 805 official prompts only."
+        None, why="The package's length control is defined for the 805 official prompts only."
     )
-    everything = length_controlled(outputs_of([5] * SIZE), ["x"] * SIZE, Verdicts([1.5] * SIZE))
+    everything = length_controlled(["x"] * SIZE, ["y"] * SIZE, [1.5] * SIZE)
     assert everything.rate is None
     assert everything.why == "Length control needs df_gamed.csv from the hub: harness prefetch fetches it."
 
@@ -236,7 +205,6 @@ def test_length_control_is_the_package_s_own(tmp_path: Path, monkeypatch: pytest
     """
     rng = np.random.default_rng(0)
     delta = rng.normal(100, 100, SIZE).round().astype(int)
-    prompts = outputs_of([500] * SIZE)
     share = 1 / (1 + np.exp(-np.tanh(delta / delta.std())))
     preferences: list[float | None] = [1 + float(value) for value in share]
     preferences[7] = None
@@ -254,7 +222,7 @@ def test_length_control_is_the_package_s_own(tmp_path: Path, monkeypatch: pytest
     for module in ("harness.evaluation.alpaca_eval_official", "alpaca_eval.metrics.glm_winrate"):
         monkeypatch.setattr(f"{module}.hf_hub_download", lambda **_: tmp_path / "df_gamed.csv")
     before = sklearn.get_config()
-    found = length_controlled(prompts, ["x" * (500 + d) for d in delta], Verdicts(preferences))
+    found = length_controlled(["x" * 500] * SIZE, ["x" * (500 + d) for d in delta], preferences)
     assert sklearn.get_config() == before
     assert 100 * share.mean() > 63
     assert found.rate == pytest.approx(50, abs=3)
