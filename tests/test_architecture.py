@@ -25,7 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "models": {"data"},
     "world": {"data", "models"},
     "judges": {"data", "models", "world", "endpoints"},
-    "evaluation": {"data", "models"},
+    "evaluation": {"data", "models", "endpoints"},
     "training": {"data", "models", "methods"},
     "plan": {"recipe", "store"},
     "stages": {
@@ -58,11 +58,11 @@ ONLY = {
 
 DOORS = {
     "trl": {"training"},
-    "alpaca_eval": {"evaluation/alpaca_eval.py"},
+    "alpaca_eval": {"evaluation/alpaca_eval.py", "evaluation/alpaca_eval_official.py"},
     "lm_eval": {"evaluation/lm_eval.py"},
     "typer": {"cli.py"},
     "httpx2": {"endpoints/http.py"},
-    "sklearn": {"methods/clustering.py"},
+    "sklearn": {"methods/clustering.py", "evaluation/alpaca_eval_official.py"},
     "datasets": {"data/hub.py", "evaluation/lm_eval.py", "training"},
     "pyarrow": {"data/sources.py"},
     "huggingface_hub": {"models/hub.py", "models/quiet.py", "data/hub.py"},
