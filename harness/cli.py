@@ -306,8 +306,8 @@ def pool(
 ) -> None:
     """Show what the data of a recipe's pool hold.
 
-    Prompts, responses, scores, lengths, duplicates, malformed rows by reason with their lines, and the overlap
-    with the evaluation prompts.
+    Prompts, responses, scores, lengths, duplicates, malformed rows by reason with their lines, and what they
+    share with the evaluation prompts.
     """
     from harness.commands.places import places_of
     from harness.commands.pool import show_pool

@@ -1,6 +1,6 @@
 """`harness pool`: what the data of a recipe's pool hold, and what is wrong with them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,17 +11,23 @@ from harness.commands.inputs import files_of
 from harness.commands.places import Places
 from harness.data.hub import HubDataset
 from harness.data.original import OriginalData, read_original
-from harness.data.overlap import find_overlaps
+from harness.data.overlap import SIZES, find_overlaps
 from harness.data.report import DataReport, Spread, make_report, write_histograms
+from harness.data.rows import Prompt
+from harness.data.split import split
 from harness.errors import BadInput
 from harness.plan.draw import DataFile
-from harness.recipe.evaluation import FilePrompts
+from harness.recipe.evaluation import FilePrompts, HeldOutPrompts, OfficialPrompts
 from harness.recipe.load import load_recipe
 from harness.recipe.pool import DatasetPrompts
+from harness.recipe.schema import Recipe
 from harness.recipe.sources import Source
 
 SHOWN = 5
 """Line numbers of each reason, and overlapping prompts, that are named."""
+
+Texts = Mapping[str, str]
+"""Prompt id -> its text."""
 
 
 def show_pool(places: Places, picture: Path | None, console: Console) -> None:
@@ -42,13 +48,15 @@ def show_pool(places: Places, picture: Path | None, console: Console) -> None:
         data = _read(source, files)
     console.print(_figures(make_report(data)))
     for line in _problems(make_report(data)):
-        console.print(line, highlight=False, soft_wrap=True)
-    evaluation = recipe.evaluation.alpaca_eval.prompts
-    if isinstance(evaluation, FilePrompts):
-        with console.status("comparing with the evaluation prompts"):
-            overlap = list(_overlap(data, _read(evaluation, files)))
-        for line in overlap:
-            console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if source.max_characters is not None:
+        long = len(data.prompts) - len(_short(data.as_prompts, source.max_characters))
+        console.print(f"{long:,} prompts of more than {source.max_characters:,} characters are left out.")
+    with console.status("comparing with the evaluation prompts"):
+        sides = _sides(recipe, data, files)
+        overlap = list(_overlap(*sides)) if sides else []
+    for line in overlap:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     if picture is not None:
         write_histograms(data, picture)
         console.print(f"picture: {escape(str(picture))}", highlight=False)
@@ -90,7 +98,7 @@ def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
 
 def _counts(counts: Mapping[int, int]) -> str:
     """`2: 1,753, 3: 10`: how many prompts have how many."""
-    shown = ", ".join(f"{number}: {prompts:,}" for number, prompts in list(sorted(counts.items()))[:8])
+    shown = ", ".join(f"{number}: {prompts:,}" for number, prompts in sorted(counts.items())[:8])
     return shown + (", ..." if len(counts) > 8 else "")
 
 
@@ -114,17 +122,37 @@ def _problems(report: DataReport) -> Iterator[str]:
         yield "Every row can be used."
 
 
-def _overlap(training: OriginalData, evaluation: OriginalData) -> Iterator[str]:
+def _sides(recipe: Recipe, data: OriginalData, files: Mapping[str, DataFile]) -> tuple[Texts, Texts] | None:
+    """The pool's prompts and those of the evaluation; None where the latter are not on this machine."""
+    prompts, source = recipe.evaluation.alpaca_eval.prompts, recipe.pool.prompts
+    match prompts, source:
+        case HeldOutPrompts(), DatasetPrompts():
+            halves = split(_short(data.as_prompts, source.max_characters), source.held_out, seed=0)
+            return _texts(halves.training), _texts(halves.evaluation[: prompts.count])
+        case FilePrompts(), _:
+            return _texts(data.as_prompts), _texts(_read(prompts, files).as_prompts)
+        case OfficialPrompts(path=str(path)), _:
+            return _texts(data.as_prompts), _texts(read_original(files[path].path).as_prompts)
+        case _:
+            return None
+
+
+def _short(prompts: Sequence[Prompt], longest: int | None) -> list[Prompt]:
+    return [prompt for prompt in prompts if longest is None or prompt.characters <= longest]
+
+
+def _texts(prompts: Iterable[Prompt]) -> Texts:
+    return {prompt.id: prompt.transcript for prompt in prompts}
+
+
+def _overlap(training: Texts, evaluation: Texts) -> Iterator[str]:
     """Decontamination: prompts of the pool that share a run of words with an evaluation prompt."""
-    texts = [
-        {prompt.id: " ".join(turn["content"] for turn in prompt.turns) for prompt in data.prompts}
-        for data in (training, evaluation)
-    ]
-    found = find_overlaps(*texts)
+    found = find_overlaps(training, evaluation)
     touched = len({overlap.evaluation for overlap in found})
     yield (
         f"Overlap with the evaluation prompts: {len({overlap.training for overlap in found}):,} of "
-        f"{len(texts[0]):,} prompts share 8 or 13 words in a row with {touched:,} of {len(texts[1]):,}."
+        f"{len(training):,} prompts share {' or '.join(map(str, sorted(SIZES)))} words in a row, or all of "
+        f"them, with {touched:,} of {len(evaluation):,}."
     )
     for overlap in found[:SHOWN]:
         yield f"  {overlap.training} and {overlap.evaluation}: '{overlap.shared[:80]}'"

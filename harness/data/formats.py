@@ -47,12 +47,14 @@ def known_layout(name: str, place: str) -> str:
 
 
 def detect_layout(rows: Sequence[Row], place: str) -> str:
-    """The one layout that the first rows have.
+    """The one layout that the first rows have. A prompt alone tells no other rows' layout.
 
     Raises:
         BadInput: they have none, or several.
     """
     found = sorted({name for row in rows for name in _fitting(row)})
+    if len(found) > 1 and "prompts" in found:
+        found.remove("prompts")  # those rows lack what the others have
     if len(found) == 1:
         return found[0]
     names = sorted({str(column)[:40] for row in rows for column in row})
@@ -82,9 +84,9 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 
 
 def _is_hh(row: Row) -> bool:
-    start = row.get("prompt", row.get("chosen"))
-    is_text = _has(row, chosen="text", rejected="text") and isinstance(start, str)
-    return is_text and str(start).startswith("\n\nHuman:")
+    start = row.get("prompt") or row.get("chosen")
+    is_text = _has(row, chosen="text", rejected="text")
+    return is_text and isinstance(start, str) and start.startswith("\n\nHuman:")
 
 
 def _is_prompt_only(row: Row) -> bool:
@@ -133,6 +135,9 @@ LAYOUTS: Mapping[str, Layout] = {
     "alpaca-eval-annotations": Layout(
         readers.alpaca_annotations,
         lambda row: _has(row, instruction="text", output_1="text", output_2="text", preference="number"),
+    ),
+    "messages": Layout(
+        readers.messages, lambda row: _has(row, messages="list") and row.get("chosen") is None
     ),
     "scored-pool": Layout(readers.scored_pool, _is_scored_pool),
     "prompts": Layout(readers.prompt_only, _is_prompt_only),

@@ -11,6 +11,7 @@ from typing import Any
 from harness.data.formats import detect_layout, known_layout, read_row
 from harness.data.hub import HubDataset, hub_rows
 from harness.data.readers import Answer, Example
+from harness.data.rows import Prompt
 from harness.data.sources import file_rows
 from harness.data.turns import BadRow, Turns, prompt_id
 from harness.errors import BadInput
@@ -65,6 +66,14 @@ class OriginalData:
     left_out: tuple[Malformed, ...]
     repeated_answers: int
     rescored_answers: int
+
+    @property
+    def as_prompts(self) -> list[Prompt]:
+        """The prompts alone, in their order."""
+        return [
+            Prompt(prompt.id, prompt.turns[-1]["content"], history=prompt.turns[:-1])
+            for prompt in self.prompts
+        ]
 
 
 def read_original(

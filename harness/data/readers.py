@@ -166,6 +166,12 @@ def _several(turns: Turns, items: object, read: Callable[[Any], Answer]) -> Exam
     return Example(turns, tuple(answers), tuple(left_out))
 
 
+def messages(row: Row) -> Example:
+    """A dialogue in one list of messages; its last turn is the answer."""
+    turns, answer = split_dialogue(message_turns(_cell(row, "messages")))
+    return Example(turns, (Answer(answer),))
+
+
 def scored_pool(row: Row) -> Example:
     """Ours: `prompt` or `turns`, and `responses` of `text`, `model` and `score`, or a list of `scores`."""
 

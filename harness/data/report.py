@@ -110,6 +110,7 @@ def score_gaps(prompts: Iterable[OriginalPrompt]) -> list[float]:
 
 def write_histograms(data: OriginalData, path: Path) -> None:
     """Draw responses per prompt, lengths and score gaps, as SVG or PNG by the path's ending."""
+    import matplotlib
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 6), layout="constrained")
@@ -122,8 +123,9 @@ def write_histograms(data: OriginalData, path: Path) -> None:
     for axes, (label, values) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
         axes.hist(values, bins=30)
         axes.set(xlabel=label, ylabel="count")
-    figure.suptitle(f"{len(data.prompts):,} prompts of {data.place} ({data.layout})")
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    figure.suptitle(f"{len(data.prompts):,} prompts of {data.place} ({data.layout})", parse_math=False)
+    with matplotlib.rc_context({"svg.hashsalt": "harness"}):  # the same picture each time
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def _prompt_characters(prompt: OriginalPrompt) -> int:

@@ -72,7 +72,9 @@ def _array(path: Path, file: BinaryIO) -> Iterator[Numbered]:
     try:
         rows = json.loads(raw.removeprefix(codecs.BOM_UTF8).decode())
     except (ValueError, RecursionError):
-        raise BadInput(f"{path}: begins like a JSON array but is none, or not in UTF-8. Correct it.") from None
+        raise BadInput(
+            f"{path}: begins like a JSON array but is none, or not in UTF-8. Correct it."
+        ) from None
     return ((number, _object(row)) for number, row in enumerate(rows, start=1))
 
 
@@ -118,7 +120,9 @@ def _csv(path: Path, file: BinaryIO) -> Iterator[Numbered]:
             for row in reader:
                 yield reader.line_num, EXTRA_CELLS if None in row else row
         except csv.Error as error:
-            raise BadInput(f"{path}: line {reader.reader.line_num}: is not CSV: {error}. Correct it.") from None
+            raise BadInput(
+                f"{path}: line {reader.reader.line_num}: is not CSV: {error}. Correct it."
+            ) from None
 
 
 def _parquet(path: Path, file: BinaryIO) -> Iterator[Numbered]:

@@ -3,11 +3,10 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
-Turn = Mapping[str, str]
-"""{"role": "system" | "user" | "assistant", "content": text}"""
+from harness.data.rows import Turn
+
 Turns = tuple[Turn, ...]
 """Oldest first."""
 

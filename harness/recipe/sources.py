@@ -14,7 +14,7 @@ Format = Literal[
     "trl-explicit", "trl-conversational", "trl-implicit", "hh-rlhf",
     "ultrafeedback", "ultrafeedback-ratings", "ultrafeedback-binarized", "pku-saferlhf",
     "pku-saferlhf-safer", "pandalm", "alpaca-eval-outputs", "alpaca-eval-annotations",
-    "scored-pool", "prompts",
+    "scored-pool", "prompts", "messages",
 ]  # fmt: skip
 """docs/data.md shows each."""
 

@@ -4,9 +4,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from harness.data.hub import HubDataset
-from harness.data.original import OriginalData, OriginalPrompt, read_original
+from harness.data.original import OriginalData, read_original
 from harness.data.report import make_report
-from harness.data.rows import Prompt, Response, Score
+from harness.data.rows import Response, Score
 from harness.stages.job import Job
 from harness.store.formats import PROMPTS, RESPONSES, RESULT, SCORES, write_json, write_rows
 
@@ -14,10 +14,12 @@ from harness.store.formats import PROMPTS, RESPONSES, RESULT, SCORES, write_json
 def run(job: Job) -> None:
     """Read the source whole; answers without a score are not among the scores. The result is a report."""
     data = read_original(_source(job), job.params["format"], strict=job.params["strict"])
-    write_rows(job.out / PROMPTS, [_prompt(prompt) for prompt in data.prompts])
+    write_rows(job.out / PROMPTS, data.as_prompts)
     write_rows(job.out / RESPONSES, _responses(data))
     write_rows(job.out / SCORES, _scores(data))
-    write_json(job.out / RESULT, asdict(make_report(data)))
+    report = asdict(make_report(data))
+    del report["place"]  # a path of this machine
+    write_json(job.out / RESULT, report)
 
 
 def _source(job: Job) -> Path | HubDataset:
@@ -25,11 +27,6 @@ def _source(job: Job) -> Path | HubDataset:
         return Path(job.knobs["path"])
     params = job.params
     return HubDataset(params["path"], params["revision"], params["split"], params["config"])
-
-
-def _prompt(prompt: OriginalPrompt) -> Prompt:
-    *history, last = prompt.turns
-    return Prompt(prompt.id, last["content"], history=history)
 
 
 def _responses(data: OriginalData) -> list[Response]:

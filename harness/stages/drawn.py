@@ -16,7 +16,8 @@ def drawn_prompts(job: Job) -> list[Prompt]:
         BadInput: it has fewer that can be used.
     """
     first, count, least = (job.params[name] for name in ("first", "count", "least"))
-    usable = [prompt for prompt in _half(job).training if _answers(job)[prompt.id] >= least]
+    answers = Counter(response.prompt_id for response in read_responses(job.inputs["dataset"]))
+    usable = [prompt for prompt in _half(job).training if answers[prompt.id] >= least]
     if len(usable) < first + count:
         raise BadInput(
             f"pool.prompts.count: the data have {len(usable)} prompts for training"
@@ -42,9 +43,10 @@ def held_out_of(job: Job) -> list[Prompt]:
 
 
 def _half(job: Job) -> Split:
-    share = job.params.get("held_out", job.params.get("source", {}).get("held_out"))
-    return split(read_prompts(job.inputs["dataset"]), share, job.params.get("seed", 0))
-
-
-def _answers(job: Job) -> Counter[str]:
-    return Counter(response.prompt_id for response in read_responses(job.inputs["dataset"]))
+    longest = job.params["max_characters"]
+    prompts = [
+        prompt
+        for prompt in read_prompts(job.inputs["dataset"])
+        if longest is None or prompt.characters <= longest
+    ]
+    return split(prompts, job.params["held_out"], job.params.get("seed", 0))

@@ -115,6 +115,7 @@ def test_each_format_is_told_from_any_of_its_rows(name: str) -> None:
                 (Answer("red", "", 14 / 3), Answer("I would say red.", "", 10 / 3)),
             ),
         ),
+        ("messages", 0, Example((user("Name a prime."),), (Answer("7"),))),
         ("prompts", 2, Example((user("Correct it.\n\nHelo"),), ())),
     ],
 )
@@ -207,7 +208,7 @@ def test_a_bad_answer_of_several_is_left_out_with_its_reason() -> None:
         ([{"chosen": "Sum? 4", "rejected": "Sum? 5"}], "have no known format. Columns found: chosen, "),
         ([PAIR | {"responses": [{"text": "b"}]}], "may be any of scored-pool, trl-explicit. Columns"),
         ([{"a\nb": 1}], "have no known format. Columns found: 'a\\nb'."),
-        ([PAIR, {"instruction": "a"}], "may be any of prompts, trl-explicit."),
+        ([PAIR, {"instruction": "a", "output": "b"}], "may be any of alpaca-eval-outputs, trl-explicit."),
     ],
 )  # fmt: skip
 def test_an_unknown_or_ambiguous_format_is_one_sentence(rows: list[dict[str, Any]], words: str) -> None:
@@ -216,6 +217,22 @@ def test_an_unknown_or_ambiguous_format_is_one_sentence(rows: list[dict[str, Any
     (problem,) = refused.value.problems
     assert problem.startswith(f"file: the first rows {words}")
     assert problem.endswith("prompts; docs/data.md shows each.")
+
+
+def test_a_null_is_a_column_that_is_not_there() -> None:
+    """So Parquet and the hub write the columns that only some rows have."""
+    assert detect_layout([SHOWN["hh-rlhf"][0] | {"prompt": None}], "file") == "hh-rlhf"
+    assert (
+        detect_layout([SHOWN["trl-implicit"][0] | {"prompt": None, "messages": None}], "file")
+        == "trl-implicit"
+    )
+    row = SHOWN["scored-pool"][0] | {"turns": None}
+    assert read_row(row, detect_layout([row], "file")) == read_row(SHOWN["scored-pool"][0], "scored-pool")
+
+
+def test_rows_without_answers_among_others_are_malformed_and_no_format() -> None:
+    assert detect_layout([{"prompt": "a"}, PAIR], "file") == "trl-explicit"
+    assert reason({"prompt": "a"}, "trl-explicit") == "the column 'chosen' is missing"
 
 
 def test_a_prompt_is_known_by_its_turns_only() -> None:

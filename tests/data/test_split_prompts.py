@@ -5,17 +5,17 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data.original import OriginalPrompt
+from harness.data.rows import Prompt
 from harness.data.split import split
 from harness.data.turns import prompt_id
 
 
-def prompt(*texts: str) -> OriginalPrompt:
+def prompt(*texts: str) -> Prompt:
     """User and assistant in turn."""
     turns = tuple(
         {"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(texts)
     )
-    return OriginalPrompt(prompt_id(turns), turns, (), (1,))
+    return Prompt(prompt_id(turns), texts[-1], history=turns[:-1])
 
 
 MANY = [prompt(f"question {number}") for number in range(2000)]
