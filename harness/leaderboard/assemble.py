@@ -11,7 +11,18 @@ from harness.leaderboard.rank import Ranking, pareto_front, rank_methods
 from harness.leaderboard.record import SCHEMA_VERSION, Record
 from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE, Judged
 from harness.leaderboard.statistics import Estimate, Parts, holm, smallest_detectable_difference
-from harness.leaderboard.table import Costs, Difference, Judgments, Overheads, Row, Score, Section, Table
+from harness.leaderboard.table import (
+    Costs,
+    Difference,
+    Judgments,
+    Overheads,
+    Pair,
+    RankInterval,
+    Row,
+    Score,
+    Section,
+    Table,
+)
 
 
 def make_table(records: Sequence[Record]) -> Table:
@@ -38,6 +49,7 @@ def make_table(records: Sequence[Record]) -> Table:
         provenance=merged([record.provenance for record in records]),
         smallest_detectable_difference=sections[0].smallest_detectable_difference,
         sections=sections,
+        has_costs=cost.has_costs(records),
         rows=[row for _, rows in parts for row in rows],
     )
 
@@ -58,7 +70,7 @@ def _make_section(
     rows = [_with_completeness(row, group, expected) for row in rows]
     rankable = [row.method for row in rows if row.complete and row.scores[WIN_RATE] is not None]
     ranking = rank_methods({method: judged[WIN_RATE][method] for method in rankable})
-    rows = _with_ranks(_with_overheads(rows, group.baseline), ranking)
+    rows = _with_ranks(_with_overheads(rows, group.baseline), ranking, cost.has_costs(group.records))
     return _section(number, group, ranking), sorted(rows, key=_place)
 
 
@@ -94,6 +106,7 @@ def _row(
         method=method,
         section=number,
         rank=None,
+        rank_interval=None,
         complete=False,
         tied_with=[],
         missing=[],
@@ -158,21 +171,35 @@ def _with_overheads(rows: Sequence[Row], baseline: str) -> list[Row]:
     ]
 
 
-def _with_ranks(rows: Sequence[Row], ranking: Ranking) -> list[Row]:
+def _with_ranks(rows: Sequence[Row], ranking: Ranking, priced: bool) -> list[Row]:
+    """Ranks, ties and, where costs are known, the Pareto front."""
     points = {
         row.method: (_win_rate(row), float(row.cost.alone.flops))
         for row in rows
-        if row.method in ranking.ranks
+        if priced and row.method in ranking.ranks
     }
     front = dict(zip(points, pareto_front(list(points.values())), strict=True))
     return [
         replace(
             row,
             rank=ranking.ranks.get(row.method),
+            rank_interval=_interval(ranking, row.method),
             tied_with=ranking.ties.get(row.method, []),
             pareto=front.get(row.method),
         )
         for row in rows
+    ]
+
+
+def _interval(ranking: Ranking, method: str) -> RankInterval | None:
+    ends = ranking.intervals.get(method)
+    return None if ends is None else RankInterval(*ends)
+
+
+def _pairs(ranking: Ranking) -> list[Pair]:
+    return [
+        Pair(*pair, gap.mean, gap.ci_low, gap.ci_high, gap.p, ranking.adjusted[pair])
+        for pair, gap in ranking.comparisons.items()
     ]
 
 
@@ -189,6 +216,8 @@ def _section(number: int, group: Group, ranking: Ranking) -> Section:
         noise=_mean_parts([gap.parts for gap in gaps]),
         separated=ranking.separated,
         compared=len(ranking.comparisons),
+        pairs=_pairs(ranking),
+        length_control=None,
     )
 
 

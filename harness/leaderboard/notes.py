@@ -14,17 +14,24 @@ HOW_TO_READ = (
     "`±` is half of a 95 % interval over seeds and prompts. Differences are taken against the baseline, on "
     f"the same prompts and seeds; one in **bold** has p < {ALPHA} after Holm's correction over the rows.",
     "Rank is 1 + the number of rows that are significantly better in win rate (paired tests of all ranked "
-    "rows with each other, Holm-corrected together). Equal rank is a tie: the order inside it means nothing.",
+    "rows with each other, Holm-corrected together). Equal rank is a tie: the order inside it means nothing. "
+    "*Places* are those by win rate alone that hold 95 % of 10,000 bootstrap draws of seeds and prompts.",
+)
+COSTS = (
     "A cost counts all that a method needs, evaluation and the base model left out: *alone* as if nothing "
     "else had run, *shared* with each task split among the rows and seeds that use it. ◆ marks the Pareto "
     "front: no other ranked row is at least as good in win rate and as cheap in FLOPs alone, and better in "
-    "one of them.",
+    "one of them."
+)
+NO_COSTS = (
+    "The records hold no costs, so there are no cost columns, no overheads and no Pareto front; "
+    "what is missing was not measured, and is not zero."
 )
 
 
 def notes(table: Table) -> list[str]:
     """All sentences for `table`, as inert Markdown, without bullets."""
-    lines = [*HOW_TO_READ, _drawn_anew(table)]
+    lines = [*HOW_TO_READ, COSTS if table.has_costs else NO_COSTS, _drawn_anew(table)]
     for section in table.sections:
         rows = [row for row in table.rows if row.section == section.number]
         prefix = f"Section {section.number}: " if len(table.sections) > 1 else ""

@@ -34,13 +34,14 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
             parts.append(f"## Section {section.number}")
         if section.number > 1:
             parts.append(section_reason(section, table.sections[0]))
-        parts += [
-            _table(rows, _score_columns(rows)),
-            "### Cost (mean over seeds)",
-            _table(rows, _COST_COLUMNS),
-            "### Cost by stage, alone (seconds)",
-            _table(rows, _stage_columns(rows)),
-        ]
+        parts.append(_table(rows, _score_columns(rows)))
+        if table.has_costs:
+            parts += [
+                "### Cost (mean over seeds)",
+                _table(rows, _COST_COLUMNS),
+                "### Cost by stage, alone (seconds)",
+                _table(rows, _stage_columns(rows)),
+            ]
     parts += [
         "### Held equal",
         _held_equal(table),
@@ -69,6 +70,7 @@ def _score_columns(rows: Sequence[Row]) -> Columns:
     others = [metric for metric in (*first[1:], *present) if metric in present]
     return [
         ("rank", lambda row: "–" if row.rank is None else str(row.rank)),
+        ("places", _places),
         ("method", lambda row: markdown(row.method) + (" ◆" if row.pareto else "")),
         ("win rate", lambda row: _score(row, WIN_RATE)),
         ("against baseline", lambda row: _difference(row.scores[WIN_RATE])),
@@ -118,6 +120,13 @@ _DECLARED_COLUMNS: Columns = (
         lambda row: markdown(json.dumps(row.declared, ensure_ascii=False)) if row.declared else "nothing",
     ),
 )
+
+
+def _places(row: Row) -> str:
+    places = row.rank_interval
+    if places is None:
+        return "–"
+    return str(places.best) if places.best == places.worst else f"{places.best}–{places.worst}"
 
 
 def _score(row: Row, metric: str) -> str:
