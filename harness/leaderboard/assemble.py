@@ -7,14 +7,16 @@ from dataclasses import replace
 from harness.leaderboard import cost, scores
 from harness.leaderboard.cost import UNKNOWN
 from harness.leaderboard.groups import Group, check_one_recipe, merged, split
+from harness.leaderboard.lengths import Controlled, controlled
 from harness.leaderboard.rank import Ranking, pareto_front, rank_methods
 from harness.leaderboard.record import SCHEMA_VERSION, Record
-from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE, Judged
+from harness.leaderboard.scores import LENGTH_CONTROLLED, REFERENCE_LENGTH, WIN_RATE, Judged
 from harness.leaderboard.statistics import Estimate, Parts, holm, smallest_detectable_difference
 from harness.leaderboard.table import (
     Costs,
     Difference,
     Judgments,
+    LengthControl,
     Overheads,
     Pair,
     RankInterval,
@@ -33,7 +35,8 @@ def make_table(records: Sequence[Record]) -> Table:
     check_one_recipe(records)
     users = cost.task_users(records)
     metrics = sorted(
-        {metric for record in records for metric in record.items} | {WIN_RATE, LENGTH_CONTROLLED}
+        {metric for record in records for metric in record.items} - {REFERENCE_LENGTH}
+        | {WIN_RATE, LENGTH_CONTROLLED}
     )
     parts = [
         _make_section(number, group, metrics, users) for number, group in enumerate(split(records), start=1)
@@ -61,6 +64,9 @@ def _make_section(
         metric: {method: scores.judged(records, metric) for method, records in group.methods.items()}
         for metric in metrics
     }
+    control = controlled(group.methods)
+    if control is not None:
+        judged[LENGTH_CONTROLLED] |= control.methods
     by_metric = {metric: _scores(methods, group.baseline) for metric, methods in judged.items()}
     expected = {metric: scores.count_expected(group.records, metric) for metric in metrics}
     rows = [
@@ -71,7 +77,7 @@ def _make_section(
     rankable = [row.method for row in rows if row.complete and row.scores[WIN_RATE] is not None]
     ranking = rank_methods({method: judged[WIN_RATE][method] for method in rankable})
     rows = _with_ranks(_with_overheads(rows, group.baseline), ranking, cost.has_costs(group.records))
-    return _section(number, group, ranking), sorted(rows, key=_place)
+    return _section(number, group, ranking, control), sorted(rows, key=_place)
 
 
 def _scores(methods: Mapping[str, Judged], baseline: str) -> dict[str, Score | None]:
@@ -203,7 +209,7 @@ def _pairs(ranking: Ranking) -> list[Pair]:
     ]
 
 
-def _section(number: int, group: Group, ranking: Ranking) -> Section:
+def _section(number: int, group: Group, ranking: Ranking, control: Controlled | None) -> Section:
     """What holds for the group; power and noise are of comparisons with the baseline, if ranked."""
     with_baseline = [gap for pair, gap in ranking.comparisons.items() if group.baseline in pair]
     gaps = [gap for gap in with_baseline or ranking.comparisons.values() if gap.standard_error > 0]
@@ -217,7 +223,7 @@ def _section(number: int, group: Group, ranking: Ranking) -> Section:
         separated=ranking.separated,
         compared=len(ranking.comparisons),
         pairs=_pairs(ranking),
-        length_control=None,
+        length_control=None if control is None else LengthControl(control.slope, list(control.methods)),
     )
 
 

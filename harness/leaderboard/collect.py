@@ -104,15 +104,13 @@ class _Reader:
 def _items(reader: _Reader) -> dict[str, Items]:
     """Item-level results; win rates on AlpacaEval's scale, 100 x (preference - 1)."""
     preferences = reader.result("alpaca_eval")["preferences"]
-    lengths: dict[str, list[float | None]] = {}
-    for output in reader.rows("outputs", RESPONSES):
-        lengths.setdefault(output["prompt_id"], []).append(float(len(output["text"])))
     found = {
         "alpaca_eval.win_rate": {
             item: [None if value is None else 100.0 * (value - 1.0) for value in values]
             for item, values in preferences.items()
         },
-        "alpaca_eval.mean_length": lengths,
+        "alpaca_eval.mean_length": _lengths(reader.rows("outputs", RESPONSES)),
+        "alpaca_eval.reference_length": _lengths(reader.rows("reference", RESPONSES)),
         "preference.accuracy": _single(reader.result("preference")),
     }
     for metric, values in reader.result("lm_eval").get("items", {}).items():
@@ -124,6 +122,14 @@ def _items(reader: _Reader) -> dict[str, Items]:
         for metric, items in found.items()
         if items
     }
+
+
+def _lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+    """Prompt id -> characters of each response."""
+    lengths: dict[str, list[float | None]] = {}
+    for row in rows:
+        lengths.setdefault(row["prompt_id"], []).append(float(len(row["text"])))
+    return lengths
 
 
 def _single(values: dict[str, float]) -> dict[str, list[float | None]]:

@@ -79,6 +79,7 @@ def _of_section(section: Section, rows: list[Row], table: Table) -> list[str]:
         lines.append("There are no win rates, so nothing is ranked.")
     elif section.compared:
         lines.append(_separation(section, rows))
+        lines.append(_length_control(section))
     if section.smallest_detectable_difference is not None:
         lines.append(
             "Smallest difference in win rate that one such comparison finds with 80 % chance "
@@ -102,6 +103,21 @@ def _seeds(section: Section) -> str:
                 "may cover as little as 87 %. Use three or more."
             )
     return f"{len(section.seeds)} seeds: {', '.join(map(str, section.seeds))}."
+
+
+def _length_control(section: Section) -> str:
+    control = section.length_control
+    if control is None:
+        return (
+            "No length-controlled win rates: the records lack the lengths of the reference's outputs, or "
+            "no length varies."
+        )
+    return (
+        f"Length-controlled win rates come from one model of all {len(control.methods)} rows, so each rests "
+        "on the others: what the win rate would be at the reference's length, if length moved judges alike "
+        f"in all rows (slope {number(control.slope, 2, sign=True)}; above zero it prefers longer outputs). "
+        "They take out nothing but length, and ranks do not rest on them."
+    )
 
 
 def _separation(section: Section, rows: list[Row]) -> str:

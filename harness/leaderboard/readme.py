@@ -7,11 +7,10 @@ from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
 from harness.leaderboard.rank import ALPHA
 from harness.leaderboard.record import Sample
-from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE
+from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Score, Table
 from harness.leaderboard.text import interval, markdown, number, percent, plain, scientific
 
-MEAN_LENGTH = "alpaca_eval.mean_length"
 COMMAND = "harness leaderboard recipes/{recipe}.toml"
 LONGEST_SAMPLE = 160  # characters
 

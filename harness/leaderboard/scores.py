@@ -11,6 +11,9 @@ from harness.leaderboard.statistics import Estimate, estimate
 
 WIN_RATE = "alpaca_eval.win_rate"
 LENGTH_CONTROLLED = "alpaca_eval.lc_win_rate"
+MEAN_LENGTH = "alpaca_eval.mean_length"
+REFERENCE_LENGTH = "alpaca_eval.reference_length"
+"""In records, so that length control is made from them alone; a property of the prompts, not a score."""
 
 Judged = Mapping[int, Mapping[str, float]]
 """Replicate -> item id -> mean over the samples that were judged; nothing else is in it."""

@@ -82,6 +82,7 @@ def test_a_record_holds_what_the_artifacts_say(tmp_path: Path) -> None:
     assert (record.pairs, record.prompts, record.pairs_dropped) == (2, 2, 1)
     assert record.items["alpaca_eval.win_rate"].values == [[100.0, None]]
     assert record.items["alpaca_eval.mean_length"].values == [[0.0, 1.0]]
+    assert record.items["alpaca_eval.reference_length"].values == [[0.0, 1.0]]
     assert record.items["world.depth"].ids == ["e"]
     assert [task.key for task in record.tasks] == [task.key for task in cell.tasks]
     assert record.notes == ["training.learning_rate = 0.2, other than the recipe's"]
