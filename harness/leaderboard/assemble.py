@@ -11,7 +11,7 @@ from harness.leaderboard.lengths import Controlled, controlled
 from harness.leaderboard.rank import Ranking, pareto_front, rank_methods
 from harness.leaderboard.record import SCHEMA_VERSION, Record
 from harness.leaderboard.scores import LENGTH_CONTROLLED, REFERENCE_LENGTH, WIN_RATE, Judged
-from harness.leaderboard.statistics import Estimate, Parts, holm, smallest_detectable_difference
+from harness.leaderboard.statistics import Estimate, Parts, smallest_detectable_difference
 from harness.leaderboard.table import (
     Costs,
     Difference,
@@ -87,7 +87,7 @@ def _scores(methods: Mapping[str, Judged], baseline: str) -> dict[str, Score | N
         for method, judged in methods.items()
         if baseline in methods and method != baseline
     }
-    adjusted = dict(zip(against, holm([gap.p if gap else None for gap in against.values()]), strict=True))
+    adjusted = scores.holm_adjusted(against, methods)
     table: dict[str, Score | None] = {}
     for method, judged in methods.items():
         own, gap = scores.score(judged), against.get(method)

@@ -14,7 +14,8 @@ HOW_TO_READ = (
     "`±` is half of a 95 % interval over seeds and prompts. Differences are taken against the baseline, on "
     f"the same prompts and seeds; one in **bold** has p < {ALPHA} after Holm's correction over the rows.",
     "Rank is 1 + the number of rows that are significantly better in win rate (paired tests of all ranked "
-    "rows with each other, Holm-corrected together). Equal rank is a tie: the order inside it means nothing. "
+    "rows with each other, by their own noise and that of all rows' seeds, Holm-corrected together). Equal "
+    "rank is a tie: the order inside it means nothing. "
     "*Places* are those by win rate alone that hold 95 % of 10,000 bootstrap draws of seeds and prompts.",
 )
 COSTS = (

@@ -14,7 +14,7 @@ import numpy as np
 from harness.leaderboard import scores
 from harness.leaderboard.bootstrap import rank_intervals
 from harness.leaderboard.scores import Judged
-from harness.leaderboard.statistics import Estimate, holm
+from harness.leaderboard.statistics import Estimate
 
 ALPHA = 0.05
 
@@ -42,7 +42,7 @@ def rank_methods(methods: Mapping[str, Judged]) -> Ranking:
     """
     found = {(a, b): scores.difference(methods[a], methods[b]) for a, b in combinations(methods, 2)}
     comparisons = {pair: gap for pair, gap in found.items() if gap is not None}
-    adjusted = dict(zip(comparisons, holm([gap.p for gap in comparisons.values()]), strict=True))
+    adjusted = scores.holm_adjusted(comparisons, methods)
     significant = [
         pair if comparisons[pair].mean > 0 else pair[::-1]
         for pair, p in adjusted.items()

@@ -93,15 +93,15 @@ def test_a_method_without_lengths_has_none_and_the_others_have() -> None:
 
 def test_a_row_with_holes_keeps_its_own_prompts() -> None:
     """p1 is judged only in seed 0, and p0's length is unknown in seed 1."""
-    rows: Rows = {"p0": [50.0], "p1": [100.0], "p2": [0.0]}
-    lengths: Rows = {"p0": [10.0], "p1": [30.0], "p2": [20.0]}
+    rows: dict[str, list[float | None]] = {"p0": [50.0], "p1": [100.0], "p2": [0.0]}
+    lengths: dict[str, list[float | None]] = {"p0": [10.0], "p1": [30.0], "p2": [20.0]}
     fixed: Rows = {"p0": [20.0], "p1": [20.0], "p2": [20.0]}
     full = {WIN_RATE: items(rows), LENGTH: items(lengths), REFERENCE: items(fixed)}
     first = record("a", 0, items=full)
     second = record(
         "a",
         1,
-        items=full | {WIN_RATE: items(rows | {"p1": [None]}), LENGTH: items(lengths | {"p0": [None]})},
+        items=full | {WIN_RATE: items({**rows, "p1": [None]}), LENGTH: items({**lengths, "p0": [None]})},
     )
     found = controlled({"a": [first, second], "b": [record("b", seed, items=full) for seed in (0, 1)]})
     assert found is not None
