@@ -17,12 +17,12 @@ SIGNIFICANT = 6  # digits kept: more than any reader needs, fewer than machines 
 
 def table_json(table: Table) -> str:
     """The whole table as JSON, in the order of `table.py`."""
-    return layout(_plain_table(table)) + "\n"
+    return layout(plain_table(table)) + "\n"
 
 
 def table_csv(table: Table) -> str:
     """One line for each row, nested fields named by dotted paths; an empty cell is a missing value."""
-    rows = [dict(_flat(row)) for row in _plain_table(table)["rows"]]
+    rows = [dict(_flat(row)) for row in plain_table(table)["rows"]]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
@@ -31,7 +31,7 @@ def table_csv(table: Table) -> str:
     return out.getvalue()
 
 
-def _plain_table(table: Table) -> dict[str, Any]:
+def plain_table(table: Table) -> dict[str, Any]:
     """As plain values; costs that are not known are null, not zero."""
     plain: dict[str, Any] = as_plain(table)
     if not table.has_costs:
