@@ -73,10 +73,9 @@ def side_of_records(records: Sequence[Record]) -> Side:
             row = {metric: scores.judged(own, metric) for metric in metrics}
             if control is not None and method in control.methods:
                 row[LENGTH_CONTROLLED] = control.methods[method]
+            costs = {one.replicate: cost.cost_alone([one]).model_dump() for one in own}
             for field in cost.FIELDS:
-                row[COST + field] = {
-                    one.replicate: {"": float(getattr(cost.cost_alone([one]), field))} for one in own
-                }
+                row[COST + field] = {replicate: {"": spent[field]} for replicate, spent in costs.items()}
             judged[number, method] = row
     return Side(plain_table(make_table(records)), judged)
 
@@ -99,8 +98,8 @@ def compare(before: Side, after: Side) -> Comparison:
     """Every metric of every row that both sides have, paired where they hold the same items.
 
     Paired differences are those of `statistics.estimate`. They are taken where one side's prompts and
-    replicates hold all of the other's, and the evaluation was declared alike; elsewhere the interval is made of
-    the two sides' own by squaring and adding the distances to their ends (Zou and Donner 2008), and wider.
+    replicates hold all of the other's, and the evaluation was declared alike. Elsewhere the interval is made
+    of the two sides' own by squaring and adding the distances to their ends (Zou and Donner 2008), and wider.
     """
     rows_before, rows_after = _rows(before.table), _rows(after.table)
     alike = before.table["fixed"].get("evaluation") == after.table["fixed"].get("evaluation")

@@ -25,8 +25,8 @@ COSTS = (
     "one of them."
 )
 NO_COSTS = (
-    "The records hold no costs, so there are no cost columns, no overheads and no Pareto front; "
-    "what is missing was not measured, and is not zero."
+    "The results were made elsewhere: what rows were trained on and what they cost is not known, so there "
+    "are no columns of data and costs, no overheads and no Pareto front."
 )
 
 

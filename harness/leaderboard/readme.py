@@ -33,7 +33,7 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
             parts.append(f"## Section {section.number}")
         if section.number > 1:
             parts.append(section_reason(section, table.sections[0]))
-        parts.append(_table(rows, _score_columns(rows)))
+        parts.append(_table(rows, _score_columns(rows, table.has_costs)))
         if table.has_costs:
             parts += [
                 "### Cost (mean over seeds)",
@@ -76,7 +76,7 @@ def _table(rows: Sequence[Row], columns: Columns) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _score_columns(rows: Sequence[Row]) -> Columns:
+def _score_columns(rows: Sequence[Row], has_costs: bool) -> Columns:
     """Rank, win rate, and after them every metric that some row has; length control only once it exists."""
     first = (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)
     present = [metric for metric in rows[0].scores if any(row.scores[metric] is not None for row in rows)]
@@ -92,9 +92,7 @@ def _score_columns(rows: Sequence[Row]) -> Columns:
             for metric in dict.fromkeys(others)
             if metric != WIN_RATE
         ],
-        ("pairs", lambda row: number(row.pairs, 0)),
-        ("prompts", lambda row: number(row.prompts, 0)),
-        ("mean depth", lambda row: number(row.mean_depth, 1)),
+        *(_DATA_COLUMNS if has_costs else ()),
         ("judgments", lambda row: f"{row.judgments.found}/{row.judgments.expected}"),
     ]
 
@@ -110,6 +108,12 @@ def _stage_columns(rows: Sequence[Row]) -> Columns:
 def _seconds(row: Row, stage: str) -> str:
     return number(row.cost.stages[stage].wall_s, 1) if stage in row.cost.stages else ""
 
+
+_DATA_COLUMNS: Columns = (
+    ("pairs", lambda row: number(row.pairs, 0)),
+    ("prompts", lambda row: number(row.prompts, 0)),
+    ("mean depth", lambda row: number(row.mean_depth, 1)),
+)
 
 _COST_COLUMNS: Columns = (
     ("method", lambda row: markdown(row.method)),

@@ -100,7 +100,7 @@ COLUMNS: dict[str, Column] = {
         "overhead", lambda row: percent(row.overhead.alone.flops), lambda row: row.overhead.alone.flops
     ),
 }
-COSTS = ("tokens", "seconds", "flops", "overhead")
+COSTS = ("pairs", "tokens", "seconds", "flops", "overhead")
 
 
 def check_sort(column: str) -> None:
