@@ -390,16 +390,9 @@ def schema(
 
     With it they complete and check recipes.
     """
-    import json
+    from harness.commands.schema import schema_text
 
-    if table:
-        from harness.leaderboard.table_schema import table_schema
-
-        typer.echo(json.dumps(table_schema(), indent=2))
-        return
-    from harness.recipe.schema import Recipe as Schema
-
-    typer.echo(json.dumps(Schema.model_json_schema(), indent=2))
+    typer.echo(schema_text(table))
 
 
 def run_app() -> None:

@@ -61,7 +61,7 @@ DOORS = {
     "alpaca_eval": {"evaluation/alpaca_eval.py", "evaluation/alpaca_eval_official.py"},
     "lm_eval": {"evaluation/lm_eval.py"},
     "typer": {"cli.py"},
-    "jinja2": {"leaderboard/page", "models/chat.py"},
+    "jinja2": {"leaderboard/page", "models"},
     "markupsafe": {"leaderboard/page"},
     "markdown_it": {"leaderboard/page"},
     "matplotlib": {"leaderboard/plots.py", "data/report.py"},

@@ -20,7 +20,8 @@ from harness.recipe.schema import Recipe
 
 RECORDS = "records"
 PROVENANCE = ("harness", "python", "packages")
-"""What every record must say of what made it; the commit is there where the code came from a checkout."""
+IMPORTED = ("results", "sha256")
+"""What a record must say of what made it; or, if its results were made elsewhere, of what they are."""
 BEGIN, END = "<!-- board:begin -->", "<!-- board:end -->"
 
 
@@ -85,7 +86,8 @@ def unlike(folder: Path, files: Mapping[str, str]) -> list[str]:
 
 def _without_provenance(folder: Path, records: Sequence[Record]) -> Iterator[str]:
     for record in records:
-        missing = [key for key in PROVENANCE if not record.provenance.get(key)]
+        said = {key for key, value in record.provenance.items() if value}
+        missing = [key for key in (IMPORTED if "results" in said else PROVENANCE) if key not in said]
         if missing:
             yield (
                 f"{folder / RECORDS}: the record of {record.method}, seed {record.replicate}, does not say "

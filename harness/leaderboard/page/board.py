@@ -9,7 +9,7 @@ from harness.leaderboard import figures
 from harness.leaderboard.axes import Axis, linear_axis
 from harness.leaderboard.curves import LABELS, curves
 from harness.leaderboard.headline import headline, standings
-from harness.leaderboard.notes import notes, section_reason
+from harness.leaderboard.notes import board_notes, row_notes, section_reason
 from harness.leaderboard.outputs import comparisons
 from harness.leaderboard.page import charts
 from harness.leaderboard.page.render import inline, render
@@ -41,7 +41,7 @@ class SectionView:
     most_apart: float
     metrics: list[str]
     length_controlled: bool
-    noted: bool
+    notes: dict[str, list[Markup]]
     placed: bool
 
 
@@ -55,7 +55,7 @@ def board_page(table: Table, records: Sequence[Record]) -> str:
         headline=headline(standings(table), table.baseline),
         sections=[_section(table, section, records, ids) for section in table.sections],
         comparisons=comparisons(records, list(ids)),
-        notes=[_note(line) for line in notes(table)],
+        notes=[_note(line) for line in board_notes(table)],
         win_rate=WIN_RATE,
         mean_length=MEAN_LENGTH,
         length_controlled=LENGTH_CONTROLLED,
@@ -94,7 +94,7 @@ def _section(table: Table, section: Section, records: Sequence[Record], ids: cha
         most_apart=_scale([abs(mark.value) for mark in matrix.values()]),
         metrics=[metric for metric in metrics if metric not in (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)],
         length_controlled=LENGTH_CONTROLLED in metrics,
-        noted=any(row.notes for row in rows),
+        notes={row.method: said for row in rows if (said := [inline(line) for line in row_notes(row)])},
         placed=any(row.rank_interval for row in rows),
     )
 
