@@ -262,35 +262,6 @@ def compare(
     compare_boards(before, after, fail_if or [], as_json, _console())
 
 
-@app.command()
-def compare(
-    before: Annotated[
-        str,
-        typer.Argument(
-            help="A board: its folder, its table.json, or REVISION:PATH of either in a git commit.",
-            metavar="BEFORE",
-        ),
-    ],
-    after: Annotated[str, typer.Argument(help="The board to compare it with.", metavar="AFTER")],
-    fail_if: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(
-            help="Exit with 1 where a row changed so: METRIC drops|rises N[%]. May be given again.",
-            metavar="CONDITION",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print every change as JSON.")] = False,
-) -> None:
-    """Show what got better, worse or costlier between two boards.
-
-    Paired where both hold the same prompts and seeds. Metrics are named as in table.json, costs as
-    cost.alone.flops; a condition counts only a change whose interval leaves out zero.
-    """
-    from harness.commands.compare import compare as compare_boards
-
-    compare_boards(before, after, fail_if or [], as_json, _console())
-
-
 imports = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Put results that were made elsewhere on a board."
 )

@@ -47,9 +47,15 @@ def _leaders(first: Sequence[str], ranked: int) -> str:
     if ranked == 1:
         return f"Only {first[0]} is ranked."
     if len(first) == ranked:
-        return f"All {ranked} ranked methods share rank 1: {IN_ALL_PAIRS} none is significantly better than another."
+        return (
+            f"All {ranked} ranked methods share rank 1: {IN_ALL_PAIRS} none is significantly better than "
+            "another."
+        )
     if len(first) == 1:
-        return f"{first[0]} alone has rank 1: {IN_ALL_PAIRS} each of the others is significantly worse than some method."
+        return (
+            f"{first[0]} alone has rank 1: {IN_ALL_PAIRS} each of the others is significantly worse than "
+            "some method."
+        )
     return (
         f"{len(first)} of {ranked} ranked methods share rank 1: {names(first)}; {IN_ALL_PAIRS} "
         "no method is significantly better than any of them."

@@ -47,13 +47,18 @@ def open_page(
     wanted = [{"name": "prefers-color-scheme", "value": colours}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
     for kind in ("browser", "performance"):
-        browser.get_log(kind)
+        logged(browser, kind)
     browser.get(page.as_uri())
+
+
+def logged(browser: webdriver.Chrome, kind: str) -> list[dict[str, Any]]:
+    """The entries of a log (`browser`: the console) since it was last asked for."""
+    return list(browser.get_log(kind))  # type: ignore[no-untyped-call]
 
 
 def requests(browser: webdriver.Chrome) -> list[str]:
     """Every address that was asked for since the page was opened, but for the page's own."""
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    events = [json.loads(entry["message"])["message"] for entry in logged(browser, "performance")]
     asked: list[dict[str, Any]] = [
         event for event in events if event["method"] == "Network.requestWillBeSent"
     ]

@@ -105,7 +105,7 @@ def test_ties_are_drawn_as_ties() -> None:
 )
 @pytest.mark.parametrize("methods", [("dpo",), ("dpo", "a"), ("a", "b")], ids=["one", "two", "no baseline"])
 def test_poor_records_still_make_a_page(changes: dict[str, object], methods: tuple[str, ...]) -> None:
-    Whole(page_of([record(method, **changes) for method in methods]))
+    Whole(page_of([record(method, 0, **changes) for method in methods]))
 
 
 def test_long_outputs_do_not_make_a_heavy_page() -> None:

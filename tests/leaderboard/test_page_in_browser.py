@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import PHONE, chromium, open_page, requests
+from chromium import PHONE, chromium, logged, open_page, requests
 from selenium import webdriver
 from selenium.common.exceptions import NoAlertPresentException
 from selenium.webdriver.common.by import By
@@ -180,7 +180,7 @@ def test_hostile_texts_stay_texts(browser: webdriver.Chrome, tmp_path: Path) -> 
         assert "<script>alert(1);window.pwned=1</script>" in text
         assert "{{7*7}}" in text
         assert not set(text) & set("\u202e\x1b\x07")
-        assert browser.get_log("browser") == []
+        assert logged(browser, "browser") == []
         assert requests(browser) == []
 
 
@@ -188,7 +188,7 @@ def test_a_page_asks_for_nothing_and_says_nothing_on_the_console(
     browser: webdriver.Chrome, page: Path
 ) -> None:
     open_page(browser, page)
-    assert browser.get_log("browser") == []
+    assert logged(browser, "browser") == []
     assert requests(browser) == []
 
 

@@ -26,8 +26,8 @@ def test_every_plot_is_written_as_svg_and_png_and_repeats_to_the_byte(tmp_path: 
     plots = ("differences", "cost", "stages", "grid", "curves", "matrix")
     assert names == {f"{plot}.{kind}" for plot in plots for kind in ("svg", "png")}
     again = write_plots(table, records, tmp_path / "again")
-    for one, other in zip(first, again, strict=True):
-        assert one.read_bytes() == other.read_bytes(), one.name
+    for path, other in zip(first, again, strict=True):
+        assert path.read_bytes() == other.read_bytes(), path.name
     text = (tmp_path / "first" / "differences.svg").read_text()
     assert "$x^2$" in text
     assert "<dc:date>" not in text
@@ -35,7 +35,6 @@ def test_every_plot_is_written_as_svg_and_png_and_repeats_to_the_byte(tmp_path: 
 
 @pytest.mark.parametrize("tasks", [[], None], ids=["no costs", "one method"])
 def test_what_the_data_do_not_allow_is_not_drawn(tmp_path: Path, tasks: list[object] | None) -> None:
-    changes = {} if tasks is None else {"tasks": tasks}
-    records = [record(**changes)]
+    records = [record() if tasks is None else record(tasks=tasks)]
     names = {path.stem for path in write_plots(make_table(records), records, tmp_path)}
     assert names == ({"cost", "stages"} if tasks is None else set())

@@ -38,7 +38,7 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
         case None:
             return True
         case name:
-            kinds = {
+            kinds: dict[str, Any] = {
                 "string": str,
                 "integer": int,
                 "number": (int, float),
