@@ -1,4 +1,4 @@
-"""Boards without spread, with holes, or with next to nothing: never a crash, never a number out of nothing."""
+"""Boards without spread, with holes, or nearly empty: never a crash, never a number out of nothing."""
 
 import json
 from pathlib import Path
