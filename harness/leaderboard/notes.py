@@ -165,6 +165,8 @@ def row_notes(row: Row) -> list[str]:
     if not row.complete:
         lines.append(f"{name} is incomplete and not ranked: {markdown('; '.join(row.missing))}.")
     own = row.scores[WIN_RATE]
+    if not row.complete and own is not None and own.difference is not None:
+        lines.append(f"{name}: its difference is taken on the prompts and seeds that both rows have.")
     if own is not None and own.ci_high is None:
         lines.append(f"{name}: no interval, because its win rates do not vary at all or there is only one.")
     if row.pairs_dropped or row.pairs_truncated:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
 from harness.leaderboard.rank import ALPHA
-from harness.leaderboard.record import Sample
+from harness.leaderboard.record import Cost, Sample
 from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Score, Table
 from harness.leaderboard.text import interval, markdown, number, percent, plain, scientific
@@ -127,7 +127,7 @@ _COST_COLUMNS: Columns = (
     ("overhead (FLOPs, shared)", lambda row: percent(row.overhead.shared.flops)),
     ("peak MiB", lambda row: number(row.cost.alone.peak_memory_bytes / 2**20, 0)),
     ("judge calls", lambda row: number(row.cost.alone.judge_calls, 0)),
-    ("judge $", lambda row: number(row.cost.alone.judge_usd, 2)),
+    ("judge $", lambda row: _dollars(row.cost.alone)),
 )
 
 _DECLARED_COLUMNS: Columns = (
@@ -144,6 +144,11 @@ def _places(row: Row) -> str:
     if places is None:
         return "–"
     return str(places.best) if places.best == places.worst else f"{places.best}–{places.worst}"
+
+
+def _dollars(cost: Cost) -> str:
+    """What is known of it: more than that where some calls have no price."""
+    return ("> " if cost.judge_unpriced else "") + number(cost.judge_usd, 2)
 
 
 def _score(row: Row, metric: str) -> str:

@@ -10,7 +10,10 @@ from harness.leaderboard.statistics import Parts
 
 @dataclass(frozen=True)
 class Difference:
-    """Method - baseline, paired. `p` fits the interval; `p_holm` is adjusted for all rows of the section."""
+    """Method - baseline, paired. `p` fits the interval.
+
+    `p_holm` is adjusted for all rows of the section and the noise of their replicates (`statistics.family_p`).
+    """
 
     mean: float
     ci_low: float | None
@@ -100,8 +103,8 @@ PAIRED = "paired difference in win rate against the reference"
 class Pair:
     """`PAIRED`: win rate of `method` - win rate of `other`, on the prompts and replicates of both.
 
-    `p_holm` is adjusted for all pairs of the section, and is what ranks rest on. Without spread there is no
-    interval, and no p unless the difference is exactly zero.
+    `p_holm` is adjusted as that of `Difference`, for all pairs of the section, and is what ranks rest on.
+    Without spread there is no interval, and no p unless the difference is exactly zero.
     """
 
     method: str

@@ -157,7 +157,7 @@ def test_several_annotators_must_be_chosen_from(tmp_path: Path) -> None:
     ):
         read_annotations(tmp_path)
     assert list(read_annotations(tmp_path, annotator="other").models) == ["b"]
-    with pytest.raises(BadInput, match="holds no annotations.json of annotator 'none'"):
+    with pytest.raises(BadInput, match=r"holds no annotations\.json of annotator 'none'"):
         read_annotations(tmp_path, annotator="none")
 
 
