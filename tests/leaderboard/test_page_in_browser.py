@@ -116,8 +116,13 @@ def test_the_filter_looks_at_names_settings_and_notes(browser: webdriver.Chrome,
         "late",
         "late",
     ]
+    labels = browser.find_elements(By.CSS_SELECTOR, ".scatter .label")
+    assert labels
+    assert not any(label.is_displayed() for label in labels)  # `late` is not ranked, the others are filtered out
     words.send_keys(Keys.CONTROL, "a")
     words.send_keys(Keys.DELETE)
+    wide = [label.is_displayed() for label in labels if "wide" in (label.get_attribute("class") or "")]
+    assert [label.is_displayed() for label in labels].count(True) == len(wide) == sum(wide)
     browser.find_element(By.ID, "front").click()
     assert set(shown(browser)) <= {"dpo", "uniform"}
     assert "late" not in shown(browser)
