@@ -118,7 +118,7 @@ def test_the_filter_looks_at_names_settings_and_notes(browser: webdriver.Chrome,
     ]
     labels = browser.find_elements(By.CSS_SELECTOR, ".scatter .label")
     assert labels
-    assert not any(label.is_displayed() for label in labels)  # `late` is not ranked, the others are filtered out
+    assert not any(label.is_displayed() for label in labels)  # `late` is not ranked
     words.send_keys(Keys.CONTROL, "a")
     words.send_keys(Keys.DELETE)
     wide = [label.is_displayed() for label in labels if "wide" in (label.get_attribute("class") or "")]
