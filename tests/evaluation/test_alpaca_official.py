@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from alpaca_eval.annotators import PairwiseAnnotator
 from chat_server import ChatServer, Say, good, question, serving
 
 from harness.endpoints.batch import Failure
@@ -54,12 +53,15 @@ def canonical(bodies: Sequence[dict[str, Any]]) -> list[str]:
     return sorted(json.dumps(body, sort_keys=True) for body in bodies)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["weighted_alpaca_eval_gpt4_turbo", "alpaca_eval_gpt4", "gpt4_turbo_clf"])
+@pytest.mark.parametrize(
+    "name", ["weighted_alpaca_eval_gpt4_turbo", "alpaca_eval_clf_gpt4_turbo", "alpaca_eval_gpt4"]
+)
 def test_requests_and_verdicts_equal_those_of_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Both ask the same server; `alpaca_eval_gpt4`'s parser reads none of its answers, so its are missing."""
+    from alpaca_eval.annotators import PairwiseAnnotator  # here, as its first import warns
+
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     with serving(answer) as theirs, serving(answer) as ours:
         monkeypatch.setenv("OPENAI_BASE_URL", theirs.url)
@@ -68,7 +70,7 @@ def test_requests_and_verdicts_equal_those_of_the_package(
             for entry in COMPARISONS
         ]
         with quiet():
-            annotated = PairwiseAnnotator(name, seed=3, caching_path=None)(rows)
+            annotated = PairwiseAnnotator(annotators_config=name, seed=3, caching_path=None)(rows)
         judge = evaluator(name)
         found = official_verdicts(COMPARISONS, through(ours, tmp_path, judge.model), judge, seed=3)
     assert len(ours.asked) == len(COMPARISONS)
@@ -119,7 +121,7 @@ NASTY = [
 
 def test_texts_cannot_break_the_prompt() -> None:
     """Each comparison shows its three texts, each in its place, in two messages."""
-    seen = []
+    seen: list[Request] = []
 
     def complete(requests: Sequence[Request]) -> list[Completion]:
         seen.extend(requests)
@@ -156,7 +158,7 @@ def test_failures_and_garbage_are_missing_and_ties_are_not_asked_for() -> None:
 
 def test_both_orders_cancel_a_bias_and_count_it() -> None:
     """A judge that gives the first output 0.8: the mean is a tie, and every verdict flips."""
-    asked = []
+    asked: list[tuple[str, str, str]] = []
 
     def first(requests: Sequence[Request]) -> list[Completion]:
         asked.extend(shown(request) for request in requests)
@@ -198,9 +200,9 @@ def test_length_control_is_absent_where_it_is_not_defined(
 
 
 def test_length_control_is_the_package_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With made-up hub data, and a judge that sees length only: raw 69 % falls to near a half.
+    """With made-up hub data, and a judge that sees length only: raw 63 % falls to near a half.
 
-    Preference is a logistic function of the length difference, whose mean is one standard deviation.
+    Preference is the logistic function of the package's own length feature, tanh(difference / deviation).
     scikit-learn's options stay what they were, and missing verdicts are allowed.
     """
     rng = np.random.default_rng(0)
@@ -208,23 +210,24 @@ def test_length_control_is_the_package_s_own(tmp_path: Path, monkeypatch: pytest
     share = 1 / (1 + np.exp(-np.tanh(delta / delta.std())))
     preferences: list[float | None] = [1 + float(value) for value in share]
     preferences[7] = None
+    gamed_delta = rng.normal(0, 1, 2 * SIZE)
     gamed = pd.DataFrame(
         {
             "model": "gamed",
             "index": list(range(SIZE)) * 2,
-            "preference": np.repeat([0.45, 0.55], SIZE),
-            "std_delta_len": rng.normal(0, 1, 2 * SIZE),
+            "preference": 1 / (1 + np.exp(np.tanh(gamed_delta))),
+            "std_delta_len": gamed_delta,  # of the baseline less the model
             "instruction_difficulty": np.tile(rng.normal(0, 1, SIZE), 2),
             "not_gamed_baseline": False,
         }
     )
     gamed.to_csv(tmp_path / "df_gamed.csv", index=False)
     for module in ("harness.evaluation.alpaca_eval_official", "alpaca_eval.metrics.glm_winrate"):
-        monkeypatch.setattr(f"{module}.hf_hub_download", lambda **_: tmp_path / "df_gamed.csv")
+        monkeypatch.setattr(f"{module}.hf_hub_download", lambda *_, **__: tmp_path / "df_gamed.csv")
     before = sklearn.get_config()
     found = length_controlled(["x" * 500] * SIZE, ["x" * (500 + d) for d in delta], preferences)
     assert sklearn.get_config() == before
-    assert 100 * share.mean() > 63
-    assert found.rate == pytest.approx(50, abs=3)
+    assert 100 * share.mean() > 62
+    assert found.rate == pytest.approx(50, abs=1)
     assert found.standard_error is not None
     assert found.why == ""
