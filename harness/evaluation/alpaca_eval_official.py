@@ -1,5 +1,6 @@
 """AlpacaEval as published: the package's own evaluators, and its length control."""
 
+import math
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -272,7 +273,7 @@ def length_controlled(
     rows = pd.DataFrame(
         {
             "index": range(SIZE),
-            "preference": pd.Series(preferences, dtype=float),
+            "preference": [math.nan if value is None else value for value in preferences],
             "output_1": list(references),
             "output_2": list(outputs),
             "generator_1": "gpt4_1106_preview",
