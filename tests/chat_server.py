@@ -1,6 +1,7 @@
 """A real chat endpoint on loopback that misbehaves on command, and counts what it would charge for."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+os.environ["NO_PROXY"] = "127.0.0.1"  # for this process and its children
 
 
 @dataclass

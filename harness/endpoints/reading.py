@@ -91,7 +91,7 @@ def completion(answer: Mapping[str, Any], usd: float | None) -> Completion:
     prompt_tokens, completion_tokens = usage(answer)
     return Completion(
         text=choice["message"]["content"],
-        finish_reason=choice.get("finish_reason") or "",
+        finish_reason=str(choice.get("finish_reason") or ""),
         logprobs=_logprobs(choice),
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
@@ -130,7 +130,7 @@ def _flaw(answer: Mapping[str, Any], logprobs: bool) -> Fault | None:
         return Fault(why, Next.SKIP if filtered else Next.RETRY, paid=True, tokens=tokens)
     try:
         given = _logprobs(choice)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return Fault("answered with log-probabilities of no known form", Next.RETRY, paid=True, tokens=tokens)
     if logprobs and text and not given:
         why, remedy = "gave no log-probabilities", "Use a model that gives them, or do not ask for logprobs."

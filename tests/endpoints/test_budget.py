@@ -1,6 +1,8 @@
 """The budget is never exceeded. Here an answer's one token costs a dollar, and a prompt nothing."""
 
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import pytest
 from asking import QUICK, ask, complete, endpoint, failures, texts
@@ -69,14 +71,21 @@ def test_what_a_server_refuses_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_processes_share_it(tmp_path: Path) -> None:
-    """Two processes with questions of their own and 8 threads each, and 10 dollars for both."""
-    with serving() as server:
-        one, other = two_at_once(
-            server, tmp_path, ITEMS, [f"other {item}" for item in ITEMS], budget_usd=10.0
-        )
+    """Two processes with questions of their own and 8 threads each, and 10 dollars for both. No call ends
+    before 10 have come, so both processes spend at the same time.
+    """
+    together = Barrier(10)
+
+    def all_at_once(number: int, body: dict[str, Any]) -> Say:
+        together.wait(30)
+        return good()
+
+    others = [f"other {item}" for item in ITEMS]
+    with serving(all_at_once) as server:
+        one, other = map(totals_of, two_at_once(server, tmp_path, ITEMS, others, budget_usd=10.0))
         assert server.paid == len(server.asked) == 10
-    assert totals_of(one)["usd"] + totals_of(other)["usd"] == 10.0
-    assert totals_of(one)["failed"] + totals_of(other)["failed"] == 22
+    assert one["usd"] + other["usd"] == 10.0
+    assert one["failed"] + other["failed"] == 22
 
 
 def test_it_needs_a_price() -> None:

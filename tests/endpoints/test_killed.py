@@ -104,9 +104,18 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
 
 
 def test_two_processes_pay_each_item_once(tmp_path: Path) -> None:
-    """Both want the same 24 items, from opposite ends, and both get them all and are charged for all."""
-    with serving() as server:
-        printed = two_at_once(server, tmp_path, ITEMS, ITEMS[::-1])
+    """Both want the same 24 items in the same order, and both get them all and are charged for all. The
+    first's 8 calls end only when the second has come, which then finds all it wants claimed.
+    """
+
+    def hold(number: int, body: dict[str, Any]) -> Say:
+        if number <= 8:
+            until(lambda: len(list(tmp_path.glob("*.alive"))) == 2)
+            time.sleep(0.1)
+        return echo(number, body)
+
+    with serving(hold) as server:
+        printed = two_at_once(server, tmp_path, ITEMS, ITEMS)
         assert server.paid == len(server.asked) == 24
     one, other = map(totals_of, printed)
     assert one["usd"] == other["usd"] == 24.0

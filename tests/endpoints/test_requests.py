@@ -1,10 +1,13 @@
 """What is sent, under which key, at what price; what an endpoint may not be; and the waits."""
 
+import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.endpoints.endpoint import Endpoint
 from harness.endpoints.pace import Backoff, Pace
@@ -129,6 +132,45 @@ def test_usage_that_is_no_count_is_refused() -> None:
     fine = read_reply(Reply(200, {}, text % "3"), endpoint(), logprobs=False)
     assert not isinstance(fine, Fault)
     assert completion(fine, None).prompt_tokens == 3
+
+
+# An answer of any form at all, with each known part there or not, right or not.
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 3) | st.sampled_from(["", "a", "content_filter"]),
+    lambda part: (
+        st.lists(part, max_size=2) | st.dictionaries(st.sampled_from(["token", "x"]), part, max_size=2)
+    ),
+    max_leaves=3,
+)
+
+
+def maybe(**parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """An object that may lack some of its parts, or something else."""
+    return st.fixed_dictionaries({}, optional={name: part | JSON for name, part in parts.items()}) | JSON
+
+
+TOKEN = maybe(token=st.just("a"), logprob=st.floats(-9, 0), top_logprobs=st.lists(JSON, max_size=1))
+CHOICE = maybe(
+    message=maybe(content=st.just("a"), refusal=st.just("no")),
+    logprobs=maybe(content=st.lists(TOKEN, max_size=1)),
+    finish_reason=st.just("stop"),
+)
+ANSWER = maybe(
+    choices=st.lists(CHOICE, max_size=1),
+    usage=st.just({"prompt_tokens": 1, "completion_tokens": 1}),
+    error=maybe(message=st.just("overloaded")),
+)
+
+
+@given(ANSWER, st.booleans())
+def test_any_answer_is_read_or_faulted(answer: Any, logprobs: bool) -> None:
+    """No JSON raises, and what passes is a completion that is the same after the journal."""
+    read = read_reply(Reply(200, {}, json.dumps(answer)), endpoint(), logprobs)
+    if isinstance(read, Fault):
+        assert read.paid
+    else:
+        assert completion(read, 1.0) == completion(json.loads(json.dumps(read)), 1.0)
+        assert isinstance(completion(read, 1.0).text, str)
 
 
 def test_an_empty_answer_is_an_answer() -> None:
