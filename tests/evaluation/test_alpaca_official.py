@@ -1,5 +1,6 @@
 """alpaca_eval's own evaluators through our calls: what is asked equals what the package itself would ask."""
 
+import gzip
 import json
 import math
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from harness.endpoints.pace import Backoff
 from harness.endpoints.reading import Completion, TokenLogprob
 from harness.endpoints.request import Request
 from harness.errors import BadInput
-from harness.evaluation.alpaca_eval import Comparison
+from harness.evaluation.alpaca_eval import Comparison, winrate_summary
 from harness.evaluation.alpaca_eval_official import (
     SIZE,
     LengthControl,
@@ -106,9 +107,14 @@ def shown(request: Request) -> tuple[str, str, str]:
     return instruction, one, two
 
 
+def log(share: float) -> float:
+    """As endpoints write it, which have no infinity."""
+    return math.log(share) if share > 0 else -9999.0
+
+
 def prefer(second: float) -> Completion:
     """A verdict that gives the second output so much probability."""
-    top = (("M", math.log(second)), ("m", math.log(1 - second)))
+    top = (("M", log(second)), ("m", log(1 - second)))
     return Completion("M", "length", (TokenLogprob("M", top[0][1], top),), 1, 1, None)
 
 
@@ -169,6 +175,65 @@ def test_both_orders_cancel_a_bias_and_count_it() -> None:
     assert found.flips == 8
     assert len(asked) == len(set(asked)) == 16
     assert official_verdicts(COMPARISONS[:1], longer, evaluator(), both_orders=True).flips == 0
+
+
+def test_published_verdicts_of_a_real_model_give_its_published_win_rate(public_data: Path) -> None:
+    """All 805 prompts: a judge that says what the published one said of two texts, wherever they stand."""
+    model = "baize-v2-13b"
+    folder = public_data / "alpacaeval2"
+    own = {
+        row["index"]: answer
+        for row in lines(folder / "responses.jsonl.gz")
+        for answer in row["responses"]
+        if answer["model"] == model
+    }
+    rows = lines(folder / "instructions.jsonl.gz")
+    comparisons = [
+        Comparison(str(row["index"]), row["instruction"], row["output"], own[row["index"]]["output"])
+        for row in rows
+        if row["index"] in own
+    ]
+    published = [min(2.0, max(1.0, own[int(entry.id)]["preference"])) for entry in comparisons]
+    known = {shown_as(entry): value for entry, value in zip(comparisons, published, strict=True)}
+    known |= {
+        shown_as(Comparison("", entry.instruction, entry.output, entry.reference)): 3 - value
+        for entry, value in zip(comparisons, published, strict=True)
+    }
+
+    def complete(requests: Sequence[Request]) -> list[Completion]:
+        return [prefer(known[request.messages[-1]["content"]] - 1) for request in requests]
+
+    found = official_verdicts(comparisons, complete, evaluator()).preferences
+    assert len(found) > 800
+    assert found == pytest.approx(published, abs=1e-9)
+    leaderboard = pd.read_csv(folder / "leaderboard.csv", index_col=0)
+    summary = winrate_summary(found)
+    assert summary["win_rate"] == pytest.approx(leaderboard.loc[model, "win_rate"], abs=1e-4)
+    assert summary["standard_error"] == pytest.approx(leaderboard.loc[model, "standard_error"], abs=1e-4)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+
+
+def shown_as(entry: Comparison) -> str:
+    """The user's message of the official prompt, with the reference first, by hand."""
+    from alpaca_eval.constants import EVALUATORS_CONFIG_DIR  # here, as the package's first import warns
+
+    template = (EVALUATORS_CONFIG_DIR / "alpaca_eval_clf_gpt4_turbo" / "alpaca_eval_clf.txt").read_text()
+    start, rest = template.split("<|im_start|>user\n")[1].split("{instruction}")
+    middle, rest = rest.split("{output_1}")
+    between, end = rest.split("{output_2}")
+    parts = (
+        start,
+        entry.instruction,
+        middle,
+        entry.reference,
+        between,
+        entry.output,
+        end.split("<|im_end|>")[0],
+    )
+    return "".join(parts).strip()
 
 
 @pytest.mark.parametrize(
