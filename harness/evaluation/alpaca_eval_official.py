@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import pandas as pd
 import sklearn
 import yaml
-from huggingface_hub import hf_hub_download
 
+from harness.data.hub import fetched_file
 from harness.endpoints.batch import Failure
 from harness.endpoints.reading import Completion
 from harness.endpoints.request import Request
@@ -264,12 +264,6 @@ def length_controlled(
         return LengthControl(
             None, why=f"The package's length control is defined for the {SIZE} official prompts only."
         )
-    try:
-        hf_hub_download(_HUB, _GAMED, repo_type="dataset", local_files_only=True)
-    except OSError:
-        return LengthControl(
-            None, why=f"Length control needs {_GAMED} from the hub: harness prefetch fetches it."
-        )
     rows = pd.DataFrame(
         {
             "index": range(SIZE),
@@ -280,11 +274,22 @@ def length_controlled(
             "generator_2": "model",
         }
     )
-    with quiet(), sklearn.config_context():  # it switches on a global option of scikit-learn
-        metrics = get_length_controlled_winrate(rows, save_weights_dir=None, is_warn_extreme_changes=False)
-    return LengthControl(float(metrics["length_controlled_winrate"]), float(metrics["lc_standard_error"]))
+    try:
+        with quiet(), sklearn.config_context():  # it switches on a global option of scikit-learn
+            metrics = get_length_controlled_winrate(
+                rows, save_weights_dir=None, is_warn_extreme_changes=False
+            )
+    except OSError:  # inside `quiet` the hub is out of reach
+        return LengthControl(
+            None, why=f"Length control needs {_GAMED} from the hub: harness prefetch fetches it."
+        )
+    return LengthControl(float(found["length_controlled_winrate"]), float(found["lc_standard_error"]))
 
 
 def fetch_length_control() -> Path:
-    """Fetch what length control needs from the hub into its local cache."""
-    return Path(hf_hub_download(_HUB, _GAMED, repo_type="dataset"))
+    """Fetch what length control needs from the hub into its cache: the newest, as the package itself does.
+
+    Raises:
+        BadInput: the hub does not give it.
+    """
+    return fetched_file(_HUB, _GAMED, "main")

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.errors import BadInput
 from harness.judges.base import Answer, Contest, Usage, preference
-from harness.models.batching import batches
+from harness.models.batching import Progress, batches
 from harness.models.hub import locate
 from harness.models.quiet import quiet
 
@@ -38,13 +38,13 @@ class RewardModelJudge:
     something (Bradley-Terry; Ouyang et al. 2022, section 3.5).
     """
 
-    def __init__(self, table: RewardModel) -> None:
+    def __init__(self, table: RewardModel, progress: Progress | None = None) -> None:
         """Load the model, on the GPU where there is one.
 
         Raises:
             BadInput: it is not here or not in safetensors, or no classifier with one output and a template.
         """
-        self._table = table
+        self._table, self._progress = table, progress
         self._model, self._tokenizer = _load(table)
         self._text_config = self._model.config.get_text_config()
         self._own_pad: int | None = self._text_config.pad_token_id
@@ -95,7 +95,7 @@ class RewardModelJudge:
     @torch.inference_mode()
     def _rewards(self, rows: Sequence[tuple[int, ...]]) -> list[float]:
         rewards = [0.0] * len(rows)
-        for picked in batches([len(row) for row in rows], self._table.batch_size):
+        for picked in batches([len(row) for row in rows], self._table.batch_size, self._progress):
             ids, mask = self._padded([rows[index] for index in picked])
             logits = self._model(input_ids=ids, attention_mask=mask).logits
             for index, reward in zip(picked, logits[:, 0].tolist(), strict=True):

@@ -261,7 +261,7 @@ def test_length_control_is_absent_where_it_is_not_defined(
     )
     everything = length_controlled(["x"] * SIZE, ["y"] * SIZE, [1.5] * SIZE)
     assert everything.rate is None
-    assert everything.why == "Length control needs df_gamed.csv from the hub: harness prefetch fetches it."
+    assert everything.why == "Length control needs df_gamed.csv of the hub: harness prefetch fetches it."
 
 
 def test_length_control_is_the_package_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,8 +287,9 @@ def test_length_control_is_the_package_s_own(tmp_path: Path, monkeypatch: pytest
         }
     )
     gamed.to_csv(tmp_path / "df_gamed.csv", index=False)
-    for module in ("harness.evaluation.alpaca_eval_official", "alpaca_eval.metrics.glm_winrate"):
-        monkeypatch.setattr(f"{module}.hf_hub_download", lambda *_, **__: tmp_path / "df_gamed.csv")
+    monkeypatch.setattr(
+        "alpaca_eval.metrics.glm_winrate.hf_hub_download", lambda **_: tmp_path / "df_gamed.csv"
+    )
     before = sklearn.get_config()
     found = length_controlled(["x" * 500] * SIZE, ["x" * (500 + d) for d in delta], preferences)
     assert sklearn.get_config() == before
