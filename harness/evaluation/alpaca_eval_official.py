@@ -276,12 +276,10 @@ def length_controlled(
     )
     try:
         with quiet(), sklearn.config_context():  # it switches on a global option of scikit-learn
-            metrics = get_length_controlled_winrate(
-                rows, save_weights_dir=None, is_warn_extreme_changes=False
-            )
+            found = get_length_controlled_winrate(rows, save_weights_dir=None, is_warn_extreme_changes=False)
     except OSError:  # inside `quiet` the hub is out of reach
         return LengthControl(
-            None, why=f"Length control needs {_GAMED} from the hub: harness prefetch fetches it."
+            None, why=f"Length control needs {_GAMED} of the hub: harness prefetch fetches it."
         )
     return LengthControl(float(found["length_controlled_winrate"]), float(found["lc_standard_error"]))
 
