@@ -8,6 +8,7 @@ from functools import partial
 from rich.console import Console
 from rich.markup import escape
 
+from harness.commands.inputs import files_of
 from harness.commands.options import options_of
 from harness.commands.places import Places
 from harness.commands.view import RunView
@@ -52,7 +53,7 @@ def run(
         KeyboardInterrupt: passed on; what is stored stays.
     """
     recipe = load_recipe(places.recipe)
-    plan = build_plan(recipe)
+    plan = build_plan(recipe, files_of(recipe, places))
     options = options_of(places, recipe, plan, report_to, train_processes)
     job = Run(places, recipe, plan, LocalStore(places.store), options)
     job.store.prepare()

@@ -54,8 +54,8 @@ def sample_with_vllm(
     """
     if find_spec("vllm") is None:
         raise BadInput(
-            "responses.engine: 'vllm' needs the extra 'vllm' and a GPU. Run: pip install 'harness[vllm]', or "
-            "use the engine 'transformers'."
+            "sampling.engine: 'vllm' needs the extra 'vllm' and a GPU. Run: pip install 'harness[vllm]', or "
+            "use engine 'hf'."
         )
     from vllm import LLM, SamplingParams
     from vllm.lora.request import LoRARequest
