@@ -65,7 +65,12 @@ DOORS = {
     "sklearn": {"methods/clustering.py", "evaluation/alpaca_eval_official.py"},
     "datasets": {"data/hub.py", "evaluation/lm_eval.py", "training"},
     "pyarrow": {"data/sources.py"},
-    "huggingface_hub": {"models/hub.py", "models/quiet.py", "data/hub.py"},
+    "huggingface_hub": {
+        "models/hub.py",
+        "models/quiet.py",
+        "data/hub.py",
+        "evaluation/alpaca_eval_official.py",
+    },
     "sentence_transformers": {"models/sentence_transformer.py"},
     "vllm": {"models/vllm_sampling.py"},
 }
