@@ -152,6 +152,8 @@ def test_the_catalog_and_the_stage_files_agree() -> None:
         ["methods"],
         ["schema"],
         ["leaderboard", "--boards", "TMP"],  # an empty folder: one sentence, after all is imported
+        ["compare", "leaderboards/bpo/table.json", "leaderboards/bpo/table.json"],
+        ["import", "alpaca-eval", "TMP", "--name", "x"],
     ],
     ids=lambda arguments: arguments[0],
 )
