@@ -65,7 +65,12 @@ DOORS = {
     "sklearn": {"methods/clustering.py", "evaluation/alpaca_eval_official.py"},
     "datasets": {"data/hub.py", "evaluation/lm_eval.py", "training"},
     "pyarrow": {"data/sources.py"},
-    "huggingface_hub": {"models/hub.py", "models/quiet.py", "data/hub.py"},
+    "huggingface_hub": {
+        "models/hub.py",
+        "models/quiet.py",
+        "data/hub.py",
+        "evaluation/alpaca_eval_official.py",
+    },
     "sentence_transformers": {"models/sentence_transformer.py"},
     "vllm": {"models/vllm_sampling.py"},
 }
@@ -147,6 +152,8 @@ def test_the_catalog_and_the_stage_files_agree() -> None:
         ["methods"],
         ["schema"],
         ["leaderboard", "--boards", "TMP"],  # an empty folder: one sentence, after all is imported
+        ["compare", "leaderboards/bpo/table.json", "leaderboards/bpo/table.json"],
+        ["import", "alpaca-eval", "TMP", "--name", "x"],
     ],
     ids=lambda arguments: arguments[0],
 )

@@ -194,11 +194,12 @@ def _without_side_work() -> Iterator[None]:
 
 @contextmanager
 def _stopping(policy: Policy) -> Iterator[None]:
-    """Generation stops where the model says it ends. lm-eval itself cuts at the end token's text only after
-    leaving special tokens out, so without this it keeps what a model babbles behind its end.
+    """Generation stops where the model or its template says it ends. lm-eval itself cuts at the end token's
+    text only after leaving special tokens out, so without this it keeps what a model babbles behind its end.
     """
-    ends, pad = list(end_ids(policy.tokenizer)), policy.tokenizer.pad_token_id
-    config = GenerationConfig(eos_token_id=ends, pad_token_id=pad)
+    ends = policy.model.config.eos_token_id
+    ends = {*end_ids(policy.tokenizer), *(ends if isinstance(ends, list) else [ends])} - {None}
+    config = GenerationConfig(eos_token_id=sorted(ends), pad_token_id=policy.tokenizer.pad_token_id)
     with patch.object(policy.model, "generation_config", config):
         yield
 
