@@ -35,9 +35,7 @@ def test_two_turns_by_a_length_judge(tmp_path: Path, tiny_base: Path) -> None:
     assert mt_bench.run(job) == 0
     result = read_json(out / RESULT)
     assert result["judge"] == "length-1"
-    assert result["items"] == {
-        f"{row['question']}/{row['turn']}": float(len(row["answer"])) for row in answers
-    }
+    assert result["items"] == {place: float(len(answer)) for place, answer in result["answers"].items()}
     assert set(result["items"]) == {"1/1", "2/1", "1/2"}
     assert set(result["summary"]) == {"overall", "turn_1", "turn_2", "category.a", "category.b", "missing"}
     assert job.meter.cost.judge_calls == 3
