@@ -113,6 +113,8 @@ def _items(reader: _Reader) -> dict[str, Items]:
         "alpaca_eval.reference_length": _lengths(reader.rows("reference", RESPONSES)),
         "preference.accuracy": _single(reader.result("preference")),
     }
+    if graded := reader.result("mt_bench").get("items"):
+        found["mt_bench.grade"] = {item: [grade] for item, grade in graded.items()}
     for metric, values in reader.result("lm_eval").get("items", {}).items():
         found[f"lm_eval.{metric}"] = _single(values)
     for measure, values in reader.result("knowledge").items():

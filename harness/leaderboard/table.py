@@ -12,7 +12,8 @@ from harness.leaderboard.statistics import Parts
 class Difference:
     """Method - baseline, paired. `p` fits the interval.
 
-    `p_holm` is adjusted for all rows of the section and the noise of their replicates (`statistics.family_p`).
+    `p_holm` is adjusted for all rows of the section and for the noise of their replicates
+    (`statistics.family_p`).
     """
 
     mean: float

@@ -61,16 +61,16 @@ def test_intervals_of_rows_and_differences_hold_the_truth_on_95_percent(replicat
     ids=["three", "five", "hardly any noise", "one noisy method"],
 )
 def test_equal_methods_are_rarely_told_apart(replicates: int, noise: list[float]) -> None:
-    """Six equal methods, 15 tests: some pair is significant on at most 5 % of 1,000 boards.
+    """Six equal methods, 15 tests: some pair is significant on at most 5 % of 500 boards.
 
-    Monte Carlo allows two standard errors more, 2 sqrt(0.05 x 0.95 / 1000) = 1.4 points. Measured,
-    in that order: 2.5, 1.9, 2.0 and 4.1 %; with each comparison's own noise alone up to 18 %.
+    Monte Carlo allows two standard errors more, 2 sqrt(0.05 x 0.95 / 500) = 1.9 points. Measured on
+    1,000, in that order: 2.5, 1.9, 2.0 and 4.1 %; with each comparison's own noise alone up to 18 %.
     """
     rng = np.random.default_rng(10 + replicates)
     wrong = 0
-    for _ in range(BOARDS):
+    for _ in range(500):
         tables = judged(rng, np.full(6, 0.5), replicates, np.array(noise))
         pooled = replicate_noise(tables)
         p_values = holm([family_p(estimate(a - b), pooled) for a, b in combinations(tables, 2)])
         wrong += any(p is not None and p < ALPHA for p in p_values)
-    assert wrong / BOARDS <= 0.05 + 0.014
+    assert wrong / 500 <= 0.05 + 0.019

@@ -205,10 +205,10 @@ def test_one_method_whose_lengths_never_vary_takes_the_slope_of_the_others() -> 
 
 @pytest.mark.slow
 def test_coverage_of_intervals_and_differences() -> None:
-    """300 boards of 8 methods, 3 replicates, 150 prompts: 93-97 % wanted. Measured: 96.5 and 95.9."""
+    """200 boards of 8 methods, 3 replicates, 150 prompts: 93-97 % wanted. Measured on 300: 96.5 and 95.9."""
     rng = np.random.default_rng(10)
     own, paired = [], []
-    for _ in range(300):
+    for _ in range(200):
         board = simulated(rng, rng.normal(0, 0.6, 8))
         found = control_length(board.outcomes, board.differences)
         assert found is not None
