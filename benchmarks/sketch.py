@@ -75,7 +75,7 @@ def count_sketch(gradients: Matrix, dim: int, seed: int) -> Matrix:
     """[n, dim] as the bank does it, of gradients taken as one parameter; in fp16, as on disk."""
     cells = torch.zeros((len(gradients), dim))
     table = sketch_table(Sketch(dim, seed), "all", (gradients.shape[1],))
-    add_sketch(cells, torch.from_numpy(gradients), table)
+    add_sketch(cells, torch.tensor(gradients), table)
     found: Matrix = cells.half().float().numpy()
     return found
 

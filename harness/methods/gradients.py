@@ -49,7 +49,8 @@ class GradientPass:
         """[dim] sketch of one gradient, given by parameter, scaled like those of responses."""
         cells = torch.zeros((1, self.dim), device=self.device)
         for name, table in self.tables.items():
-            add_sketch(cells, self.scaled(name, gradient[name].to(self.device).flatten()[None]), table)
+            rows = gradient[name].to(self.device).flatten()[None].clone()
+            add_sketch(cells, self.scaled(name, rows), table)
         found: Matrix = cells[0].cpu().numpy()
         return found
 

@@ -36,7 +36,7 @@ def bank_of(
 def sketched(gradient: dict[str, Tensor]) -> Matrix:
     cells = torch.zeros(1, SKETCH.dim)
     for name, part in gradient.items():
-        add_sketch(cells, part.flatten()[None], sketch_table(SKETCH, name, tuple(part.shape)))
+        add_sketch(cells, part.flatten()[None].clone(), sketch_table(SKETCH, name, tuple(part.shape)))
     found: Matrix = cells[0].numpy()
     return found
 
