@@ -85,9 +85,7 @@ def captured(factors: Sequence[Factor], shape: tuple[int, int], sink: Sink) -> I
         yield
 
 
-def _forward(
-    factor: Factor, shape: tuple[int, int], sink: Sink, space: Tensor
-) -> Callable[[Tensor], Tensor]:
+def _forward(factor: Factor, shape: tuple[int, int], sink: Sink, space: Tensor) -> Callable[[Tensor], Tensor]:
     """The forward pass that stands in for the layer's own."""
     weight = factor.layer.weight
 
