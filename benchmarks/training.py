@@ -28,6 +28,7 @@ from harness.store.formats import write_rows
 from harness.training.examples import make_examples
 from harness.training.preference import train
 from harness.training.reference import make_reference
+from harness.training.runtime import ALONE, run_trainer
 from harness.training.settings import Precision, TrainingSettings
 from harness.training.trainer import PairTrainer, make_trainer
 
@@ -168,11 +169,11 @@ def _made(loop: Callable[[PairTrainer], Callable[[], None]], job: Job) -> Callab
 
 
 def our_loop(trainer: PairTrainer) -> Callable[[], None]:
-    """The trainer's own loop."""
+    """The trainer's own loop, as `train` runs it."""
 
     def run() -> None:
         with quiet():
-            trainer.train()
+            run_trainer(trainer, ALONE)
 
     return run
 
