@@ -30,8 +30,9 @@ BENCHMARKS = {benchmark.name: benchmark for subject in SUBJECTS for benchmark in
 
 PAGE = """# Benchmarks
 
-Written by `nox -s benchmarks`. Every figure is measured in that one run on the machine named; a bound is what
-the project holds itself to on two cores without a GPU.
+Written by `python -m benchmarks NAMES --page docs/benchmarks.md` (`nox -s benchmarks`: all of them). Every
+figure is measured in that one run on the machine named; a bound is what the project holds itself to on two
+cores without a GPU. Ratios are of processor seconds of one thread, variants in turn.
 
 """
 

@@ -32,6 +32,18 @@ class TokenBatch:
             self.input_ids.to(device), self.attention_mask.to(device), self.response_mask.to(device)
         )
 
+    @property
+    def length(self) -> int:
+        """Columns: the tokens of the longest row."""
+        return self.input_ids.shape[1]
+
+    def after(self, prompt: int) -> "TokenBatch":
+        """The columns from the last of the first `prompt` ones on: it predicts the next."""
+        start = max(prompt - 1, 0)
+        return TokenBatch(
+            self.input_ids[:, start:], self.attention_mask[:, start:], self.response_mask[:, start:]
+        )
+
 
 def pad(rows: Sequence[Encoded], pad_id: int) -> TokenBatch:
     """Pad rows on the right to the longest of them.
