@@ -204,6 +204,27 @@ def show(
 
 
 @app.command()
+def pool(
+    recipe: Recipe,
+    picture: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="Write histograms of responses, lengths and score gaps to this file.", metavar="FILE"
+        ),
+    ] = None,
+) -> None:
+    """Show what the data of a recipe's pool hold.
+
+    Prompts, responses, scores, lengths, duplicates, malformed rows by reason with their lines, and what they
+    share with the evaluation prompts.
+    """
+    from harness.commands.places import places_of
+    from harness.commands.pool import show_pool
+
+    show_pool(places_of(recipe), picture, _console())
+
+
+@app.command()
 def schema() -> None:
     """Print the recipe's JSON Schema, for editors.
 

@@ -17,12 +17,23 @@ os.environ |= {
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
 
+ROOT = Path(__file__).parent.parent
+PUBLIC_DATA = Path(os.environ.get("HARNESS_TEST_DATA", ROOT.parent / "shared" / "data"))
+
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>", "<user>", "<assistant>")
 WORDS = tuple(f"w{number}" for number in range(54))
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %} <user> {{ message['content'] }}{% endfor %}"
     "{% if add_generation_prompt %} <assistant>{% endif %}"
 )
+
+
+@pytest.fixture(scope="session")
+def public_data() -> Path:
+    """Folder of public data sets, which is not part of the repository."""
+    if not PUBLIC_DATA.is_dir():
+        pytest.skip(f"public data is not at {PUBLIC_DATA}; HARNESS_TEST_DATA names another place")
+    return PUBLIC_DATA
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Where things lie: a recipe's project, its store and its board."""
+"""Where things lie: a recipe's project, its store, its board and its data."""
 
 import os
 from dataclasses import dataclass
@@ -7,18 +7,20 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Places:
-    """A recipe's file, the store it fills and the folder of its board."""
+    """A recipe's file, the store it fills, the folder of its board, and where the files lie that it names."""
 
     recipe: Path
     store: Path
     board: Path
+    data: Path
 
 
 def places_of(recipe: Path, store: Path | None = None, boards: Path | None = None) -> Places:
     """The store is `.harness/` in the recipe's project, boards are `leaderboards/` beside `recipes/`.
 
     The project is the folder that holds `recipes/`, or the recipe's own folder. `store` or the
-    environment variable HARNESS_STORE, and `boards`, name other places.
+    environment variable HARNESS_STORE, and `boards`, name other places. Files that the recipe names lie in
+    HARNESS_DATA, else in `data/` beside `recipes/`.
     """
     folder = recipe.parent
     project = folder.parent if folder.resolve().name == "recipes" else folder
@@ -27,4 +29,5 @@ def places_of(recipe: Path, store: Path | None = None, boards: Path | None = Non
         recipe=recipe,
         store=store or (Path(named) if named else project / ".harness"),
         board=(boards or project / "leaderboards") / recipe.stem,
+        data=Path(os.environ.get("HARNESS_DATA") or project / "data"),
     )

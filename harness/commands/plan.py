@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.commands.inputs import files_of
 from harness.commands.places import Places
 from harness.commands.run import history
 from harness.commands.words import counted
@@ -17,6 +18,7 @@ from harness.leaderboard.statistics import smallest_detectable_difference
 from harness.plan.build import Plan, build_plan
 from harness.plan.catalog import STAGES
 from harness.plan.estimate import stage_seconds
+from harness.recipe.evaluation import OFFICIAL_PROMPTS, OfficialPrompts
 from harness.recipe.load import load_recipe, prompts_of
 from harness.recipe.schema import Recipe
 from harness.store.local import LocalStore
@@ -28,7 +30,7 @@ WORST_DEVIATION = 50.0
 def show_plan(places: Places, jobs: int, console: Console) -> None:
     """Print the plan of a recipe against its store; nothing is run or written."""
     recipe = load_recipe(places.recipe)
-    plan, store = build_plan(recipe), LocalStore(places.store)
+    plan, store = build_plan(recipe, files_of(recipe, places)), LocalStore(places.store)
     stored = {task.key for task in plan.tasks if store.has(task.stage, task.key)}
     past = history(plan, store)
     seconds = stage_seconds(past)
@@ -109,7 +111,11 @@ def _measured(places: Places) -> float | None:
 
 def _estimated(recipe: Recipe) -> str:
     """From prompts x replicates: several samples of one prompt are not independent, so they do not count."""
-    verdicts = recipe.evaluation.alpaca_eval.prompts.count * len(recipe.seeds.replicates)
+    prompts = recipe.evaluation.alpaca_eval.prompts
+    count = OFFICIAL_PROMPTS if isinstance(prompts, OfficialPrompts) else prompts.count
+    if count is None:
+        return "How small a difference the evaluation detects depends on how many prompts its file has."
+    verdicts = count * len(recipe.seeds.replicates)
     error = math.sqrt(2) * WORST_DEVIATION / math.sqrt(verdicts)
     size = smallest_detectable_difference(error, max(verdicts - 1, 1))
     return (

@@ -8,6 +8,7 @@ from functools import partial
 from rich.console import Console
 from rich.markup import escape
 
+from harness.commands.inputs import files_of
 from harness.commands.options import options_of
 from harness.commands.places import Places
 from harness.commands.view import RunView
@@ -52,17 +53,30 @@ def run(
         KeyboardInterrupt: passed on; what is stored stays.
     """
     recipe = load_recipe(places.recipe)
-    plan = build_plan(recipe)
+    plan = build_plan(recipe, files_of(recipe, places))
     options = options_of(places, recipe, plan, report_to, train_processes)
     job = Run(places, recipe, plan, LocalStore(places.store), options)
     job.store.prepare()
     check_writable(places.board)
+    _ask_again(job, console)
     outcome, records = _run_and_collect(job, jobs, console)
     if records:
         _write_board(job, records, console)
     console.print(_summary(outcome), highlight=False)
     if outcome.failed:
         raise TaskFailed("\n".join(_failures(outcome, job.plan)))
+
+
+def _ask_again(job: Run, console: Console) -> None:
+    """Take results that lack verdicts out of the store; what was paid for is in the journal."""
+    for task in job.plan.tasks:
+        with suppress(CorruptArtifact):
+            missing = job.store.has(task.stage, task.key) and job.store.manifest(task.stage, task.key).missing
+            if missing:
+                console.print(
+                    f"{task.stage}/{task.key}: asking again for {missing} verdicts", highlight=False
+                )
+                job.store.discard(task.stage, task.key)
 
 
 def _run_and_collect(job: Run, jobs: int, console: Console) -> tuple[Outcome, list[Record]]:

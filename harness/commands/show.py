@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.commands.inputs import files_of
 from harness.commands.places import Places
 from harness.data.rows import Prompt, Response
 from harness.errors import BadInput, CorruptArtifact, StoreError
@@ -34,7 +35,11 @@ def show_outputs(places: Places, method: str, replicate: int | None, count: int,
     if wanted not in recipe.seeds.replicates:
         known = ", ".join(map(str, recipe.seeds.replicates))
         raise BadInput(f"{places.recipe}: seeds.replicates: there is no replicate {wanted}. Known: {known}.")
-    cells = {cell.method: cell for cell in build_plan(recipe).cells if cell.replicate == wanted}
+    cells = {
+        cell.method: cell
+        for cell in build_plan(recipe, files_of(recipe, places)).cells
+        if cell.replicate == wanted
+    }
     store = LocalStore(places.store)
     rows = [_Outputs(name, cells[name], store, places) for name in dict.fromkeys((recipe.baseline, method))]
     for prompt in rows[0].prompts[:count]:

@@ -15,8 +15,8 @@ with quiet():  # the import sets the root logger to INFO and warns about its own
     from alpaca_eval.annotators import PairwiseAnnotator
     from alpaca_eval.metrics import get_winrate
 
-PairJudge: TypeAlias = Callable[[str, str, str], float | None]
-"""(instruction, first, second) -> 1 (first better) .. 1.5 (tie) .. 2 (second better); None: no verdict."""
+PairJudge: TypeAlias = Callable[[Sequence[tuple[str, str, str]]], Sequence[float | None]]
+"""[(instruction, first, second)] -> [1 (first better) .. 1.5 (tie) .. 2 (second better); None: no answer]"""
 
 # Each placeholder is filled with a JSON string, so that the filled prompt is a JSON list.
 _TEMPLATE = "[{instruction}, {output_1}, {output_2}]"
@@ -88,16 +88,17 @@ def _annotator(judge: PairJudge, seed: int) -> PairwiseAnnotator:
             base_dir=folder,
             seed=seed,
             caching_path=None,
-            fn_completions=lambda prompts: {"completions": [_verdict(judge, prompt) for prompt in prompts]},
+            fn_completions=lambda prompts: {"completions": _verdicts(judge, prompts)},
         )
 
 
-def _verdict(judge: PairJudge, prompt: str) -> str:
-    """What the parser will read: a number, or None."""
-    verdict = judge(*json.loads(prompt))
-    if verdict is not None and not 1 <= verdict <= 2:
-        raise ValueError(f"the judge answered {verdict}; a preference lies between 1 and 2")
-    return repr(verdict if verdict is None else float(verdict))
+def _verdicts(judge: PairJudge, prompts: Sequence[str]) -> list[str]:
+    """What the parser will read for each: a number, or None."""
+    verdicts = judge([tuple(json.loads(prompt)) for prompt in prompts])
+    for verdict in verdicts:
+        if verdict is not None and not 1 <= verdict <= 2:
+            raise ValueError(f"the judge answered {verdict}; a preference lies between 1 and 2")
+    return [repr(verdict if verdict is None else float(verdict)) for verdict in verdicts]
 
 
 def _quote(text: str) -> str:

@@ -1,1 +1,1 @@
-"""Judges: each grades a response by its text, and the higher score is preferred."""
+"""Judges: each scores responses and compares them."""

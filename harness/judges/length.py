@@ -3,7 +3,7 @@
 from harness.data.rows import Prompt
 
 
-class LengthJudge:
+class LengthGrader:
     """Scores a response by its number of characters."""
 
     id = "length-1"

@@ -5,7 +5,7 @@ from harness.world.facts import World
 from harness.world.oracle import grade
 
 
-class OracleJudge:
+class OracleGrader:
     """Grades by the facts of one world: no noise, no position bias, no taste for length."""
 
     id = "oracle-1"

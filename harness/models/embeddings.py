@@ -16,7 +16,7 @@ from harness.models.load import Policy
 
 def embed_prompts(policy: Policy, prompts: Sequence[Prompt], batch_size: int = 64) -> NDArray[np.float32]:
     """Mean of the last hidden state over each rendered prompt's tokens: float32 [prompts, hidden]."""
-    rows = [Encoded(prompt_ids(policy.tokenizer, prompt.text), ()) for prompt in prompts]
+    rows = [Encoded(prompt_ids(policy.tokenizer, prompt.turns), ()) for prompt in prompts]
     return _means(policy, rows, batch_size, lambda batch: batch.attention_mask)
 
 
@@ -43,7 +43,9 @@ def _means(
     for picked in batches([len(row) for row in rows], batch_size, progress):
         batch = pad([rows[index] for index in picked], policy.tokenizer.pad_token_id).to(policy.device)
         backbone = policy.model.base_model
-        states = backbone(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+        states = backbone(
+            input_ids=batch.input_ids, attention_mask=batch.attention_mask
+        ).last_hidden_state.float()
         mask = over(batch).unsqueeze(-1)
         result[picked] = ((states * mask).sum(1) / mask.sum(1).clamp(min=1)).cpu().numpy()
     return result

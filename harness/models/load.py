@@ -1,5 +1,7 @@
 """Loads a causal language model from a folder, with or without an adapter."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.errors import BadInput
 from harness.models.quiet import quiet
+from harness.models.source import DTYPES, Source, code_options, read_source, resolve
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,44 @@ class Policy:
 
 def import_architecture(base: Path) -> None:
     """Load the code of a model's architecture, which transformers imports only when a model is made."""
-    config = AutoConfig.from_pretrained(base, local_files_only=True)
-    with torch.device("meta"):
-        AutoModelForCausalLM.from_config(config)
+    folder, source = resolve(base)
+    hollow_model(folder, source.trust_remote_code)
+
+
+def hollow_model(folder: Path, trust_remote_code: bool = False) -> PreTrainedModel:
+    """A model without weights (on torch's meta device), from the config in its folder."""
+    with _told(folder):
+        config = AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=trust_remote_code
+        )
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Turn what transformers says of a model that it cannot load into a sentence."""
+    try:
+        yield
+    except (OSError, ValueError, ImportError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        if "custom code" in reason:
+            reason = (
+                "it brings code of its own, which is not run unasked. If you trust it, set "
+                "model.trust_remote_code = true"
+            )
+        raise BadInput(f"{folder}: cannot be loaded: {reason}.") from error
+
+
+def scoring_dtype(base: Path) -> torch.dtype:
+    """Of a base model's weights when it samples and scores."""
+    return DTYPES[read_source(base).dtype]
 
 
 def load_policy(
     base: Path,
     trained: Path | None = None,
-    precision: torch.dtype = torch.float32,
+    precision: torch.dtype | None = None,
     four_bits: bool = False,
 ) -> Policy:
     """Load a policy on the GPU where there is one, else on the CPU.
@@ -54,21 +86,26 @@ def load_policy(
     and nothing else.
 
     Args:
-        base: folder of the base model and its tokenizer.
+        base: folder of the base model and its tokenizer, or of a pointer to them (`models.source`).
         trained: folder of what a training made of it: an adapter, or a whole model in the base's place.
-        precision: of the weights.
+        precision: of the weights; None for `scoring_dtype`.
         four_bits: quantise the linear layers (bitsandbytes, NF4), to train an adapter on them.
 
     Raises:
-        BadInput: `base` holds no model, or its tokenizer lacks an end-of-sequence token.
+        BadInput: `base` holds no model, or none in safetensors, or points to one that is not here; or its
+            tokenizer lacks an end-of-sequence token.
     """
-    if not (base / "config.json").is_file():
-        raise BadInput(f"{base}: holds no model (no config.json). Give the folder of a saved causal LM.")
-    tokenizer = load_tokenizer(base)
+    folder, source = resolve(base)
+    tokenizer = _tokenizer(folder, source)
     whole = trained if trained is not None and (trained / "config.json").is_file() else None
-    with quiet():
+    with quiet(), _told(folder):
         model = AutoModelForCausalLM.from_pretrained(
-            whole or base, local_files_only=True, dtype=precision, **(_four_bits() if four_bits else {})
+            whole or folder,
+            use_safetensors=True,
+            dtype=DTYPES[source.dtype] if precision is None else precision,
+            attn_implementation=source.attention,
+            **code_options(source),
+            **(_four_bits() if four_bits else {}),
         )
         if trained is not None and whole is None:
             model = PeftModel.from_pretrained(model, trained).merge_and_unload()
@@ -87,15 +124,21 @@ def _four_bits() -> dict[str, Any]:
 
 
 def load_tokenizer(base: Path) -> Tokenizer:
-    """Load a model's tokenizer, with a token to pad with.
+    """Load a base model's tokenizer, with a token to pad with and the chat template that it is to have.
 
     Raises:
-        BadInput: it lacks an end-of-sequence token.
+        BadInput: there is none, or it lacks an end-of-sequence token.
     """
-    with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    return _tokenizer(*resolve(base))
+
+
+def _tokenizer(folder: Path, source: Source) -> Tokenizer:
+    with quiet(), _told(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder, **code_options(source))
     if tokenizer.eos_token_id is None:
-        raise BadInput(f"{base}: the tokenizer has no eos_token, so no response can end. Set one.")
+        raise BadInput(f"{folder}: the tokenizer has no eos_token, so no response can end. Set one.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if source.template is not None:
+        tokenizer.chat_template = source.template
     return tokenizer

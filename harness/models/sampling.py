@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.data.rows import Prompt, Response
 from harness.models.batching import Progress, batches
-from harness.models.chat import prompt_ids
+from harness.models.chat import end_ids, prompt_ids
 from harness.models.load import Policy
 from harness.models.noise import gumbel, stream_keys
 from harness.models.quiet import quiet
@@ -50,7 +51,7 @@ def sample(
     rows = [
         _Row(prompt, tokens, index)
         for prompt in prompts
-        for tokens in [prompt_ids(policy.tokenizer, prompt.text)]
+        for tokens in [prompt_ids(policy.tokenizer, prompt.turns)]
         for index in range(settings.per_prompt)
     ]
     responses: dict[int, Response] = {}
@@ -87,20 +88,22 @@ def _sample_batch(policy: Policy, rows: Sequence[_Row], settings: Sampling) -> l
     config = GenerationConfig(
         max_new_tokens=settings.max_new_tokens,
         do_sample=False,
-        eos_token_id=tokenizer.eos_token_id,
+        eos_token_id=list(end_ids(tokenizer)),
         pad_token_id=tokenizer.pad_token_id,
     )
     output = policy.model.generate(
         ids.to(device), attention_mask=mask.to(device), generation_config=config, logits_processor=processors
     )
     return [
-        _response(policy, row, tokens) for row, tokens in zip(rows, output[:, length:].tolist(), strict=True)
+        response_of(tokenizer, row.prompt.id, row.index, tokens)
+        for row, tokens in zip(rows, output[:, length:].tolist(), strict=True)
     ]
 
 
-def _response(policy: Policy, row: _Row, tokens: list[int]) -> Response:
-    end = policy.tokenizer.eos_token_id
-    finished = end in tokens
-    kept = tokens[: tokens.index(end)] if finished else tokens
-    text = policy.tokenizer.decode(kept, skip_special_tokens=True)
-    return Response(row.prompt.id, row.index, text, len(kept) + finished, finished)
+def response_of(tokenizer: Tokenizer, prompt_id: str, index: int, tokens: Sequence[int]) -> Response:
+    """The response that ends at the first of `end_ids`, and is not finished where there is none."""
+    ends = end_ids(tokenizer)
+    length = next((at for at, token in enumerate(tokens) if token in ends), len(tokens))
+    finished = length < len(tokens)
+    text = tokenizer.decode(tokens[:length], skip_special_tokens=True)
+    return Response(prompt_id, index, text, length + finished, finished)

@@ -1,13 +1,19 @@
 """Recipe -> Plan: which tasks each method needs under each seed; shared tasks have one key and run once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from harness.plan.draw import Draw, plain
+from harness.plan.draw import DataFile, Draw
+from harness.plan.evaluation import evaluation_tasks
+from harness.plan.model import base_task
+from harness.plan.pool import lint_task
 from harness.plan.selection import pairs_task
 from harness.plan.task import Task, in_order
 from harness.plan.training import adapter_task
 from harness.recipe.schema import Method, Recipe
+
+NO_FILES: Mapping[str, DataFile] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -15,7 +21,7 @@ class Cell:
     """One method under one seed, and the tasks whose artifacts its record is made from, by role.
 
     Roles: `base_model`, `held_out`, `reference`, `outputs`, `alpaca_eval`, and, where the method has
-    them, `pairs`, `adapter`, `lm_eval`, `preference`, `knowledge`.
+    them, `lint`, `pairs`, `adapter`, `lm_eval`, `mt_bench`, `preference`, `knowledge`.
     """
 
     method: str
@@ -50,73 +56,31 @@ class Plan:
         return {key: tuple(labels) for key, labels in found.items()}
 
 
-def build_plan(recipe: Recipe) -> Plan:
-    """The plan of a recipe: every method under every replicate."""
+def build_plan(recipe: Recipe, files: Mapping[str, DataFile] = NO_FILES) -> Plan:
+    """The plan of a recipe, which names these files: every method under every replicate."""
     cells = tuple(
-        _cell(Draw(recipe, replicate), name, method)
-        for replicate in recipe.seeds.replicates
-        for name, method in recipe.methods.items()
+        cell for replicate in recipe.seeds.replicates for cell in _cells(Draw(recipe, replicate, files))
     )
     return Plan(cells, in_order(end for cell in cells for end in cell.ends.values()))
 
 
-def _cell(draw: Draw, name: str, method: Method) -> Cell:
-    base = Task("base_model", plain(draw.recipe.model), {})
-    ends = {"base_model": base}
-    if method.trains:
-        ends["pairs"] = pairs_task(draw, method, base)
-        ends["adapter"] = adapter_task(draw, method, base, ends["pairs"])
-    return Cell(name, draw.replicate, ends | _evaluation(draw, method, base, ends.get("adapter")))
+def _cells(draw: Draw) -> Iterator[Cell]:
+    base, recipe = base_task(draw), draw.recipe
+    trained = {
+        name: _training(draw, method, base) for name, method in recipe.methods.items() if method.trains
+    }
+    policies = {
+        name: {"base_model": base} | ({"adapter": trained[name]["adapter"]} if name in trained else {})
+        for name in recipe.methods
+    }
+    lint = lint_task(draw, base)
+    checked = {"lint": lint} if lint else {}
+    for name in recipe.methods:
+        ends = {"base_model": base, **checked, **trained.get(name, {})}
+        ends |= evaluation_tasks(draw, name, policies)
+        yield Cell(name, draw.replicate, ends)
 
 
-def _evaluation(draw: Draw, method: Method, base: Task, adapter: Task | None) -> dict[str, Task]:
-    alpaca = draw.recipe.evaluation.alpaca_eval
-    held_out = Task("held_out", {"source": plain(alpaca.prompts), "world": draw.world}, {})
-    sampling = _Outputs(draw, held_out, base)
-    reference = sampling.task("reference", None)
-    outputs = sampling.constant(method.answer) if method.answer else sampling.task("outputs", adapter)
-    judged = Task(
-        "alpaca_eval",
-        {"judge": plain(alpaca.judge), "world": draw.world, "seed": draw.seed("evaluation")},
-        {"held_out": held_out, "reference": reference, "outputs": outputs},
-    )
-    ends = {"held_out": held_out, "reference": reference, "outputs": outputs, "alpaca_eval": judged}
-    if method.answer:
-        return ends
-    policy = {"base_model": base} | ({"adapter": adapter} if adapter else {})
-    ends["lm_eval"] = Task("lm_eval", {**plain(draw.recipe.evaluation.lm_eval), "world": draw.world}, policy)
-    ends["knowledge"] = Task(
-        "knowledge", {"world": draw.world, "max_new_tokens": alpaca.max_new_tokens}, policy
-    )
-    if adapter:
-        ends["preference"] = Task(
-            "preference",
-            {"judge": plain(alpaca.judge), "world": draw.world},
-            {**policy, "held_out": held_out, "reference": reference},
-        )
-    return ends
-
-
-@dataclass(frozen=True)
-class _Outputs:
-    draw: Draw
-    held_out: Task
-    base: Task
-
-    def task(self, stream: str, adapter: Task | None) -> Task:
-        """Outputs of the base model or of an adapter on it; the reference has random numbers of its own."""
-        alpaca = self.draw.recipe.evaluation.alpaca_eval
-        params = {
-            "samples": alpaca.samples_per_prompt,
-            "temperature": alpaca.temperature,
-            "max_new_tokens": alpaca.max_new_tokens,
-            "seed": self.draw.seed("evaluation"),
-            "stream": stream,
-        }
-        inputs = {"base_model": self.base, "held_out": self.held_out}
-        return Task("outputs", params, inputs | ({"adapter": adapter} if adapter else {}))
-
-    def constant(self, answer: str) -> Task:
-        """The null model's outputs."""
-        samples = self.draw.recipe.evaluation.alpaca_eval.samples_per_prompt
-        return Task("outputs", {"samples": samples, "answer": answer}, {"held_out": self.held_out})
+def _training(draw: Draw, method: Method, base: Task) -> dict[str, Task]:
+    pairs = pairs_task(draw, method, base)
+    return {"pairs": pairs, "adapter": adapter_task(draw, method, base, pairs)}

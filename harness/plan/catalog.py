@@ -30,6 +30,9 @@ STAGES = {
     stage.name: stage
     for stage in (
         Stage("base_model", 1, 24.0, "given", "the untrained start: model and tokenizer"),
+        Stage("sft", 1, 60.0, "given", "the model after supervised fine-tuning: the untrained start of all"),
+        Stage("dataset", 1, 1.0, "given", "a file or dataset, as prompts, responses and scores"),
+        Stage("lint", 1, 0.5, "given", "the proof that the data become the tokens that they should"),
         Stage("prompts", 1, 0.1, "method", "the pool's prompts"),
         Stage("embeddings", 1, 0.3, "method", "one embedding for each prompt of the pool"),
         Stage("breadth", 1, 0.1, "method", "the prompts that a method trains on"),
@@ -49,6 +52,7 @@ STAGES = {
         Stage("outputs", 1, 1.3, "evaluation", "a policy's outputs on the evaluation prompts"),
         Stage("alpaca_eval", 1, 0.5, "evaluation", "the judge's preference of each output to the reference"),
         Stage("lm_eval", 1, 0.6, "evaluation", "lm-evaluation-harness results, item by item"),
+        Stage("mt_bench", 1, 5.0, "evaluation", "the judge's grades of answers to a question file"),
         Stage("preference", 1, 0.5, "evaluation", "implicit-reward accuracy on held-out pairs"),
         Stage("knowledge", 1, 0.3, "evaluation", "what the policy knows of the world, exactly"),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.plan.draw import Draw, plain
 from harness.plan.task import Task
-from harness.recipe.features import Gradients
+from harness.recipe.features import Gradients, SentenceEmbedding
 from harness.recipe.rules import RandomPairing, UniformDepth
 
 
@@ -27,6 +27,14 @@ class Sampled:
         return {"base_model": base, "prompts": self.prompts, "responses": self.responses}
 
 
+def embeddings_task(draw: Draw, base: Task, prompts: Task) -> Task:
+    """One embedding for each prompt."""
+    table = draw.recipe.features.embedding
+    if isinstance(table, SentenceEmbedding):
+        return Task("embeddings", draw.content(table, "name"), {"prompts": prompts}, draw.where(table.name))
+    return Task("embeddings", plain(table), {"base_model": base, "prompts": prompts})
+
+
 def bank_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled, of: Sampled) -> Task:
     """The gradient bank of the responses `of` a pool, after a warm-up on `sampled` where asked for.
 
@@ -41,13 +49,6 @@ def bank_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled, of:
     if settings.preconditioning == "exact":
         params["loss"] = plain(draw.recipe.loss)
     return Task("gradients", params, inputs)
-
-
-def validation_task(draw: Draw, count: int, skip: int) -> Task:
-    """The prompts that follow the pool's in its log, after `skip` of them: in no pool and no evaluation."""
-    source = plain(draw.recipe.pool.prompts)
-    params = {"source": source, "world": draw.world, "seed": draw.seed("pool"), "skip": skip, "count": count}
-    return Task("validation", params, {})
 
 
 def warmup_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled) -> Task:

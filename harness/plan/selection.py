@@ -7,11 +7,12 @@ from harness.plan.draw import Draw, plain
 from harness.plan.features import (
     Sampled,
     bank_task,
+    embeddings_task,
     hidden_states_task,
     logprobs_task,
-    validation_task,
     warmup_task,
 )
+from harness.plan.pool import prompts_task, responses_task, scores_task, validation_task
 from harness.plan.task import Task
 from harness.recipe import rules, schema
 from harness.recipe.load import (
@@ -34,21 +35,13 @@ class _Selection:
 
     @property
     def pool(self) -> Task:
-        source = plain(self.draw.recipe.pool.prompts)
-        params = {"source": source, "world": self.draw.world, "seed": self.draw.seed("pool")}
-        return Task("prompts", params, {})
+        return prompts_task(self.draw, self.base)
 
     def sample(self, prompts: Task) -> Sampled:
         """K responses for each prompt, and their scores."""
-        pool = self.draw.recipe.pool
-        sampling = {"per_prompt": self.method.responses_per_prompt, "seed": self.draw.seed("pool")}
-        responses = Task(
-            "responses", plain(pool.responses) | sampling, {"base_model": self.base, "prompts": prompts}
-        )
-        judge = {"judge": plain(pool.judge), "world": self.draw.world}
-        return Sampled(
-            prompts, responses, Task("scores", judge, {"prompts": prompts, "responses": responses})
-        )
+        assert self.method.responses_per_prompt is not None
+        responses = responses_task(self.draw, self.base, prompts, self.method.responses_per_prompt)
+        return Sampled(prompts, responses, scores_task(self.draw, prompts, responses))
 
     def breadth(self, rule: rules.Breadth, count: int, inputs: dict[str, Task]) -> Task:
         """The prompts that a rule takes."""
@@ -92,10 +85,7 @@ def _sampled(one: _Selection) -> Sampled:
         case rules.AllBreadth() | rules.RandomBreadth():
             pass
         case rules.ClustersBreadth() | rules.KCenterBreadth():
-            embedding = plain(one.draw.recipe.features.embedding)
-            inputs["embeddings"] = Task(
-                "embeddings", embedding, {"base_model": one.base, "prompts": one.pool}
-            )
+            inputs["embeddings"] = embeddings_task(one.draw, one.base, one.pool)
         case rules.ScoreVarianceBreadth():
             return _screened(one, rule, count)
         case _:

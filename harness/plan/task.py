@@ -1,7 +1,7 @@
 """A task: one instance of a stage, and the key made from all that can change its result."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,11 +11,15 @@ from harness.store.keys import KEY_LENGTH, Identity, digest
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One piece of work: a stage, its parameters, and the tasks whose artifacts it reads, by name."""
+    """One piece of work: a stage, its parameters, and the tasks whose artifacts it reads, by name.
+
+    `knobs` cannot change the result and are not in the key: where files lie, how fast to ask an endpoint.
+    """
 
     stage: str
     params: Mapping[str, Any]
     inputs: Mapping[str, "Task"]
+    knobs: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:

@@ -1,7 +1,7 @@
 """The tasks that train a method: one adapter, or one for each trial and the choice among them."""
 
 from harness.plan.draw import Draw, plain
-from harness.plan.features import validation_task
+from harness.plan.pool import judge_of, policy_knobs, validation_task
 from harness.plan.selection import known_reference
 from harness.plan.task import Task
 from harness.recipe.losses import Loss
@@ -42,6 +42,7 @@ def _trial(draw: Draw, tuning: Tuning, base: Task, adapter: Task) -> Task:
         "seed": seed,
     }
     shared = {"base_model": base, "prompts": prompts}
-    reference = Task("responses", {"kind": "sample", **sampling}, shared)
-    judge = {"judge": plain(alpaca.judge), "world": draw.world}
-    return Task("trial", sampling | judge, {**shared, "adapter": adapter, "reference": reference})
+    reference = Task("responses", {"kind": "sample", **sampling}, shared, policy_knobs(draw))
+    judge, knobs = judge_of(draw, alpaca.judge)
+    inputs = {**shared, "adapter": adapter, "reference": reference}
+    return Task("trial", sampling | judge, inputs, knobs | policy_knobs(draw))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from harness.recipe.pool import TRAINING_PROMPTS, AtlasPrompts
 from harness.recipe.rules import (
     GradientClustersDepth,
     InfluenceDepth,
@@ -9,15 +10,16 @@ from harness.recipe.rules import (
     RandomDepth,
     UniformDepth,
 )
-from harness.recipe.schema import TRAINING_PROMPTS, Method, Recipe, Seeds
+from harness.recipe.schema import Method, Recipe, Seeds
 from harness.recipe.wording import show
 
 
 def limit_problems(recipe: Recipe, prompts: Mapping[str, int]) -> Iterator[str]:
     """One sentence for each problem; `prompts` says how many of them each training method uses."""
     yield from _seed_problems(recipe.seeds)
-    if len(set(recipe.evaluation.lm_eval.tasks)) < len(recipe.evaluation.lm_eval.tasks):
-        yield f"evaluation.lm_eval.tasks: each task once. Got {show(recipe.evaluation.lm_eval.tasks)}."
+    lm_eval = recipe.evaluation.lm_eval
+    if lm_eval and len(set(lm_eval.tasks)) < len(lm_eval.tasks):
+        yield f"evaluation.lm_eval.tasks: each task once. Got {show(lm_eval.tasks)}."
     yield from _step_problems(recipe, prompts)
     yield from _world_problems(recipe)
     for name, count in prompts.items():
@@ -28,6 +30,8 @@ def limit_problems(recipe: Recipe, prompts: Mapping[str, int]) -> Iterator[str]:
 
 def _world_problems(recipe: Recipe) -> Iterator[str]:
     """The pool's prompts, those that methods are tuned on and those that guide a selection are all others."""
+    if not isinstance(recipe.pool.prompts, AtlasPrompts):
+        return
     taken = recipe.pool.prompts.count
     if recipe.tuning:
         taken += recipe.tuning.prompts

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.errors import BadInput
+from harness.recipe.data import data_problems
 from harness.recipe.features import Gradients
 from harness.recipe.files import read_document
 from harness.recipe.limits import limit_problems
@@ -48,7 +49,12 @@ def load_recipe(path: Path) -> Recipe:
         found = {sentence(detail, document, Recipe): str(detail["loc"][0]) for detail in details}
         raise BadInput(_with_files(found, origins, path)) from None
     trained = {name: prompts_of(recipe, method) for name, method in recipe.methods.items() if method.trains}
-    problems = [*_contradictions(recipe), *limit_problems(recipe, trained), *tuning_problems(recipe)]
+    problems = [
+        *_contradictions(recipe),
+        *data_problems(recipe),
+        *limit_problems(recipe, trained),
+        *tuning_problems(recipe),
+    ]
     if problems:
         keys = {problem: re.split("[.:]", problem, maxsplit=1)[0] for problem in problems}
         raise BadInput(_with_files(keys, origins, path))

@@ -9,9 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from harness.recipe.evaluation import Evaluation, LmEval
 from harness.recipe.features import Features
 from harness.recipe.losses import KINDS as LOSSES
 from harness.recipe.losses import DpoLoss, Loss
+from harness.recipe.model import AtlasModel, Model
+from harness.recipe.pool import Pool, Sampling
 from harness.recipe.rules import (
     AllBreadth,
     BeesDepth,
@@ -44,7 +47,7 @@ from harness.recipe.rules import (
     UniformDepth,
     UniformPairing,
 )
-from harness.recipe.table import Count, NonNegative, Positive, Seed, Table
+from harness.recipe.table import Count, Positive, Seed, Table
 from harness.recipe.tuning import MethodTuning, Tuning
 
 MethodName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]
@@ -60,63 +63,6 @@ class Seeds(Table):
     def of(self, role: Role, replicate: int) -> int:
         """The seed of one role: the replicate's number where the role varies, else 0."""
         return replicate if role in self.vary else 0
-
-
-class AtlasModel(Table):
-    """The embedded world's base model, trained on first use (docs/world.md)."""
-
-    kind: Literal["atlas"] = "atlas"
-    seed: Seed = 0
-    sft_steps: Count = 600
-
-
-TRAINING_PROMPTS, HELD_OUT_PROMPTS = 2720, 1360
-"""How many distinct prompts the embedded world has for training and for evaluation, under every seed."""
-
-
-class AtlasPrompts(Table):
-    """Prompts of the embedded world."""
-
-    kind: Literal["atlas"] = "atlas"
-    count: Annotated[int, Field(ge=1, le=TRAINING_PROMPTS)] = 640
-
-
-class AtlasHeldOutPrompts(Table):
-    """Prompts of the embedded world that no training sees."""
-
-    kind: Literal["atlas"] = "atlas"
-    count: Annotated[int, Field(ge=1, le=HELD_OUT_PROMPTS)] = 300
-
-
-class SampledResponses(Table):
-    """Responses sampled from the base model."""
-
-    kind: Literal["sample"] = "sample"
-    temperature: Positive = 1.0
-    max_new_tokens: Count = 48
-
-
-class OracleJudge(Table):
-    """The embedded world's exact scorer, 0 to 10."""
-
-    kind: Literal["oracle"] = "oracle"
-
-
-class LengthJudge(Table):
-    """Longer is better: a control that any length bias would follow."""
-
-    kind: Literal["length"] = "length"
-
-
-Judge = Annotated[OracleJudge | LengthJudge, Field(discriminator="kind")]
-
-
-class Pool(Table):
-    """Where prompts, responses and scores come from."""
-
-    prompts: AtlasPrompts = AtlasPrompts()
-    responses: SampledResponses = SampledResponses()
-    judge: Judge = OracleJudge()
 
 
 class Budget(Table):
@@ -154,30 +100,6 @@ class TrainingOverride(Table):
     learning_rate: Positive | None = None
 
 
-class AlpacaEval(Table):
-    """Win rate against the untrained start on held-out prompts."""
-
-    judge: Judge = OracleJudge()
-    prompts: AtlasHeldOutPrompts = AtlasHeldOutPrompts()
-    samples_per_prompt: Count = 4
-    temperature: NonNegative = 1.0
-    max_new_tokens: Count = 48
-
-
-class LmEval(Table):
-    """Tasks of lm-evaluation-harness."""
-
-    tasks: Annotated[tuple[Literal["atlas_facts"], ...], Field(min_length=1)] = ("atlas_facts",)
-    batch_size: Count = 64
-
-
-class Evaluation(Table):
-    """How every method is measured."""
-
-    alpaca_eval: AlpacaEval = AlpacaEval()
-    lm_eval: LmEval = LmEval()
-
-
 class Method(Table):
     """One row of the board: breadth + depth + pairing + loss (the recipe's, unless given).
 
@@ -207,8 +129,9 @@ class Recipe(Table):
     baseline: MethodName
     extends: str | None = None
     seeds: Seeds = Seeds()
-    model: AtlasModel = AtlasModel()
+    model: Model = AtlasModel()
     pool: Pool = Pool()
+    sampling: Sampling = Sampling()
     budget: Budget
     features: Features = Features()
     training: Training
@@ -216,6 +139,12 @@ class Recipe(Table):
     tuning: Tuning | None = None
     evaluation: Evaluation = Evaluation()
     methods: Annotated[dict[MethodName, Method], Field(min_length=1)]
+
+    @property
+    def lm_eval(self) -> LmEval | None:
+        """What lm-eval measures: the embedded world's own task where the recipe names none."""
+        default = LmEval() if isinstance(self.model, AtlasModel) else None
+        return self.evaluation.lm_eval or default
 
     def loss_of(self, method: Method) -> Loss:
         """The loss that a method trains with: its own, or that of all."""

@@ -61,7 +61,7 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
         pairs,
         settings,
         job.out,
-        Runtime(job.progress, _checkpoints(job), job.tracking, job.processes),
+        Runtime(job.progress, checkpoints_of(job), job.tracking, job.processes),
         known=_stored_reference(job, pairs, settings.loss.needs),
         keep_moments=keep_moments,
     )
@@ -75,8 +75,8 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
     )
 
 
-def _checkpoints(job: Job) -> Checkpoints:
-    """In a folder of `scratch`, so that they go when the adapter is done."""
+def checkpoints_of(job: Job) -> Checkpoints:
+    """Those of a task's training, in a folder of `scratch`, so that they go when the adapter is done."""
 
     @cache  # it reads every input, the base model included
     def fingerprint() -> str:
@@ -117,10 +117,10 @@ def _stored_reference(job: Job, pairs: Sequence[PreferencePair], needs: frozense
     if "reference" not in job.inputs:
         return {}
     tokenizer, logprobs = load_tokenizer(job.inputs["base_model"]), _logprobs(job.inputs["reference"], needs)
-    text = {pair.prompt_id: pair.prompt for pair in pairs}
+    turns = {pair.prompt_id: pair.turns for pair in pairs}
     used = {(pair.prompt_id, index) for pair in pairs for index in (pair.chosen_index, pair.rejected_index)}
     return {
-        encode(tokenizer, text[row.prompt_id], row.text, row.finished): logprobs[at]
+        encode(tokenizer, turns[row.prompt_id], row.text, row.finished): logprobs[at]
         for at, row in enumerate(read_responses(job.inputs["responses"]))
         if (row.prompt_id, row.index) in used
     }

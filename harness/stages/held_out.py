@@ -1,12 +1,70 @@
 """The evaluation prompts: the same for all methods and replicates, none of them in any pool."""
 
+from pathlib import Path
+
+from harness.data.hub import fetched_file
+from harness.data.original import OriginalData, read_original
+from harness.data.rows import Prompt, Response
+from harness.errors import BadInput
+from harness.recipe.evaluation import OFFICIAL_PROMPTS
+from harness.stages.drawn import held_out_of
 from harness.stages.job import Job
-from harness.store.formats import PROMPTS, write_rows
+from harness.stages.shared import read_prompts
+from harness.store.formats import PROMPTS, RESPONSES, write_rows
 from harness.world.facts import make_world
 from harness.world.prompts import held_out_prompts
 
+OFFICIAL_DATASET, OFFICIAL_FILE = "tatsu-lab/alpaca_eval", "alpaca_eval_gpt4_baseline.json"
+OFFICIAL_FORMAT = "alpaca-eval-outputs"
+
 
 def run(job: Job) -> None:
-    """Draw the prompts of the embedded world's held-out half."""
-    world = make_world(job.params["world"])
-    write_rows(job.out / PROMPTS, held_out_prompts(world, job.params["source"]["count"], seed=0))
+    """Draw the prompts; with AlpacaEval's official ones come the outputs of its baseline."""
+    source = job.params["source"]
+    match source["kind"]:
+        case "atlas":
+            prompts = held_out_prompts(make_world(job.params["world"]), source["count"], seed=0)
+        case "held-out":
+            prompts = held_out_of(job)
+        case "dataset":
+            prompts = _first(job)
+        case _:
+            official = _official(job)
+            prompts = official.as_prompts
+            write_rows(job.out / RESPONSES, _baseline(official))
+    write_rows(job.out / PROMPTS, prompts)
+
+
+def _first(job: Job) -> list[Prompt]:
+    prompts, count = read_prompts(job.inputs["dataset"]), job.params["source"]["count"]
+    if count is not None and len(prompts) < count:
+        raise BadInput(
+            f"evaluation.alpaca_eval.prompts.count: the data have {len(prompts)} prompts. Got {count}. "
+            "Lower it, or leave it out to take all."
+        )
+    return prompts[:count]
+
+
+def _official(job: Job) -> OriginalData:
+    """The official prompts with the baseline's outputs, from the file given or from the hub's.
+
+    Raises:
+        BadInput: they are not all there.
+    """
+    revision = job.params["source"]["revision"]
+    path = (
+        Path(job.knobs["path"])
+        if revision is None
+        else fetched_file(OFFICIAL_DATASET, OFFICIAL_FILE, revision)
+    )
+    found = read_original(path, OFFICIAL_FORMAT, strict=True)
+    if len(found.prompts) != OFFICIAL_PROMPTS:
+        raise BadInput(
+            f"evaluation.alpaca_eval.prompts: the official set has {OFFICIAL_PROMPTS} prompts. "
+            f"{path.name} has {len(found.prompts)}. Give the whole file, or name it with kind 'dataset'."
+        )
+    return found
+
+
+def _baseline(official: OriginalData) -> list[Response]:
+    return [Response(prompt.id, 0, prompt.answers[0].text, 0, True) for prompt in official.prompts]

@@ -1,7 +1,7 @@
 """What a stage is given."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ class Job:
     second folder, where a stage that takes long writes what must survive if the process does not: it is
     there again at the next try, and its files (not its folders) join those of `out` at the end. `tracking`
     and `processes` are for stages that train: where to report to, and how many processes share the work.
+    `knobs` are the task's, which change nothing in its result, and `journal` is the folder where what is
+    paid for is written down.
     """
 
     params: Mapping[str, Any]
@@ -28,3 +30,5 @@ class Job:
     scratch: Callable[[], Path]
     tracking: Tracking | None = None
     processes: int = 1
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    journal: Path | None = None

@@ -1,8 +1,8 @@
 """Exact breadth and depth of what the policy knows of the world."""
 
-from harness.models.sampling import Sampling, sample
+from harness.models.sampling import Sampling
 from harness.stages.job import Job
-from harness.stages.shared import count_sampling, policy_of
+from harness.stages.sampling import sampled
 from harness.store.formats import RESULT, write_json
 from harness.world.facts import make_world
 from harness.world.knowledge import knowledge, knowledge_prompts
@@ -14,8 +14,6 @@ def run(job: Job) -> None:
     greedy = Sampling(
         per_prompt=1, temperature=0.0, max_new_tokens=job.params["max_new_tokens"], seed=0, stream="knowledge"
     )
-    policy, prompts = policy_of(job), knowledge_prompts(world)
-    responses = sample(policy, prompts, greedy, job.progress)
-    count_sampling(job, policy, prompts, responses)
+    responses = sampled(job, [(prompt, 1) for prompt in knowledge_prompts(world)], greedy)
     known = knowledge(world, {response.prompt_id: response.text for response in responses})
     write_json(job.out / RESULT, {"breadth": dict(known.breadth), "depth": dict(known.depth)})

@@ -53,7 +53,7 @@ def _trainable(pool: ScoredPool, job: Job) -> Candidates:
     Left out here, so that the budget is met by others, or the shortfall is known before any training.
     """
     tokenizer, limit = load_tokenizer(job.inputs["base_model"]), job.params["max_length"]
-    fits = np.array([len(prompt_ids(tokenizer, prompt.text)) < limit for prompt in pool.prompts])
+    fits = np.array([len(prompt_ids(tokenizer, prompt.turns)) < limit for prompt in pool.prompts])
     written = np.array([bool(text.strip()) for text in pool.texts])
     candidates = pool.candidates()
     return candidates.take(np.flatnonzero(fits[candidates.prompt] & written[candidates.chosen]))
@@ -149,4 +149,5 @@ def _pair(pool: ScoredPool, candidates: Candidates, index: int) -> PreferencePai
         chosen_finished=chosen.finished,
         rejected_finished=rejected.finished,
         gap=float(candidates.gap[index]),
+        history=prompt.history,
     )

@@ -1,15 +1,49 @@
-"""K responses for each prompt of a breadth selection, sampled from the base model."""
+"""K responses for each prompt of a breadth selection: sampled, the dataset's own, or both."""
 
-from harness.models.sampling import sample
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.data.rows import Prompt, Response
+from harness.models.chat import encode
+from harness.models.load import load_tokenizer
 from harness.stages.job import Job
-from harness.stages.shared import count_sampling, policy_of, read_prompts, sampling_of
+from harness.stages.sampling import sampled
+from harness.stages.shared import read_prompts, read_responses, sampling_of
+from harness.stages.written import written_by_endpoint
 from harness.store.formats import RESPONSES, write_rows
 
 
 def run(job: Job) -> None:
-    """Sample the responses; each is the same whatever other prompts are selected."""
-    policy, prompts = policy_of(job), read_prompts(job.inputs["prompts"])
-    settings = sampling_of(job.params, job.params["per_prompt"], "pool")
-    responses = sample(policy, prompts, settings, job.progress)
+    """Take or sample them; each sample is the same whatever other prompts are selected."""
+    prompts, per_prompt = read_prompts(job.inputs["prompts"]), job.params["per_prompt"]
+    if "endpoint" in job.params:
+        responses = written_by_endpoint(job, prompts)
+    else:
+        own = _own(job, prompts, per_prompt) if "dataset" in job.inputs else []
+        sample = job.params["kind"] != "dataset"
+        responses = own + (_samples(job, prompts, own) if sample else [])
+    place = {prompt.id: at for at, prompt in enumerate(prompts)}
+    responses.sort(key=lambda response: (place[response.prompt_id], response.index))
     write_rows(job.out / RESPONSES, responses)
-    count_sampling(job, policy, prompts, responses)
+
+
+def _own(job: Job, prompts: Sequence[Prompt], most: int) -> list[Response]:
+    """The dataset's first responses to each prompt, with as many tokens as the policy's tokenizer sees."""
+    tokenizer, turns = load_tokenizer(job.inputs["base_model"]), {p.id: p.turns for p in prompts}
+    return [
+        replace(row, tokens=len(encode(tokenizer, turns[row.prompt_id], row.text, finished=True).response))
+        for row in read_responses(job.inputs["dataset"])
+        if row.prompt_id in turns and row.index < most
+    ]
+
+
+def _samples(job: Job, prompts: Sequence[Prompt], own: Sequence[Response]) -> list[Response]:
+    """Samples that make K responses of the dataset's own, numbered after them."""
+    per_prompt, there = job.params["per_prompt"], Counter(response.prompt_id for response in own)
+    lacking = sorted(
+        ((prompt, per_prompt - there[prompt.id]) for prompt in prompts), key=lambda each: each[1]
+    )
+    asked = [(prompt, count) for prompt, count in lacking if count]
+    rows = sampled(job, asked, sampling_of(job.params, per_prompt, "pool"))
+    return [replace(row, index=row.index + there[row.prompt_id]) for row in rows]

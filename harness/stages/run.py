@@ -22,6 +22,9 @@ PACKAGES = (
     "scikit-learn", "numpy",
 )  # fmt: skip
 
+JOURNAL = "journal"
+"""Folder of a store where paid completions are written down as they come."""
+
 
 def run_task(task: Task, root: Path, progress: Callable[[int, int], None], options: Options = USUAL) -> None:
     """Do one task against the store at `root`; `options` change nothing that it gives.
@@ -43,7 +46,19 @@ def run_task(task: Task, root: Path, progress: Callable[[int, int], None], optio
         meter = Meter()
         with meter:
             kept, processes = lambda: draft.scratch, options.processes(task)
-            stage.run(Job(task.params, inputs, draft.folder, meter, progress, kept, tracking, processes))
+            job = Job(
+                params=task.params,
+                inputs=inputs,
+                out=draft.folder,
+                meter=meter,
+                progress=progress,
+                scratch=kept,
+                tracking=tracking,
+                processes=processes,
+                knobs=task.knobs,
+                journal=root / JOURNAL,
+            )
+            draft.missing = stage.run(job) or 0
         draft.cost = meter.cost.as_dict()
         draft.provenance = provenance()
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 from pydantic import TypeAdapter
 from transformers import PreTrainedTokenizerBase as Tokenizer
@@ -11,16 +11,11 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from harness.data.rows import Prompt, Response
 from harness.data.tokens import Encoded
 from harness.errors import Diverged
-from harness.judges.base import Judge
-from harness.judges.length import LengthJudge
-from harness.judges.oracle import OracleJudge
-from harness.models.chat import encode, prompt_ids
+from harness.models.chat import encode
 from harness.models.load import Policy, load_policy
 from harness.models.sampling import Sampling
-from harness.recipe import schema
 from harness.stages.job import Job
 from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_rows
-from harness.world.facts import make_world
 
 DIVERGED = "diverged"
 """In the log of a training: why it came to no adapter."""
@@ -31,28 +26,25 @@ def variant(union: Any, table: Mapping[str, Any]) -> Any:
     return TypeAdapter(union).validate_json(json.dumps(table))
 
 
-def judge_of(params: Mapping[str, Any]) -> Judge:
-    """The judge that a task's parameters name."""
-    table: schema.Judge = variant(schema.Judge, params["judge"])
-    match table:
-        case schema.OracleJudge():
-            return OracleJudge(make_world(params["world"]))
-        case schema.LengthJudge():
-            return LengthJudge()
-        case _:
-            assert_never(table)
-
-
 def policy_of(job: Job) -> Policy:
     """The base model, with the adapter where the task has one.
 
     Raises:
         Diverged: there is none, as its training diverged.
     """
+    return load_policy(job.inputs["base_model"], check_adapter(job))
+
+
+def check_adapter(job: Job) -> Path | None:
+    """The folder of the task's adapter, if it has one.
+
+    Raises:
+        Diverged: its training diverged.
+    """
     adapter = job.inputs.get("adapter")
     if adapter is not None and (reason := _divergence(adapter)):
         raise Diverged(reason)
-    return load_policy(job.inputs["base_model"], adapter)
+    return adapter
 
 
 def _divergence(adapter: Path) -> str | None:
@@ -77,9 +69,9 @@ def read_responses(folder: Path) -> list[Response]:
 
 def encoded_responses(job: Job, tokenizer: Tokenizer) -> list[Encoded]:
     """The token rows of the task's responses with their prompts, in the order of the responses."""
-    text = {prompt.id: prompt.text for prompt in read_prompts(job.inputs["prompts"])}
+    turns = {prompt.id: prompt.turns for prompt in read_prompts(job.inputs["prompts"])}
     return [
-        encode(tokenizer, text[response.prompt_id], response.text, response.finished)
+        encode(tokenizer, turns[response.prompt_id], response.text, response.finished)
         for response in read_responses(job.inputs["responses"])
     ]
 
@@ -101,12 +93,3 @@ def sampling_of(params: Mapping[str, Any], per_prompt: int, stream: str) -> Samp
         seed=params["seed"],
         stream=stream,
     )
-
-
-def count_sampling(
-    job: Job, policy: Policy, prompts: Sequence[Prompt], responses: Sequence[Response]
-) -> None:
-    """Meter a sampling pass: every response runs its prompt's tokens and its own once forward."""
-    lengths = {prompt.id: len(prompt_ids(policy.tokenizer, prompt.text)) for prompt in prompts}
-    tokens = sum(lengths[response.prompt_id] + response.tokens for response in responses)
-    job.meter.count(forward=tokens, parameters=size_of(policy))

@@ -28,6 +28,8 @@ HOST = platform.node().replace(".", "-") or "unknown"
 class Draft:
     """An artifact being made: a folder to fill, and the cost and provenance to state.
 
+    `missing` says how many verdicts it lacks, which the next run will ask for.
+
     `scratch` is a second folder, for work that must survive the process: it is there again, with what was
     written, when the same artifact is next tried. At the commit its files join those of `folder`, and what
     lies in folders inside it is dropped.
@@ -38,6 +40,7 @@ class Draft:
         self._keep = keep
         self.cost: Mapping[str, float] = {}
         self.provenance: Mapping[str, Any] = {}
+        self.missing = 0
 
     @cached_property
     def scratch(self) -> Path:
@@ -173,6 +176,7 @@ class LocalStore:
             files=describe_files(draft.folder),
             cost=draft.cost,
             provenance=draft.provenance,
+            missing=draft.missing,
         )
         write_manifest(draft.folder, manifest)
         final = self.folder(identity.stage, identity.key)

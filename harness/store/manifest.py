@@ -16,7 +16,8 @@ NAME = "manifest.json"
 class Manifest:
     """What an artifact is, what it was made from, its files, and what it cost when it was made.
 
-    `files` maps each file's name to its SHA-256 and its size in bytes.
+    `files` maps each file's name to its SHA-256 and its size in bytes. `missing` counts the verdicts that
+    the artifact lacks.
     """
 
     stage: str
@@ -27,6 +28,7 @@ class Manifest:
     files: Mapping[str, Mapping[str, Any]]
     cost: Mapping[str, float]
     provenance: Mapping[str, Any]
+    missing: int = 0
     schema_version: int = SCHEMA_VERSION
 
 

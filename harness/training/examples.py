@@ -91,8 +91,8 @@ def _check(pair: PreferencePair) -> None:
 
 def _encoded(tokenizer: Tokenizer, pair: PreferencePair) -> TokenPair:
     return TokenPair(
-        encode(tokenizer, pair.prompt, pair.chosen, pair.chosen_finished),
-        encode(tokenizer, pair.prompt, pair.rejected, pair.rejected_finished),
+        encode(tokenizer, pair.turns, pair.chosen, pair.chosen_finished),
+        encode(tokenizer, pair.turns, pair.rejected, pair.rejected_finished),
         pair.prompt_id,
         pair.chosen_index,
         pair.rejected_index,

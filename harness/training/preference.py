@@ -8,7 +8,7 @@ import torch
 
 from harness.data.rows import PreferencePair
 from harness.errors import BadInput
-from harness.models.load import Policy, load_policy
+from harness.models.load import Policy, load_policy, scoring_dtype
 from harness.models.quiet import quiet
 from harness.training.adapter import save_policy
 from harness.training.batching import PromptBatching
@@ -54,7 +54,8 @@ def train(
     policy = load_policy(base, precision=_precision(settings), four_bits=settings.weights == "qlora")
     policy.model.requires_grad_(settings.weights == "full")
     examples = make_examples(policy.tokenizer, pairs, settings.max_length)
-    reference = _reference(policy, examples, settings, known or {})
+    usable = known if known and _scores_alike(base, settings) else {}
+    reference = _reference(policy, examples, settings, usable)
     with quiet(), tracked(runtime.tracking):
         trainer = make_trainer(policy, examples, reference, settings, out, runtime)
         run_trainer(trainer, runtime)
@@ -78,12 +79,17 @@ def _precision(settings: TrainingSettings) -> torch.dtype:
     return torch.bfloat16 if settings.precision == "bf16" and settings.weights != "full" else torch.float32
 
 
-def _reference(policy: Policy, examples: Examples, settings: TrainingSettings, known: Known) -> Reference:
-    """In the arithmetic of the training: what is known of an fp32 model is another model's."""
+def _scores_alike(base: Path, settings: TrainingSettings) -> bool:
+    """Whether a training computes in fp32, as the base model scores: else the known values are another's."""
     plain = settings.precision == "fp32" and settings.weights != "qlora"
+    return plain and scoring_dtype(base) == torch.float32
+
+
+def _reference(policy: Policy, examples: Examples, settings: TrainingSettings, known: Known) -> Reference:
+    """In the arithmetic of the training."""
     needs = settings.loss.needs - ({"reference"} if settings.batching == "pairs" else set())
     with torch.autocast(policy.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-        return make_reference(policy, examples.rows, known if plain else {}, needs)
+        return make_reference(policy, examples.rows, known, needs)
 
 
 def _report(

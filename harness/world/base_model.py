@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from harness.data.tokens import Encoded, TokenBatch, pad
 from harness.models.chat import prompt_ids
 from harness.models.quiet import quiet
+from harness.models.random_model import Shape, random_llama
 from harness.world.facts import World
 from harness.world.prompts import kind_weights, training_half
 from harness.world.teacher import teacher_answer
-from harness.world.tokenizer import MAX_LENGTH, make_tokenizer
+from harness.world.tokenizer import make_tokenizer
 
 GROUP = 8
 """Batches that are sorted by length together."""
@@ -62,7 +63,8 @@ def train_base_model(
         progress: called with (steps done, steps in all).
     """
     tokenizer = make_tokenizer(world)
-    model = _new_model(tokenizer, settings)
+    shape = Shape(settings.hidden, settings.layers, settings.heads, settings.intermediate, settings.seed)
+    model = random_llama(tokenizer, shape)
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.0, fused=True)
     decay = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=settings.steps)
     losses: list[float] = []
@@ -82,31 +84,6 @@ def train_base_model(
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
     return SftReport(losses[0], losses[-1], tokens)
-
-
-def _new_model(tokenizer: PreTrainedTokenizerFast, settings: SftSettings) -> LlamaForCausalLM:
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=settings.hidden,
-        intermediate_size=settings.intermediate,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads,
-        max_position_embeddings=MAX_LENGTH,
-        tie_word_embeddings=True,
-        initializer_range=0.05,  # nearer to 1 / sqrt(hidden) than the usual 0.02, and learns facts sooner
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        model = LlamaForCausalLM(config)
-    model.generation_config = GenerationConfig(
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return model
 
 
 def _batches(world: World, tokenizer: PreTrainedTokenizerFast, settings: SftSettings) -> Iterator[TokenBatch]:

@@ -3,6 +3,7 @@
 import logging
 import math
 import random
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -15,6 +16,15 @@ NASTY = (
     "nan",
     "",
 )
+
+
+def each(judge: Callable[[str, str, str], float | None]) -> PairJudge:
+    """A judge of many from a judge of one."""
+
+    def many(rows: Sequence[tuple[str, str, str]]) -> list[float | None]:
+        return [judge(*row) for row in rows]
+
+    return many
 
 
 def by_length(instruction: str, first: str, second: str) -> float | None:
@@ -43,7 +53,7 @@ def test_preferences_are_those_of_the_judge_in_order(seed: int) -> None:
         for entry in comparisons
     ]
     assert {None, 1.0, 1.5, 2.0} == set(expected)
-    assert compare(comparisons, by_length, seed) == expected
+    assert compare(comparisons, each(by_length), seed) == expected
 
 
 def test_fractional_preferences_are_turned_back() -> None:
@@ -53,7 +63,7 @@ def test_fractional_preferences_are_turned_back() -> None:
         return 1.9 if len(second) > len(first) else 1.1
 
     comparisons = [Comparison(str(n), f"q{n}", "short", "much longer") for n in range(10)]
-    assert compare(comparisons, unsure, 0) == pytest.approx([1.9] * 10)
+    assert compare(comparisons, each(unsure), 0) == pytest.approx([1.9] * 10)
 
 
 def test_the_judge_sees_every_text_unchanged() -> None:
@@ -65,7 +75,7 @@ def test_the_judge_sees_every_text_unchanged() -> None:
         seen.append((instruction, frozenset((first, second))))
         return 1.5
 
-    compare(comparisons, watch, 0)
+    compare(comparisons, each(watch), 0)
     expected = [(entry.instruction, frozenset((entry.reference, entry.output))) for entry in comparisons]
     assert sorted(seen, key=repr) == sorted(expected, key=repr)
 
@@ -73,8 +83,7 @@ def test_the_judge_sees_every_text_unchanged() -> None:
 def orders(seed: int) -> list[float | None]:
     """What a judge that always prefers the first text makes of 60 comparisons of 30 instructions."""
     comparisons = [Comparison(str(n), f"q{n // 2}", "reference", f"output {n}") for n in range(60)]
-    first: PairJudge = lambda instruction, one, two: 1.0  # noqa: E731
-    return compare(comparisons, first, seed)
+    return compare(comparisons, each(lambda *_: 1.0), seed)
 
 
 def test_position_bias_shows_and_the_order_is_one_for_each_instruction() -> None:
@@ -93,18 +102,18 @@ def test_equal_comparisons_share_one_call() -> None:
         return 2.0
 
     same = [Comparison(str(n), "q", "reference", "output") for n in range(5)]
-    assert len(set(compare(same, count, 0))) == 1
+    assert len(set(compare(same, each(count), 0))) == 1
     assert len(calls) == 1
 
 
 def test_nothing_to_compare_and_no_verdict_at_all() -> None:
-    assert compare([], by_length, 0) == []
-    assert compare(random_comparisons(8)[:2], lambda *_: None, 0) == [None, None]
+    assert compare([], each(by_length), 0) == []
+    assert compare(random_comparisons(8)[:2], each(lambda *_: None), 0) == [None, None]
 
 
 def test_a_verdict_outside_the_scale_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"the judge answered 0\.5; a preference lies between 1 and 2"):
-        compare([Comparison("0", "q", "a", "b")], lambda *_: 0.5, 0)
+        compare([Comparison("0", "q", "a", "b")], each(lambda *_: 0.5), 0)
 
 
 def test_winrate_by_hand() -> None:
@@ -123,6 +132,6 @@ def test_winrate_of_one_and_of_none() -> None:
 
 
 def test_nothing_is_printed_and_the_root_logger_is_left_alone(capfd: pytest.CaptureFixture[str]) -> None:
-    compare(random_comparisons(8), by_length, 0)
+    compare(random_comparisons(8), each(by_length), 0)
     assert logging.getLogger().level == logging.WARNING
     assert capfd.readouterr() == ("", "")

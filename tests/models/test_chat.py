@@ -3,11 +3,14 @@
 import copy
 
 import pytest
+from templates import CHATML, GEMMA, HIDDEN_THINKING, LLAMA_2, LLAMA_3, MISTRAL, QWEN, tokenizer_with
 
 from harness.data.tokens import Encoded
 from harness.errors import BadInput
-from harness.models.chat import encode, prompt_ids, render_prompt, template_hash
+from harness.models.chat import encode, end_ids, end_of_turn, prompt_ids, render_prompt, template_hash
 from harness.models.load import Policy
+from harness.world.facts import make_world
+from harness.world.tokenizer import make_tokenizer
 
 BOS, EOS, USER, ASSISTANT = 1, 2, 4, 5
 
@@ -42,3 +45,45 @@ def test_the_hash_names_the_template(tiny_policy: Policy) -> None:
     other.chat_template += " "
     assert template_hash(other) != template_hash(tiny_policy.tokenizer)
     assert len(template_hash(other)) == 16
+
+
+@pytest.mark.parametrize(
+    ("template", "end"),
+    [
+        (CHATML, "<|im_end|>"),
+        (QWEN, "<|im_end|>"),
+        (HIDDEN_THINKING, "<|im_end|>"),
+        (LLAMA_3, "<|eot_id|>"),
+        (GEMMA, "<end_of_turn>"),
+        (MISTRAL, "<|eos|>"),
+        (LLAMA_2, "<|eos|>"),
+        ("{{ messages[0]['content'] }}", "<|eos|>"),
+        ("{{ bos_token }}", "<|eos|>"),
+        ("{{ raise_exception('no') }}", "<|eos|>"),
+        (None, "<|eos|>"),
+    ],
+)
+def test_a_turn_ends_in_the_token_that_the_template_writes(template: str | None, end: str) -> None:
+    tokenizer = tokenizer_with(template)
+    assert tokenizer.convert_ids_to_tokens(end_of_turn(tokenizer)) == end
+    assert set(end_ids(tokenizer)) == {end_of_turn(tokenizer), tokenizer.eos_token_id}
+
+
+def test_a_response_is_taught_to_end_as_the_template_ends_it() -> None:
+    tokenizer = tokenizer_with(LLAMA_3)
+    row = encode(tokenizer, "Hi", "Hello", finished=True)
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    assert list(row.prompt + row.response) == tokenizer.apply_chat_template(turns)["input_ids"]
+
+
+def test_the_ends_of_the_tiny_model_and_of_the_atlas_are_eos(tiny_policy: Policy) -> None:
+    atlas = make_tokenizer(make_world(0))
+    for tokenizer in (tiny_policy.tokenizer, atlas):
+        assert end_ids(tokenizer) == (tokenizer.eos_token_id,)
+
+
+def test_another_template_on_the_same_tokenizer_has_its_own_end() -> None:
+    tokenizer = tokenizer_with(CHATML)
+    first = end_of_turn(tokenizer)
+    tokenizer.chat_template = GEMMA
+    assert end_of_turn(tokenizer) != first

@@ -1,16 +1,18 @@
 """Sampling: the right law, and no dependence on what is sampled beside a response."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from templates import LLAMA_3, tokenizer_with
 
 from harness.data.rows import Prompt, Response
-from harness.models.chat import prompt_ids
+from harness.models.chat import end_ids, prompt_ids
 from harness.models.load import Policy
-from harness.models.sampling import Sampling, sample
+from harness.models.sampling import Sampling, response_of, sample
 
 TEXTS = [" ".join(f"w{number + step}" for step in range(number % 4 + 1)) for number in range(9)]
 PROMPTS = [Prompt(str(number), text) for number, text in enumerate(TEXTS)]
@@ -108,3 +110,29 @@ def test_progress_reaches_the_number_of_responses(tiny_policy: Policy) -> None:
     settings = replace(SETTINGS, max_new_tokens=1, batch_size=20)
     sample(tiny_policy, PROMPTS, settings, lambda done, total: seen.append((done, total)))
     assert seen == [(20, 27), (27, 27)]
+
+
+def test_a_response_ends_at_the_templates_end_of_turn_as_at_eos() -> None:
+    tokenizer = tokenizer_with(LLAMA_3)
+    turn, eos = tokenizer.convert_tokens_to_ids("<|eot_id|>"), tokenizer.eos_token_id
+    hi = list(tokenizer("Hi", add_special_tokens=False)["input_ids"])
+    assert response_of(tokenizer, "p", 0, [*hi, turn, *hi]) == Response("p", 0, "Hi", 3, True)
+    assert response_of(tokenizer, "p", 0, [*hi, eos, turn]) == Response("p", 0, "Hi", 3, True)
+    assert response_of(tokenizer, "p", 0, hi) == Response("p", 0, "Hi", 2, False)
+
+
+def test_sampling_stops_at_the_end_of_turn(tiny_policy: Policy) -> None:
+    """A template that ends a turn in <user>: what greedy search gives then is cut at the first <user>."""
+    tokenizer = copy.deepcopy(tiny_policy.tokenizer)
+    prompts = [Prompt(str(n), f"w{n}") for n in range(15)]
+    settings = Sampling(per_prompt=1, temperature=0.0, max_new_tokens=20, seed=0, stream="test")
+    tokenizer.chat_template += "{% if messages[-1]['role'] == 'assistant' %} <user>{% endif %}"
+    assert end_ids(tokenizer) == (4, 2)
+    responses = sample(Policy(tiny_policy.model, tokenizer), prompts, settings)
+    ends = 0
+    for prompt, response in zip(prompts, responses, strict=True):
+        ids = greedy(tiny_policy, prompt.text, 20)
+        if 4 in ids:
+            ends += 1
+            assert (response.finished, response.tokens) == (True, ids.index(4) + 1)
+    assert ends > 0

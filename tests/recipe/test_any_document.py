@@ -24,7 +24,10 @@ GOOD: dict[str, Any] = {
     "features": {"gradients": {"rank": 4, "dim": 64}},
     "training": {"steps": 8, "pairs_per_step": 8, "micro_batch": 4, "learning_rate": 1e-3},
     "tuning": {"trials": 2, "prompts": 4, "space": {"beta": [0.1, 0.5]}},
-    "evaluation": {"alpaca_eval": {"prompts": {"count": 20}}, "lm_eval": {"tasks": ["atlas_facts"]}},
+    "evaluation": {
+        "alpaca_eval": {"prompts": {"kind": "atlas", "count": 20}},
+        "lm_eval": {"tasks": ["atlas_facts"]},
+    },
     "methods": {
         "sft": {},
         "null": {"answer": "no"},

@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import BadInput
 from harness.recipe.load import load_recipe
-from harness.recipe.schema import HELD_OUT_PROMPTS, TRAINING_PROMPTS
+from harness.recipe.pool import HELD_OUT_PROMPTS, TRAINING_PROMPTS
 from harness.world.facts import make_world
 from harness.world.prompts import held_out_half, training_half
 
@@ -15,8 +15,10 @@ title = "test"
 baseline = "dpo"
 [seeds]
 [pool.prompts]
+kind = "atlas"
 [features.gradients]
 [evaluation.alpaca_eval.prompts]
+kind = "atlas"
 [evaluation.lm_eval]
 [budget]
 responses = 72

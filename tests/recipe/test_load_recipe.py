@@ -214,7 +214,7 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
 
 def test_a_bad_item_of_a_list_is_one_problem(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, GOOD + '[evaluation.lm_eval]\ntasks = ["atlas_fact"]')
-    assert found.startswith('evaluation.lm_eval.tasks.0: "atlas_fact" is not known here.')
+    assert found.startswith('evaluation.lm_eval.tasks: "atlas_fact" is not known here.')
 
 
 def test_a_method_without_training_takes_no_selection(tmp_path: Path) -> None:

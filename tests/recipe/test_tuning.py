@@ -34,7 +34,7 @@ def recipe_of(folder: Path, methods: str = DPO, tuning: str = TUNING) -> Recipe:
 
 
 def pool_of(count: int) -> str:
-    return f"[pool.prompts]\ncount = {count}\n"
+    return f"[pool.prompts]\nkind = 'atlas'\ncount = {count}\n"
 
 
 def test_a_space_as_large_as_the_trials_is_tried_whole(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 from harness.errors import BadInput
 from harness.recipe.load import load_recipe
 from harness.recipe.losses import SimpoLoss
+from harness.recipe.pool import AtlasPrompts
 from harness.recipe.rules import GradientClustersDepth
-from harness.recipe.schema import AtlasPrompts, Method, Recipe, TrainingOverride
+from harness.recipe.schema import Method, Recipe, TrainingOverride
 from harness.recipe.wording import dotted, show, table_at, tags_at
 
 
@@ -53,7 +54,7 @@ def test_a_method_may_be_named_like_a_table(name: str) -> None:
     assert table_at(Recipe, ("methods", name)) is Method
     assert table_at(Recipe, ("methods", name, "training")) is TrainingOverride
     assert table_at(Recipe, ("methods", name, "depth")) is GradientClustersDepth
-    assert table_at(Recipe, ("pool", "prompts")) is AtlasPrompts
+    assert table_at(Recipe, ("pool", "prompts"), variant="atlas") is AtlasPrompts
     assert table_at(Recipe, ("methods", name, "nothing")) is None
 
 

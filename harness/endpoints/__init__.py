@@ -1,0 +1,1 @@
+"""Calls to OpenAI-compatible chat endpoints: journaled, never paid twice, within a hard budget."""

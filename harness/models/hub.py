@@ -1,0 +1,129 @@
+"""Models of the Hugging Face hub: found in its cache, fetched on request, and pushed on request only."""
+
+import json
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from harness.errors import BadInput
+
+WANTED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "README.md"]
+UNWANTED = ["original/*", "consolidated*", "onnx/*", "openvino/*"]
+"""The same weights once more, in formats that are not read."""
+
+
+def locate(name: str, revision: str | None = None) -> Path:
+    """The folder of a model: `name` itself where that is a folder, else its place in the hub's cache.
+
+    Nothing is fetched.
+
+    Raises:
+        BadInput: it is neither, or its weights are not safetensors, or not all of them are there.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        folder = Path(_snapshot(name, revision, offline=True))
+    weight_files(folder)
+    return folder
+
+
+def fetch(name: str, revision: str | None = None) -> Path:
+    """Fetch a model into the hub's cache, unless it is there or `name` is a folder; what `locate` then gives.
+
+    Raises:
+        BadInput: the hub has no such model, or does not give it, or cannot be reached.
+    """
+    if not Path(name).expanduser().is_dir():
+        _snapshot(name, revision, offline=False)
+    return locate(name, revision)
+
+
+def push(folder: Path, repository: str, api: HfApi | None = None, private: bool = True) -> str:
+    """Upload a folder to a repository of the hub, made where there is none; its address.
+
+    Never called but on a user's request. The token is the one that `hf auth login` has stored, or HF_TOKEN.
+
+    Raises:
+        BadInput: the hub refuses, or cannot be reached.
+    """
+    api = HfApi() if api is None else api
+    try:
+        address = api.create_repo(repository, private=private, exist_ok=True)
+        api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Export from harness")
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise BadInput(
+            f"push: the hub did not take '{repository}': {_first_line(error)} "
+            "Check the name, the network and 'hf auth whoami'."
+        ) from error
+    return str(address)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold a model's weights, sorted.
+
+    Raises:
+        BadInput: there are none in safetensors, or one that the index names is missing.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        files = [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+    else:
+        files = [folder / "model.safetensors"]
+    missing = [file.name for file in files if not file.is_file()]
+    if not missing:
+        return files
+    if index.is_file():
+        raise BadInput(
+            f"{folder}: {len(missing)} of {len(files)} weight files are missing, the first is {missing[0]}. "
+            "Copy them there, or run 'harness prefetch' for a model of the hub."
+        )
+    others = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in folder.glob(pattern))
+    raise BadInput(
+        f"{folder}: holds no weights in safetensors"
+        + (f", only {others[0]}, a format that can run code when it is read" if others else "")
+        + ". Convert it with save_pretrained, or name a revision that has model.safetensors."
+    )
+
+
+def _snapshot(name: str, revision: str | None, offline: bool) -> str:
+    what = f"model '{name}'" + (f" at revision {revision}" if revision else "")
+    try:
+        return snapshot_download(
+            name,
+            revision=revision,
+            local_files_only=offline,
+            allow_patterns=[*WANTED, "*.py"],  # read only where `trust_remote_code` says so
+            ignore_patterns=UNWANTED,
+        )
+    except HFValidationError as error:
+        raise BadInput(f"{what}: is neither a folder nor a name on the hub ('owner/name').") from error
+    except LocalEntryNotFoundError as error:
+        remedy = (
+            "Run 'harness prefetch' on the recipe where the network is, or name the folder of a saved model."
+            if offline
+            else "Check the network, HF_ENDPOINT, and that HF_HUB_OFFLINE is not set."
+        )
+        where = "is not in the hub's cache" if offline else "cannot be fetched"
+        raise BadInput(f"{what}: {where}. {remedy}") from error
+    except GatedRepoError as error:
+        raise BadInput(
+            f"{what}: is gated. Accept its terms on its page, then run 'hf auth login'."
+        ) from error
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise BadInput(
+            f"{what}: the hub has no such model or revision, or hides it without a login."
+        ) from error
+    except HfHubHTTPError as error:
+        raise BadInput(f"{what}: the hub answered: {_first_line(error)} Try again later.") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".") + "."
