@@ -10,7 +10,7 @@ HarnessError
 └── StaleBoard          1   a committed leaderboard is not what its records give
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 INTERRUPTED = "\nInterrupted. All finished tasks are stored; the same command goes on from there."
 
@@ -56,7 +56,12 @@ class CorruptArtifact(StoreError):
 
 
 class Diverged(HarnessError):
-    """A training came to a loss that is not finite; says at which step, and for which pair."""
+    """A training came to a loss that is not finite; says at which step, and for which pair.
+
+    `work` is what it had done by then, as `Meter.count` takes it; empty where that is not known.
+    """
+
+    work: Mapping[str, int] = {}
 
 
 class TaskFailed(HarnessError):
