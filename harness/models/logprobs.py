@@ -46,8 +46,5 @@ def _passes(
     """(positions of some rows of like length, these rows padded, the model's logits for them)."""
     for picked in batches([len(row) for row in rows], batch_size, progress):
         batch = pad([rows[index] for index in picked], policy.tokenizer.pad_token_id).to(policy.device)
-        yield (
-            picked,
-            batch,
-            policy.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits,
-        )
+        logits = policy.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+        yield picked, batch, logits
