@@ -53,7 +53,7 @@ PIECE = 256
 def plain_pass(model: nn.Module, rows: Sequence[Encoded], batch: int, short_head: bool = False) -> None:
     """Forward and backward in the bank's batches; the adapter's gradients are summed, as in training.
 
-    With `short_head` the head is asked only from the end of the batch's shortest prompt on, as by the bank.
+    With `short_head` the head is asked only from the end of the batch's shortest prompt on, as the bank does.
     """
     for start in range(0, len(rows), PIECE):
         piece = sorted(rows[start : start + PIECE], key=len, reverse=True)
@@ -166,7 +166,7 @@ def _bytes() -> Figure:
 
 def _logprobs(model: nn.Module, rows: Sequence[Encoded], short_head: bool = False) -> Tensor:
     batch = pad(rows, pad_id=0).to(next(model.parameters()).device)
-    asked = batch.after(min(len(row.prompt) for row in rows)) if short_head else batch
+    asked = batch.from_first_response() if short_head else batch
     output = model(
         input_ids=batch.input_ids,
         attention_mask=batch.attention_mask,

@@ -37,9 +37,10 @@ class TokenBatch:
         """Columns: the tokens of the longest row."""
         return self.input_ids.shape[1]
 
-    def after(self, prompt: int) -> "TokenBatch":
-        """The columns from the last of the first `prompt` ones on: it predicts the next."""
-        start = max(prompt - 1, 0)
+    def from_first_response(self) -> "TokenBatch":
+        """The columns from the one on that predicts the first response token of any row; at least one."""
+        columns = self.response_mask.any(0).nonzero()
+        start = max(int(columns[0]) - 1, 0) if len(columns) else self.length - 1
         return TokenBatch(
             self.input_ids[:, start:], self.attention_mask[:, start:], self.response_mask[:, start:]
         )

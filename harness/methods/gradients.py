@@ -154,10 +154,10 @@ def backward(taken: GradientPass, rows: Sequence[Encoded], sink_for: Callable[[T
     shape = (len(rows), batch.input_ids.shape[1])
     with captured(taken.factors, shape, sink), torch.enable_grad():
         # The head is not asked for what it predicts inside the prompts.
-        after = batch.after(min(len(row.prompt) for row in rows))
-        logits = taken.model(input_ids=batch.input_ids, logits_to_keep=after.length, **context).logits
+        asked = batch.from_first_response()
+        logits = taken.model(input_ids=batch.input_ids, logits_to_keep=asked.length, **context).logits
         # Summed with the zeros of those places: in the same order, and so to the same bit, as whole rows.
-        logprobs = F.pad(token_logprobs(logits, after), (batch.length - after.length, 0)).sum(-1)
+        logprobs = F.pad(token_logprobs(logits, asked), (batch.length - asked.length, 0)).sum(-1)
         sinks["now"] = sink_for(logprobs.detach())
         torch.autograd.backward(logprobs.sum())
     # A weight that was read past its layer's forward has got an ordinary gradient, which the sink never saw.
