@@ -11,7 +11,7 @@ HarnessError
 └── Regression          1   a board changed in a way that a condition of `harness compare` forbids
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 INTERRUPTED = "\nInterrupted. All finished tasks are stored; the same command goes on from there."
 
@@ -57,7 +57,12 @@ class CorruptArtifact(StoreError):
 
 
 class Diverged(HarnessError):
-    """A training came to a loss that is not finite; says at which step, and for which pair."""
+    """A training came to a loss that is not finite; says at which step, and for which pair.
+
+    `work` is what it had done by then, as `Meter.count` takes it; empty where that is not known.
+    """
+
+    work: Mapping[str, int] = {}
 
 
 class TaskFailed(HarnessError):

@@ -16,7 +16,7 @@ from harness.engines.base import Outcome
 from harness.engines.local import LocalEngine
 from harness.errors import BadInput, CorruptArtifact, TaskFailed
 from harness.leaderboard.board import check_writable, write_board
-from harness.leaderboard.collect import collect, declare
+from harness.leaderboard.collect import Artifacts, collect, declare
 from harness.leaderboard.overview import write_overview
 from harness.leaderboard.record import Record, read_records, write_record
 from harness.leaderboard.terminal import print_board
@@ -115,9 +115,10 @@ def history(plan: Plan, store: LocalStore) -> list[tuple[str, float]]:
 
 def _records(job: Run, outcome: Outcome) -> Iterator[Record]:
     undone = set(outcome.failed) | {task.key for task in outcome.not_run}
+    artifacts = Artifacts(job.store)
     for cell in job.plan.cells:
         if not undone.intersection(task.key for task in cell.tasks):
-            yield collect(job.recipe, job.places.recipe.stem, cell, job.store)
+            yield collect(job.recipe, job.places.recipe.stem, cell, artifacts)
 
 
 def _write_board(job: Run, records: list[Record], output: Output) -> None:
