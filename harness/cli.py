@@ -122,6 +122,13 @@ def plan(
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes to plan for.")] = min(
         2, os.cpu_count() or 1
     ),
+    parameters: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Parameters of the base model, such as 8e9. Default: by its weights or its name."),
+    ] = None,
+    throughput: Annotated[
+        str, typer.Option(help="h100, a100, l40s, rtx4090, or FLOPs a second such as 2e14.")
+    ] = "h100",
 ) -> None:
     """Show what a run would do, and what it would cost.
 
@@ -131,7 +138,7 @@ def plan(
     from harness.commands.places import places_of
     from harness.commands.plan import show_plan
 
-    show_plan(places_of(recipe, store, boards), jobs, _console())
+    show_plan(places_of(recipe, store, boards), jobs, _console(), parameters, throughput)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.commands.costs import Planned, show_costs
 from harness.commands.inputs import files_of
 from harness.commands.places import Places
 from harness.commands.run import history
@@ -27,10 +28,25 @@ WORST_DEVIATION = 50.0
 """Standard deviation of a verdict in points of win rate, at most: one won, one lost."""
 
 
-def show_plan(places: Places, jobs: int, console: Console) -> None:
-    """Print the plan of a recipe against its store; nothing is run or written."""
+def show_plan(
+    places: Places,
+    jobs: int,
+    console: Console,
+    parameters: float | None = None,
+    throughput: str = "h100",
+) -> None:
+    """Print the plan of a recipe against its store; nothing is run or written.
+
+    Args:
+        places: the recipe, its store and its board.
+        jobs: worker processes to plan for.
+        console: where to print.
+        parameters: of the base model, where they are stated.
+        throughput: the GPU by which FLOPs become hours, or a number of FLOPs a second.
+    """
     recipe = load_recipe(places.recipe)
-    plan, store = build_plan(recipe, files_of(recipe, places)), LocalStore(places.store)
+    files, store = files_of(recipe, places), LocalStore(places.store)
+    plan = build_plan(recipe, files)
     stored = {task.key for task in plan.tasks if store.has(task.stage, task.key)}
     past = history(plan, store)
     seconds = stage_seconds(past)
@@ -43,10 +59,12 @@ def show_plan(places: Places, jobs: int, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    left = sum(seconds[task.stage] for task in plan.tasks if task.key not in stored)
+    missing = [task for task in plan.tasks if task.key not in stored]
+    show_costs(Planned(recipe, store, plan.tasks, missing, files), parameters, throughput, console)
+    left = sum(seconds[task.stage] for task in missing)
     basis = "this store's history" if past else "the embedded default's figures"
     console.print(
-        f"{len(plan.tasks) - len(stored)} of {len(plan.tasks)} tasks to run: about {left / jobs / 60:.1f} "
+        f"{len(missing)} of {len(plan.tasks)} tasks to run: about {left / jobs / 60:.1f} "
         f"min with {counted(jobs, 'job')} (estimated from {basis}).",
         highlight=False,
         soft_wrap=True,
