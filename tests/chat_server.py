@@ -1,6 +1,7 @@
 """A real chat endpoint on loopback that misbehaves on command, and counts what it would charge for."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,13 +10,15 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+os.environ["NO_PROXY"] = "127.0.0.1"  # for this process and its children
+
 
 @dataclass
 class Say:
     """One answer of the server.
 
-    `paid` is whether a vendor would charge for it. `announce` is the Content-Length sent, where it is to differ
-    from the body's.
+    `paid` is whether a vendor would charge for it. `announce` is the Content-Length sent; where it is given,
+    the connection ends with the body, whole or not. `pause_s` lies between any two bytes of the body.
     """
 
     status: int = 200
@@ -23,6 +26,7 @@ class Say:
     headers: dict[str, str] = field(default_factory=dict)
     paid: bool = False
     announce: int | None = None
+    pause_s: float = 0.0
 
 
 def good(text: str = "fine", tokens: tuple[int, int] = (10, 1), **choice: Any) -> Say:
@@ -60,7 +64,7 @@ def echo(number: int, body: dict[str, Any]) -> Say:
 class ChatServer:
     """Answers as `behave` says; keeps the bodies, headers and times of all calls."""
 
-    def __init__(self, behave: Behaviour) -> None:
+    def __init__(self, behave: Behaviour, port: int = 0) -> None:
         self.behave = behave
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -68,13 +72,18 @@ class ChatServer:
         self.paid = 0
         self.busy = self.busiest = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
+
+    @property
+    def port(self) -> int:
+        """The port it listens at."""
+        return self._server.server_port
 
     @property
     def url(self) -> str:
         """The base URL."""
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
 
     @property
     def questions(self) -> list[str]:
@@ -114,7 +123,7 @@ class ChatServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 names = {name.lower(): value for name, value in self.headers.items()}
                 say = server.answer(self.path, names, body)
@@ -124,7 +133,9 @@ class ChatServer:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(say.announce or len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                for piece in [data] if not say.pause_s else [data[at : at + 1] for at in range(len(data))]:
+                    self.wfile.write(piece)
+                    time.sleep(say.pause_s)
                 self.close_connection = say.announce is not None
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002

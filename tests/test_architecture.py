@@ -20,16 +20,17 @@ ARROWS: dict[str, set[str]] = {
     "store": set(),
     "data": set(),
     "metering": set(),
+    "endpoints": set(),
     "methods": {"data"},
     "models": {"data"},
     "world": {"data", "models"},
-    "judges": {"data", "models", "world"},
-    "evaluation": {"data", "models"},
+    "judges": {"data", "models", "world", "endpoints"},
+    "evaluation": {"data", "models", "endpoints"},
     "training": {"data", "models", "methods"},
     "plan": {"recipe", "store"},
     "stages": {
         "recipe", "store", "data", "metering", "methods", "models", "world", "judges", "evaluation",
-        "training", "plan",
+        "training", "plan", "endpoints",
     },
     "engines": {"plan", "store"},
     "leaderboard": {"recipe", "plan", "store"},
@@ -57,12 +58,16 @@ ONLY = {
 
 DOORS = {
     "trl": {"training"},
-    "alpaca_eval": {"evaluation/alpaca_eval.py"},
+    "alpaca_eval": {"evaluation/alpaca_eval.py", "evaluation/alpaca_eval_official.py"},
     "lm_eval": {"evaluation/lm_eval.py"},
     "typer": {"cli.py"},
-    "sklearn": {"methods/clustering.py"},
+    "httpx2": {"endpoints/http.py"},
+    "sklearn": {"methods/clustering.py", "evaluation/alpaca_eval_official.py"},
     "datasets": {"data/hub.py", "evaluation/lm_eval.py", "training"},
     "pyarrow": {"data/sources.py"},
+    "huggingface_hub": {"models/hub.py", "models/quiet.py", "data/hub.py"},
+    "sentence_transformers": {"models/sentence_transformer.py"},
+    "vllm": {"models/vllm_sampling.py"},
 }
 
 
@@ -127,8 +132,8 @@ def test_each_outside_package_has_one_door() -> None:
 
 def test_the_catalog_and_the_stage_files_agree() -> None:
     helpers = {
-        "__init__", "bank", "job", "losses", "options", "pool", "rank", "run", "shared", "torchrun", "values",
-        "verdicts",
+        "__init__", "asking", "bank", "drawn", "job", "losses", "options", "pool", "rank", "run", "sampling", "shared", "torchrun", "values",
+        "verdicts", "written",
     }  # fmt: skip
     assert {path.stem for path in (PACKAGE / "stages").glob("*.py")} - helpers == set(STAGES)
 

@@ -1,6 +1,6 @@
 """`harness pool`: what the data of a recipe's pool hold, and what is wrong with them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -49,6 +49,9 @@ def show_pool(places: Places, picture: Path | None, console: Console) -> None:
     console.print(_figures(make_report(data)))
     for line in _problems(make_report(data)):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if source.max_characters is not None:
+        long = len(data.prompts) - len(_short(data.as_prompts, source.max_characters))
+        console.print(f"{long:,} prompts of more than {source.max_characters:,} characters are left out.")
     with console.status("comparing with the evaluation prompts"):
         sides = _sides(recipe, data, files)
         overlap = list(_overlap(*sides)) if sides else []
@@ -124,7 +127,7 @@ def _sides(recipe: Recipe, data: OriginalData, files: Mapping[str, DataFile]) ->
     prompts, source = recipe.evaluation.alpaca_eval.prompts, recipe.pool.prompts
     match prompts, source:
         case HeldOutPrompts(), DatasetPrompts():
-            halves = split(data.as_prompts, source.held_out, seed=0)
+            halves = split(_short(data.as_prompts, source.max_characters), source.held_out, seed=0)
             return _texts(halves.training), _texts(halves.evaluation[: prompts.count])
         case FilePrompts(), _:
             return _texts(data.as_prompts), _texts(_read(prompts, files).as_prompts)
@@ -132,6 +135,10 @@ def _sides(recipe: Recipe, data: OriginalData, files: Mapping[str, DataFile]) ->
             return _texts(data.as_prompts), _texts(read_original(files[path].path).as_prompts)
         case _:
             return None
+
+
+def _short(prompts: Sequence[Prompt], longest: int | None) -> list[Prompt]:
+    return [prompt for prompt in prompts if longest is None or prompt.characters <= longest]
 
 
 def _texts(prompts: Iterable[Prompt]) -> Texts:

@@ -26,6 +26,11 @@ class Prompt:
         return conversation(self.history, self.text)
 
     @property
+    def characters(self) -> int:
+        """Length of all turns together."""
+        return sum(len(turn["content"]) for turn in self.turns)
+
+    @property
     def transcript(self) -> str:
         """The conversation as one text, for judges; the text alone where nothing came before it."""
         if not self.history:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 
 from harness.endpoints.reading import Completion
 
@@ -53,6 +54,6 @@ class Batch:
 
 
 def add_usd(amounts: Sequence[float | None]) -> float | None:
-    """The sum; none where one of them is unknown."""
+    """The sum, the same in any order; none where one of them is unknown."""
     known = [amount for amount in amounts if amount is not None]
-    return sum(known) if len(known) == len(amounts) else None
+    return fsum(known) if len(known) == len(amounts) else None

@@ -137,7 +137,7 @@ class Calls:
         Raises:
             BadInput: the server asks for more than anyone's patience.
         """
-        if fault.wait_s is None:
+        if not fault.wait_s:
             self._stop.wait(self._backoff.wait_s(attempt))
         elif fault.wait_s <= self._backoff.patience_s:
             self._pace.hold(fault.wait_s)

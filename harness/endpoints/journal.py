@@ -8,6 +8,7 @@ dead process had begun counts as lost at the most it can have cost.
 """
 
 import fcntl
+import glob
 import json
 import os
 import re
@@ -69,6 +70,7 @@ class Journal:
                 raise StoreError(f"{self._path}: the journal cannot be opened: {error.strerror}.") from None
             undo.callback(os.close, self._file)
             with self._locked():
+                self._sweep()
                 self._alive = os.open(self._sign(self._me), os.O_RDWR | os.O_CREAT, 0o644)
                 undo.callback(os.close, self._alive)
                 fcntl.flock(self._alive, fcntl.LOCK_EX)
@@ -186,6 +188,11 @@ class Journal:
         for key, (who, usd) in list(self._open.items()):
             if not self._lives(who):
                 self._append("lost", key, usd)
+
+    def _sweep(self) -> None:
+        """Remove the signs of processes that were killed between two calls."""
+        for sign in self._path.parent.glob(f"{glob.escape(self._path.name)}.*.alive"):
+            self._lives(sign.name.split(".")[-2])
 
     def _lives(self, who: str) -> bool:
         """Whether the process holds the lock on its sign; the kernel takes it back when it dies."""

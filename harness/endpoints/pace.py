@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Backoff:
-    """Waits between the attempts of one item: doubling from `first_s` to `longest_s`, times a random 0.5 to 1.
+    """Waits between the attempts of one item: they double from `first_s` to `longest_s`, and each is cut to a
+    random share between a half and all, so that threads do not come back together.
 
     A server that asks for more than `patience_s` stops the batch; `poll_s` is how often one looks whether
     another process has finished with an item or with its share of the budget.

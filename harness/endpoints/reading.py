@@ -35,7 +35,7 @@ class TokenLogprob:
 class Completion:
     """An answer. `usd` is what it was paid when it was asked; none: no price was known, then or now.
 
-    `logprobs` has one entry for each token, and is none where the request asked for none.
+    `logprobs` has one entry for each token, and is none where the answer has none.
     """
 
     text: str
@@ -91,7 +91,7 @@ def completion(answer: Mapping[str, Any], usd: float | None) -> Completion:
     prompt_tokens, completion_tokens = usage(answer)
     return Completion(
         text=choice["message"]["content"],
-        finish_reason=choice.get("finish_reason") or "",
+        finish_reason=str(choice.get("finish_reason") or ""),
         logprobs=_logprobs(choice),
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
@@ -113,6 +113,8 @@ def usage(answer: Mapping[str, Any]) -> tuple[int, int]:
 
 def _flaw(answer: Mapping[str, Any], logprobs: bool) -> Fault | None:
     """What is missing in an answer with status 200."""
+    if answer.get("error"):  # OpenRouter's way
+        return Fault(f"answered with an error: {_short(_message(answer))}", Next.RETRY, paid=True)
     try:
         tokens = usage(answer)
     except (KeyError, TypeError, ValueError):
@@ -128,7 +130,7 @@ def _flaw(answer: Mapping[str, Any], logprobs: bool) -> Fault | None:
         return Fault(why, Next.SKIP if filtered else Next.RETRY, paid=True, tokens=tokens)
     try:
         given = _logprobs(choice)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return Fault("answered with log-probabilities of no known form", Next.RETRY, paid=True, tokens=tokens)
     if logprobs and text and not given:
         why, remedy = "gave no log-probabilities", "Use a model that gives them, or do not ask for logprobs."
@@ -152,7 +154,7 @@ def _logprobs(choice: Mapping[str, Any]) -> tuple[TokenLogprob, ...] | None:
 
 def _refusal(reply: Reply, endpoint: Endpoint) -> Fault:
     """What an HTTP status other than 200 means."""
-    said = f"answered {reply.status}: {_short(_message(reply.text))}"
+    said = f"answered {reply.status}: {_short(_said(reply.text))}"
     if reply.status == 402 or (reply.status == 429 and "insufficient_quota" in reply.text):
         return Fault(said, Next.STOP, "Add money to the account, or raise its limit.")
     if reply.status in {408, 409, 425, 429} or reply.status >= 500:
@@ -166,12 +168,20 @@ def _refusal(reply: Reply, endpoint: Endpoint) -> Fault:
     return Fault(said, Next.STOP, "Check base_url and model.")
 
 
-def _message(text: str) -> str:
+def _said(text: str) -> str:
     """The words of an error in OpenAI's form, else the whole text."""
     try:
-        return str(json.loads(text)["error"]["message"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return _message(json.loads(text))
+    except (ValueError, RecursionError):
         return text
+
+
+def _message(answer: Any) -> str:
+    """The message of an error, else all of the JSON."""
+    try:
+        return str(answer["error"]["message"])
+    except (KeyError, TypeError):
+        return json.dumps(answer)
 
 
 def _short(text: str) -> str:

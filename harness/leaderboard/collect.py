@@ -11,6 +11,7 @@ from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
 from harness.leaderboard.render import as_plain
 from harness.plan.build import Cell
 from harness.plan.catalog import STAGES
+from harness.recipe.model import RandomModel
 from harness.recipe.rules import InfluenceDepth
 from harness.recipe.schema import Method, Recipe
 from harness.store.formats import PAIRS, PROMPTS, RESPONSES, RESULT, read_json
@@ -48,7 +49,12 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         prompts=len({pair["prompt_id"] for pair in pairs}),
         pairs_dropped=training.get("pairs_dropped", 0),
         pairs_truncated=training.get("pairs_truncated", 0),
-        notes=[*_notes(method), *_training_notes(training), *_length_notes(reader)],
+        notes=[
+            *_model_notes(recipe, reader),
+            *_notes(method),
+            *_training_notes(training),
+            *_length_notes(reader),
+        ],
         items=_items(reader),
         tasks=[_task_cost(manifest) for manifest in manifests],
         training=as_plain(training),
@@ -146,6 +152,14 @@ def _versions(package: str, manifests: Sequence[Manifest]) -> str:
 
 def _joined(values: Iterable[str]) -> str:
     return " / ".join(sorted(set(values)))
+
+
+def _model_notes(recipe: Recipe, reader: _Reader) -> list[str]:
+    """What a reader of the board must know of the untrained start."""
+    notes = [f"token lint: {sentence}" for sentence in reader.result("lint").get("warnings", [])]
+    if isinstance(recipe.model, RandomModel):
+        notes.append("the model's weights are random: the path is real, and no number here means anything")
+    return notes
 
 
 def _notes(method: Method) -> list[str]:

@@ -83,17 +83,28 @@ def end_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
     return tuple(dict.fromkeys((end_of_turn(tokenizer), tokenizer.eos_token_id)))
 
 
+def after_answer(tokenizer: Tokenizer) -> str:
+    """What the chat template writes after a last turn of the assistant's: its end, and blanks."""
+    return _after_answer(tokenizer, tokenizer.chat_template)
+
+
 @lru_cache(maxsize=16)
 def _end_of_turn(tokenizer: Tokenizer, template: str | None) -> int:
-    mark = "answer"
-    try:
-        turns = [*turns_of("question"), {"role": "assistant", "content": mark}]
-        after = tokenizer.apply_chat_template(turns, chat_template=template, tokenize=False)
-    except (TemplateError, ValueError):  # it refuses such turns, or there is none
-        after = ""
-    tail = after.rpartition(mark)[2].lstrip()
+    tail = _after_answer(tokenizer, template).lstrip()
     found = [(len(str(t)), at) for at, t in tokenizer.added_tokens_decoder.items() if tail.startswith(str(t))]
     return int(max(found)[1] if found else tokenizer.eos_token_id)
+
+
+@lru_cache(maxsize=16)
+def _after_answer(tokenizer: Tokenizer, template: str | None) -> str:
+    mark = "answer"
+    turns = [*turns_of("question"), {"role": "assistant", "content": mark}]
+    try:
+        text: str = tokenizer.apply_chat_template(turns, chat_template=template, tokenize=False)
+    except (TemplateError, ValueError):  # it refuses such turns, or there is none
+        return ""
+    _, found, after = text.rpartition(mark)
+    return after if found else ""
 
 
 def template_hash(tokenizer: Tokenizer) -> str:

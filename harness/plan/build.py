@@ -7,6 +7,7 @@ from types import MappingProxyType
 from harness.plan.draw import DataFile, Draw
 from harness.plan.evaluation import evaluation_tasks
 from harness.plan.model import base_task
+from harness.plan.pool import lint_task
 from harness.plan.selection import pairs_task
 from harness.plan.task import Task, in_order
 from harness.plan.training import adapter_task
@@ -20,7 +21,7 @@ class Cell:
     """One method under one seed, and the tasks whose artifacts its record is made from, by role.
 
     Roles: `base_model`, `held_out`, `reference`, `outputs`, `alpaca_eval`, and, where the method has
-    them, `pairs`, `adapter`, `lm_eval`, `mt_bench`, `preference`, `knowledge`.
+    them, `lint`, `pairs`, `adapter`, `lm_eval`, `mt_bench`, `preference`, `knowledge`.
     """
 
     method: str
@@ -72,8 +73,11 @@ def _cells(draw: Draw) -> Iterator[Cell]:
         name: {"base_model": base} | ({"adapter": trained[name]["adapter"]} if name in trained else {})
         for name in recipe.methods
     }
+    lint = lint_task(draw, base)
+    checked = {"lint": lint} if lint else {}
     for name in recipe.methods:
-        ends = {"base_model": base, **trained.get(name, {}), **evaluation_tasks(draw, name, policies)}
+        ends = {"base_model": base, **checked, **trained.get(name, {})}
+        ends |= evaluation_tasks(draw, name, policies)
         yield Cell(name, draw.replicate, ends)
 
 

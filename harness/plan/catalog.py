@@ -32,6 +32,7 @@ STAGES = {
         Stage("base_model", 1, 24.0, "given", "the untrained start: model and tokenizer"),
         Stage("sft", 1, 60.0, "given", "the model after supervised fine-tuning: the untrained start of all"),
         Stage("dataset", 1, 1.0, "given", "a file or dataset, as prompts, responses and scores"),
+        Stage("lint", 1, 0.5, "given", "the proof that the data become the tokens that they should"),
         Stage("prompts", 1, 0.1, "method", "the pool's prompts"),
         Stage("embeddings", 1, 0.3, "method", "one embedding for each prompt of the pool"),
         Stage("breadth", 1, 0.1, "method", "the prompts that a method trains on"),

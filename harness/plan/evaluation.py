@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, assert_never
 
 from harness.plan.draw import Draw, plain
-from harness.plan.pool import dataset_task, judge_of, policy_knobs
+from harness.plan.pool import dataset_task, judge_of, policy_knobs, split_of
 from harness.plan.task import Task
 from harness.recipe import evaluation as tables
 from harness.recipe.pool import DatasetPrompts
@@ -58,7 +58,7 @@ def held_out_task(draw: Draw) -> Task:
         case tables.HeldOutPrompts():
             pool = draw.recipe.pool.prompts
             assert isinstance(pool, DatasetPrompts)  # load_recipe refuses anything else
-            params = {"source": plain(table) | {"held_out": pool.held_out}}
+            params = {"source": plain(table)} | split_of(pool)
             return Task("held_out", params, {"dataset": dataset_task(draw, pool)})
         case tables.FilePrompts():
             params = {"source": {"kind": table.kind, "count": table.count}}

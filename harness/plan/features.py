@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.plan.draw import Draw, plain
 from harness.plan.task import Task
-from harness.recipe.features import Gradients
+from harness.recipe.features import Gradients, SentenceEmbedding
 from harness.recipe.rules import RandomPairing, UniformDepth
 
 
@@ -25,6 +25,14 @@ class Sampled:
     def read_by(self, base: Task) -> dict[str, Task]:
         """The inputs of a task that reads the responses with a model."""
         return {"base_model": base, "prompts": self.prompts, "responses": self.responses}
+
+
+def embeddings_task(draw: Draw, base: Task, prompts: Task) -> Task:
+    """One embedding for each prompt."""
+    table = draw.recipe.features.embedding
+    if isinstance(table, SentenceEmbedding):
+        return Task("embeddings", draw.content(table, "name"), {"prompts": prompts}, draw.where(table.name))
+    return Task("embeddings", plain(table), {"base_model": base, "prompts": prompts})
 
 
 def bank_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled, of: Sampled) -> Task:

@@ -23,15 +23,25 @@ def dataset_task(draw: Draw, source: Source) -> Task:
     return Task("dataset", draw.source(source), {}, draw.where(source.path))
 
 
-def prompts_task(draw: Draw) -> Task:
-    """The pool's prompts under this replicate."""
+def lint_task(draw: Draw, base: Task) -> Task | None:
+    """The proof that the data become the tokens that they should, before anything else is done with them."""
+    source = draw.recipe.pool.prompts
+    if not isinstance(source, DatasetPrompts):
+        return None
+    return Task("lint", {}, {"base_model": base, "dataset": dataset_task(draw, source)})
+
+
+def prompts_task(draw: Draw, base: Task) -> Task:
+    """The pool's prompts under this replicate; those of a dataset wait for the lint."""
     match draw.recipe.pool.prompts:
         case AtlasPrompts() as source:
             params = {"source": plain(source), "world": draw.world, "seed": draw.seed("pool")}
             return Task("prompts", params, {})
         case DatasetPrompts() as source:
             params = _drawn(draw, source) | {"first": 0, "count": source.count}
-            return Task("prompts", params, {"dataset": dataset_task(draw, source)})
+            checked = lint_task(draw, base)
+            assert checked is not None
+            return Task("prompts", params, {"dataset": dataset_task(draw, source), "lint": checked})
         case other:
             assert_never(other)
 
@@ -53,7 +63,12 @@ def _drawn(draw: Draw, source: DatasetPrompts) -> dict[str, Any]:
     """How prompts are drawn from a dataset; of its own responses, each must have enough to choose from."""
     own = isinstance(draw.recipe.pool.responses, DatasetResponses)
     least = SMALLEST_CHOICE if own else 0
-    return {"held_out": source.held_out, "least": least, "seed": draw.seed("pool")}
+    return split_of(source) | {"least": least, "seed": draw.seed("pool")}
+
+
+def split_of(source: DatasetPrompts) -> dict[str, Any]:
+    """How a dataset's prompts are divided between training and evaluation."""
+    return {"held_out": source.held_out, "max_characters": source.max_characters}
 
 
 def responses_task(draw: Draw, base: Task, prompts: Task, per_prompt: int) -> Task:

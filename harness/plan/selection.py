@@ -7,6 +7,7 @@ from harness.plan.draw import Draw, plain
 from harness.plan.features import (
     Sampled,
     bank_task,
+    embeddings_task,
     hidden_states_task,
     logprobs_task,
     warmup_task,
@@ -34,7 +35,7 @@ class _Selection:
 
     @property
     def pool(self) -> Task:
-        return prompts_task(self.draw)
+        return prompts_task(self.draw, self.base)
 
     def sample(self, prompts: Task) -> Sampled:
         """K responses for each prompt, and their scores."""
@@ -84,10 +85,7 @@ def _sampled(one: _Selection) -> Sampled:
         case rules.AllBreadth() | rules.RandomBreadth():
             pass
         case rules.ClustersBreadth() | rules.KCenterBreadth():
-            embedding = plain(one.draw.recipe.features.embedding)
-            inputs["embeddings"] = Task(
-                "embeddings", embedding, {"base_model": one.base, "prompts": one.pool}
-            )
+            inputs["embeddings"] = embeddings_task(one.draw, one.base, one.pool)
         case rules.ScoreVarianceBreadth():
             return _screened(one, rule, count)
         case _:

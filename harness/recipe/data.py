@@ -12,6 +12,7 @@ from harness.recipe.evaluation import (
     OfficialPrompts,
     OfficialReference,
 )
+from harness.recipe.features import SentenceEmbedding
 from harness.recipe.judges import DataJudge, Judge, LocalJudge, OracleJudge, RewardModelJudge
 from harness.recipe.model import AtlasModel, HfModel
 from harness.recipe.pool import AtlasPrompts, BothResponses, DatasetPrompts, DatasetResponses
@@ -57,6 +58,9 @@ def local_files(recipe: Recipe) -> Iterator[Named]:
     for place, judge in judges_of(recipe):
         if isinstance(judge, RewardModelJudge | LocalJudge) and judge.revision is None:
             yield f"{place}.name", judge.name
+    embedding = recipe.features.embedding
+    if isinstance(embedding, SentenceEmbedding) and embedding.revision is None:
+        yield "features.embedding.name", embedding.name
     prompts = recipe.evaluation.alpaca_eval.prompts
     if isinstance(prompts, OfficialPrompts) and prompts.path:
         yield "evaluation.alpaca_eval.prompts.path", prompts.path

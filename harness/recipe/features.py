@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from harness.recipe.sources import Revision, Text
 from harness.recipe.table import Count, Seed, Table
 
 
@@ -11,6 +12,14 @@ class PolicyEmbedding(Table):
     """Mean-pooled last hidden states of the base model over the prompt."""
 
     kind: Literal["policy"] = "policy"
+
+
+class SentenceEmbedding(Table):
+    """A sentence-transformers model over the prompt's text: one of the hub with its revision, or a folder."""
+
+    kind: Literal["sentence-transformers"]
+    name: Text
+    revision: Revision | None = None
 
 
 class Gradients(Table):
@@ -35,5 +44,5 @@ class Gradients(Table):
 class Features(Table):
     """What breadth and depth look at."""
 
-    embedding: PolicyEmbedding = PolicyEmbedding()
+    embedding: Annotated[PolicyEmbedding | SentenceEmbedding, Field(discriminator="kind")] = PolicyEmbedding()
     gradients: Gradients = Gradients()

@@ -19,9 +19,11 @@ class Sft(Table):
     data: Source
     steps: Count
     rows_per_step: Count = 16
+    micro_batch: Count | None = None
     learning_rate: Positive
     weights: Literal["lora", "full"] = "lora"
-    lora_rank: Count = 16
+    lora_rank: Count = 64
+    precision: Dtype = "fp32"
     schedule: Literal["constant", "cosine", "linear"] = "cosine"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     max_length: Count = 1024

@@ -23,11 +23,13 @@ class AtlasPrompts(Table):
 class DatasetPrompts(Source):
     """`count` prompts of a dataset, drawn anew by each replicate that varies the pool.
 
-    The share `held_out` is never drawn: evaluation prompts of kind "held-out" come from it.
+    The share `held_out` is never drawn: evaluation prompts of kind "held-out" come from it. Prompts of more
+    than `max_characters`, all turns together, are left out of both.
     """
 
     kind: Literal["dataset"]
     count: Count
+    max_characters: Count | None = None
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 

@@ -61,7 +61,7 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
         pairs,
         settings,
         job.out,
-        Runtime(job.progress, _checkpoints(job), job.tracking, job.processes),
+        Runtime(job.progress, checkpoints_of(job), job.tracking, job.processes),
         known=_stored_reference(job, pairs, settings.loss.needs),
         keep_moments=keep_moments,
     )
@@ -75,8 +75,8 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
     )
 
 
-def _checkpoints(job: Job) -> Checkpoints:
-    """In a folder of `scratch`, so that they go when the adapter is done."""
+def checkpoints_of(job: Job) -> Checkpoints:
+    """Those of a task's training, in a folder of `scratch`, so that they go when the adapter is done."""
 
     @cache  # it reads every input, the base model included
     def fingerprint() -> str:

@@ -43,5 +43,10 @@ def held_out_of(job: Job) -> list[Prompt]:
 
 
 def _half(job: Job) -> Split:
-    share = job.params.get("held_out", job.params.get("source", {}).get("held_out"))
-    return split(read_prompts(job.inputs["dataset"]), share, job.params.get("seed", 0))
+    longest = job.params["max_characters"]
+    prompts = [
+        prompt
+        for prompt in read_prompts(job.inputs["dataset"])
+        if longest is None or prompt.characters <= longest
+    ]
+    return split(prompts, job.params["held_out"], job.params.get("seed", 0))

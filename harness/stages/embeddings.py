@@ -10,8 +10,21 @@ EMBEDDINGS = "embeddings.npy"
 
 
 def run(job: Job) -> None:
-    """Embed the prompts with the base model: float32 [prompts, hidden]."""
+    """Embed the prompts, with the base model or a sentence-transformers one: float32 [prompts, dimension]."""
+    if job.params["kind"] == "sentence-transformers":
+        _by_sentence_transformer(job)
+        return
     policy, prompts = policy_of(job), read_prompts(job.inputs["prompts"])
     write_matrix(job.out / EMBEDDINGS, embed_prompts(policy, prompts))
     tokens = sum(len(prompt_ids(policy.tokenizer, prompt.turns)) for prompt in prompts)
     job.meter.count(forward=tokens, parameters=size_of(policy))
+
+
+def _by_sentence_transformer(job: Job) -> None:
+    from harness.models.sentence_transformer import embed_with_sentence_transformer
+
+    name, revision = job.knobs.get("path", job.params["name"]), job.params["revision"]
+    texts = [prompt.transcript for prompt in read_prompts(job.inputs["prompts"])]
+    made = embed_with_sentence_transformer(name, revision, texts)
+    write_matrix(job.out / EMBEDDINGS, made.vectors)
+    job.meter.count(forward=made.tokens, parameters=made.parameters)

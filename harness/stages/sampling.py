@@ -38,13 +38,13 @@ def _by_transformers(job: Job, asked: Asked, settings: Sampling) -> list[Respons
 
 
 def _by_vllm(job: Job, asked: Asked, settings: Sampling) -> list[Response]:
-    from harness.models.vllm_sampling import sample_by_vllm
+    from harness.models.vllm_sampling import sample_with_vllm
 
-    check_adapter(job)
+    adapter = check_adapter(job)
     responses = []
     for count, group in groupby(asked, key=lambda each: each[1]):
         each, prompts = replace(settings, per_prompt=count), [prompt for prompt, _ in group]
-        responses += sample_by_vllm(job.inputs["base_model"], job.inputs.get("adapter"), prompts, each)
+        responses += sample_with_vllm(job.inputs["base_model"], adapter, prompts, each)
     return responses
 
 

@@ -11,10 +11,10 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from harness.errors import BadInput
-from harness.training.settings import TrainingSettings
+from harness.training.settings import SupervisedSettings, TrainingSettings
 
 
-def lora_config(model: Any, settings: TrainingSettings) -> LoraConfig | None:
+def lora_config(model: Any, settings: TrainingSettings | SupervisedSettings) -> LoraConfig | None:
     """The adapter that these settings put on a model; none where all weights are trained.
 
     Raises:

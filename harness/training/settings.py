@@ -48,3 +48,34 @@ class TrainingSettings:
                 f"training.micro_batch: must divide pairs_per_step ({self.pairs_per_step}). "
                 f"Got {self.micro_batch}."
             )
+
+
+@dataclass(frozen=True)
+class SupervisedSettings:
+    """How to fine-tune on given responses.
+
+    A step sees `batch_size` examples, `micro_batch` at a time (None: all at once), and each response token
+    weighs the same. There are `steps` of them, or as many as `epochs` need where `steps` is None. An adapter
+    ("lora") is merged into the model at the end. All else is as in `TrainingSettings`.
+    """
+
+    learning_rate: float
+    batch_size: int
+    max_length: int
+    steps: int | None = None
+    epochs: float = 1.0
+    micro_batch: int | None = None
+    schedule: str = "cosine"
+    warmup_steps: int = 0
+    seed: int = 0
+    weights: Literal["lora", "full"] = "lora"
+    rank: int = 64
+    targets: tuple[str, ...] | None = None
+    precision: Precision = "fp32"
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.micro_batch is not None and self.batch_size % self.micro_batch:
+            raise BadInput(
+                f"model.sft.micro_batch: must divide batch_size ({self.batch_size}). Got {self.micro_batch}."
+            )

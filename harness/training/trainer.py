@@ -17,6 +17,7 @@ from harness.methods.losses.pairs import per_token
 from harness.methods.still import drop_nothing
 from harness.models.load import Policy
 from harness.training.adapter import lora_config
+from harness.training.arguments import common_arguments
 from harness.training.batching import Batching, PairBatch, PromptBatching, RowBatching
 from harness.training.exactness import TOLERANCES, candidate_prefixes, exact_prefix
 from harness.training.examples import Examples, pair_name
@@ -26,7 +27,7 @@ from harness.training.reference import Reference
 from harness.training.report import MicroBatch, TrainingStep, history_of
 from harness.training.runtime import ALONE, Runtime
 from harness.training.settings import TrainingSettings
-from harness.training.tracking import pair_metrics, tracking_arguments
+from harness.training.tracking import pair_metrics
 
 START_TOLERANCES = {"fp32": 1e-3, "bf16": 0.5}
 """How far from 0 the first margin may lie, in nats; in fp32 padding alone moves it by about 1e-5."""
@@ -179,22 +180,8 @@ def _config(
 ) -> DPOConfig:
     arguments: dict[str, Any] = {"precompute_ref_log_probs": settings.weights == "full"}
     return DPOConfig(
-        output_dir=str(runtime.checkpoints.folder if runtime.checkpoints else out),
         max_steps=settings.steps,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=settings.warmup_steps,
         max_length=settings.max_length,
-        seed=settings.seed,
-        use_cpu=on_cpu,
-        dataloader_pin_memory=not on_cpu,
-        remove_unused_columns=False,
-        bf16=settings.precision == "bf16",
-        gradient_checkpointing=settings.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
-        ddp_find_unused_parameters=False,
-        save_strategy="no",
-        disable_tqdm=True,
-        **tracking_arguments(runtime.tracking),
+        **common_arguments(settings, out, runtime, on_cpu),
         **arguments | shared_arguments(batching.arguments, runtime.processes),
     )

@@ -1,5 +1,6 @@
 """lm-evaluation-harness on a small task, against log-probabilities computed the plain way."""
 
+import functools
 import json
 import socket
 from pathlib import Path
@@ -9,10 +10,11 @@ import datasets
 import huggingface_hub.constants
 import pytest
 import yaml
+from lm_eval.tasks import TaskManager
 
 from harness.data.tokens import Encoded
 from harness.errors import BadInput
-from harness.evaluation.lm_eval import run_tasks
+from harness.evaluation.lm_eval import LmEvalSettings, fetch_tasks, run_tasks
 from harness.models.chat import encode
 from harness.models.load import Policy
 from harness.models.logprobs import sequence_logprobs
@@ -58,7 +60,7 @@ def test_scores_and_items_equal_the_plain_way(tiny_policy: Policy, tmp_path: Pat
     for number, row in enumerate(rows):
         row["answer"] = (likeliest(tiny_policy, row) + number % 2) % 4
     write_task(tmp_path, rows)
-    result = run_tasks(tiny_policy, ["own_choice"], tmp_path, batch_size=5)
+    result = run_tasks(tiny_policy, ["own_choice"], tmp_path, LmEvalSettings(batch_size=5))
     assert result.scores == {"own_choice.acc": 0.5}
     assert result.items == {"own_choice.acc": {str(n): float(n % 2 == 0) for n in range(12)}}
     assert result.versions == {"own_choice": 2.0}
@@ -72,7 +74,7 @@ def test_items_go_by_their_own_id_where_they_have_one(tiny_policy: Policy, tmp_p
 
 def test_a_limit_runs_the_first_items(tiny_policy: Policy, tmp_path: Path) -> None:
     write_task(tmp_path, documents([0] * 12))
-    result = run_tasks(tiny_policy, ["own_choice"], tmp_path, limit=3)
+    result = run_tasks(tiny_policy, ["own_choice"], tmp_path, LmEvalSettings(limit=3))
     assert list(result.items["own_choice.acc"]) == ["0", "1", "2"]
 
 
@@ -84,10 +86,72 @@ def test_an_edited_data_file_is_read_again(tiny_policy: Policy, tmp_path: Path) 
         assert result.scores["own_choice.acc"] == 1.0 - shift
 
 
-def test_an_unknown_task_is_refused(tiny_policy: Policy, tmp_path: Path) -> None:
+def test_repeated_ids_fall_back_to_numbers(tiny_policy: Policy, tmp_path: Path) -> None:
+    write_task(tmp_path, [row | {"id": "same"} for row in documents([0, 1])])
+    result = run_tasks(tiny_policy, ["own_choice"], tmp_path)
+    assert set(result.items["own_choice.acc"]) == {"0", "1"}
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each set of task files is read once: those of the package take ten seconds."""
+    monkeypatch.setattr("harness.evaluation.lm_eval.TaskManager", _read)
+
+
+_read = functools.cache(TaskManager)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("installed")
+def test_an_unknown_task_is_refused_with_its_neighbours(tiny_policy: Policy) -> None:
+    with pytest.raises(BadInput) as caught:
+        run_tasks(tiny_policy, ["hellaswagg", "?"])
+    first, second = caught.value.problems
+    assert first.startswith("evaluation.lm_eval.tasks: no task hellaswagg. Did you mean hellaswag")
+    assert second == "evaluation.lm_eval.tasks: no task ?. `lm-eval ls tasks` lists all."
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("installed")
+def test_an_installed_task_without_its_data_says_how_to_get_it(
+    tiny_policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    with pytest.raises(BadInput, match=r"cannot read the data set allenai/ai2_arc .*harness prefetch\.$"):
+        run_tasks(tiny_policy, ["arc_easy"])
+
+
+def test_a_group_of_own_tasks_is_read_from_its_folder_alone(
+    tiny_policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def watch(include_path: str, include_defaults: bool) -> TaskManager:
+        read.append(include_defaults)
+        return TaskManager(include_path=include_path, include_defaults=include_defaults)
+
+    monkeypatch.setattr("harness.evaluation.lm_eval.TaskManager", watch)
     write_task(tmp_path, documents([0]))
-    with pytest.raises(BadInput, match=r"no task own_choise\. Known: own_choice\."):
-        run_tasks(tiny_policy, ["own_choise"], tmp_path)
+    (tmp_path / "group.yaml").write_text(yaml.safe_dump({"group": "own", "task": ["own_choice"]}))
+    assert set(run_tasks(tiny_policy, ["own"], tmp_path).scores) == {"own_choice.acc"}
+    assert read == [False]
+
+
+def test_fetching_reads_the_data_of_every_task(tmp_path: Path) -> None:
+    write_task(tmp_path, documents([0]))
+    fetch_tasks(["own_choice"], tmp_path)
+    (tmp_path / "own.jsonl").unlink()
+    with pytest.raises(BadInput, match="Check its data_files"):
+        fetch_tasks(["own_choice"], tmp_path)
+
+
+def test_a_missing_data_file_is_one_sentence(tiny_policy: Policy, tmp_path: Path) -> None:
+    write_task(tmp_path, documents([0]))
+    (tmp_path / "own.jsonl").unlink()
+    with pytest.raises(
+        BadInput, match=r"cannot read the data set json of a task \(.*\)\. Check its data_files\.$"
+    ):
+        run_tasks(tiny_policy, ["own_choice"], tmp_path)
 
 
 def test_nothing_is_printed(tiny_policy: Policy, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -58,6 +58,7 @@ def test_the_hash_names_the_template(tiny_policy: Policy) -> None:
         (MISTRAL, "<|eos|>"),
         (LLAMA_2, "<|eos|>"),
         ("{{ messages[0]['content'] }}", "<|eos|>"),
+        ("{{ bos_token }}", "<|eos|>"),
         ("{{ raise_exception('no') }}", "<|eos|>"),
         (None, "<|eos|>"),
     ],

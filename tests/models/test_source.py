@@ -145,9 +145,9 @@ def test_flash_attention_without_a_gpu_is_refused(tiny_base: Path, tmp_path: Pat
 
 
 def test_a_model_is_described_without_its_weights(cached: Path, tiny_base: Path, tmp_path: Path) -> None:
-    """Parameters: 60 words of 32 (tied), 4 * 32^2 + 3 * 32 * 64 + 2 * 32 in each of 2 layers, 32 in the last norm.
+    """60 words of 32 (tied), 4 * 32^2 + 3 * 32 * 64 + 2 * 32 in each of 2 layers, 32 in the last norm.
 
-    1920 + 2 * 10304 + 32 = 22560.
+    So 1920 + 2 * 10304 + 32 = 22560 parameters.
     """
     found = describe_model(pointer(tmp_path, Source("someone/tiny")))
     weights = tiny_base / "model.safetensors"

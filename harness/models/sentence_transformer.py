@@ -1,0 +1,71 @@
+"""Embeddings by a sentence-transformers model: the only door to that package, which is an extra."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.errors import BadInput
+from harness.models.hub import locate
+from harness.models.quiet import quiet
+
+
+class SentenceEmbeddings(NamedTuple):
+    """One row for each text: float32 [texts, dimension]; tokens read, padding excluded; the model's size."""
+
+    vectors: NDArray[np.float32]
+    tokens: int
+    parameters: int
+
+
+def embed_with_sentence_transformer(
+    name: str,
+    revision: str | None,
+    texts: Sequence[str],
+    batch_size: int = 64,
+    trust_remote_code: bool = False,
+) -> SentenceEmbeddings:
+    """Embed texts as the model does by itself: with its own pooling, prompt and normalisation.
+
+    Texts longer than the model takes are cut by it. Nothing is fetched.
+
+    Args:
+        name: hub id, in the hub's cache, or folder of a saved model.
+        revision: commit on the hub.
+        texts: what to embed.
+        batch_size: of the forward pass.
+        trust_remote_code: run code that the model brings.
+
+    Raises:
+        BadInput: the package is not installed, or there is no such model here.
+    """
+    if find_spec("sentence_transformers") is None:
+        raise BadInput(
+            "features.embedding: a sentence-transformers model needs the extra 'embeddings'. "
+            "Run: pip install 'harness[embeddings]'."
+        )
+    from sentence_transformers import SentenceTransformer
+
+    folder = locate(name, revision)
+    with quiet():
+        try:
+            model = SentenceTransformer(
+                str(folder),
+                device="cuda" if torch.cuda.is_available() else "cpu",
+                local_files_only=True,
+                trust_remote_code=trust_remote_code,
+                model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+            )
+        except (OSError, ValueError, ImportError) as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise BadInput(f"{folder}: is no sentence-transformers model: {reason}.") from error
+        vectors = model.encode(list(texts), batch_size=batch_size, show_progress_bar=False)
+        tokens = sum(
+            int(model.preprocess(list(texts[at : at + batch_size]))["attention_mask"].sum())
+            for at in range(0, len(texts), batch_size)
+        )
+    parameters = sum(weight.numel() for weight in model.parameters())
+    return SentenceEmbeddings(np.asarray(vectors, np.float32), tokens, parameters)
