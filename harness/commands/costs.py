@@ -8,16 +8,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from harness.commands.sizes import judge_sizes, policy_size
 from harness.endpoints.prices import listed_price, table_date
 from harness.errors import BadInput
-from harness.models.hub import locate
-from harness.models.weights import Size, size_in_name, size_of_folder
+from harness.models.weights import Size
+from harness.plan.catalog import STAGES
 from harness.plan.costs import FILLED, UNKNOWN, Estimate, Facts, Work, gpu_seconds
 from harness.plan.draw import DataFile
 from harness.plan.task import Task
-from harness.recipe.data import judges_of
-from harness.recipe.judges import LocalJudge, RewardModelJudge
-from harness.recipe.model import AtlasModel, HfModel
+from harness.recipe.model import AtlasModel
 from harness.recipe.schema import Recipe
 from harness.store.formats import RESULT, read_json
 from harness.store.local import LocalStore
@@ -54,7 +53,8 @@ def machine_of(throughput: str) -> Machine:
         if 0 < (flops := float(throughput)) < float("inf"):
             return Machine(flops, flops, f"{flops:.3g} FLOPs a second")
     raise BadInput(
-        f"--throughput: must be one of {', '.join(PEAKS)}, or FLOPs a second such as 2e14. Got {throughput!r}."
+        f"--throughput: must be one of {', '.join(PEAKS)}, or FLOPs a second such as 2e14. "
+        f"Got {throughput!r}."
     )
 
 
@@ -80,7 +80,7 @@ def show_costs(planned: Planned, parameters: float | None, throughput: str, cons
         return
     size, size_from = _policy_size(planned, parameters)
     prompt, answer, lengths_from = _lengths(planned)
-    judges = {name: _known(name, planned.files).parameters for name in _judge_models(planned.recipe)}
+    judges = judge_sizes(planned.recipe, planned.files)
     sizes = judges | {"": size.parameters}
     estimate = Estimate(Facts(prompt, answer, sizes, size.per_rank, _price)).add(planned.missing)
     console.print(_table(estimate, machine))
@@ -99,8 +99,8 @@ def _table(estimate: Estimate, machine: Machine) -> Table:
     for column in ("M tokens", "PFLOPs", "GPU h", "judge calls", "$", "GB written"):
         table.add_column(column, justify="right")
     seconds = gpu_seconds(estimate, machine.reading, machine.writing)
-    for name, work in estimate.stages.items():
-        if work != Work():
+    for name in STAGES:
+        if (work := estimate.stages.get(name, Work())) != Work():
             table.add_row(name, *_cells(work, seconds[name]))
     table.add_section()
     table.add_row("all", *_cells(estimate.total, sum(seconds.values())))
@@ -147,26 +147,12 @@ def _price(base_url: str, model: str) -> tuple[float, float] | None:
 
 def _policy_size(planned: Planned, stated: float | None) -> tuple[Size, str]:
     """The base model's size, and where it is from."""
-    model = planned.recipe.model
-    known = _known(model.name, planned.files) if isinstance(model, HfModel) else Size(0)
+    known = policy_size(planned.recipe, planned.files)
     if stated is not None:
         return Size(stated, known.per_rank), "as stated"
     if (result := _stored(planned, "base_model")) is not None:
         return Size(result["parameters"], known.per_rank), "by the stored model"
     return known, "by its weights on this machine" if known.per_rank else "by its name"
-
-
-def _known(name: str, files: Mapping[str, DataFile]) -> Size:
-    """By the weights on this machine, else by the name; of no parameters where neither says it."""
-    with suppress(BadInput):
-        return size_of_folder(files[name].path if name in files else locate(name))
-    return size_in_name(name) or Size(0)
-
-
-def _judge_models(recipe: Recipe) -> Iterator[str]:
-    yield from (
-        judge.name for _, judge in judges_of(recipe) if isinstance(judge, RewardModelJudge | LocalJudge)
-    )
 
 
 def _lengths(planned: Planned) -> tuple[float, float, str]:

@@ -21,6 +21,7 @@ from harness.plan.catalog import STAGES
 from harness.plan.estimate import stage_seconds
 from harness.recipe.evaluation import OFFICIAL_PROMPTS, OfficialPrompts
 from harness.recipe.load import load_recipe, prompts_of
+from harness.recipe.model import HfModel
 from harness.recipe.schema import Recipe
 from harness.store.local import LocalStore
 
@@ -62,14 +63,20 @@ def show_plan(
     missing = [task for task in plan.tasks if task.key not in stored]
     show_costs(Planned(recipe, store, plan.tasks, missing, files), parameters, throughput, console)
     left = sum(seconds[task.stage] for task in missing)
-    basis = "this store's history" if past else "the embedded default's figures"
     console.print(
-        f"{len(missing)} of {len(plan.tasks)} tasks to run: about {left / jobs / 60:.1f} "
-        f"min with {counted(jobs, 'job')} (estimated from {basis}).",
+        f"{len(missing)} of {len(plan.tasks)} tasks to run with {counted(jobs, 'job')}: "
+        f"{_duration(recipe, left / jobs / 60, bool(past))}.",
         highlight=False,
         soft_wrap=True,
     )
     console.print(_detectable(recipe, places), highlight=False, soft_wrap=True)
+
+
+def _duration(recipe: Recipe, minutes: float, past: bool) -> str:
+    if not past and isinstance(recipe.model, HfModel):
+        return "how long that takes will be known when some are done"
+    basis = "this store's history" if past else "the embedded default's figures"
+    return f"about {minutes:.1f} min (estimated from {basis})"
 
 
 def _stages(plan: Plan, stored: set[str], seconds: dict[str, float]) -> Table:

@@ -1,7 +1,7 @@
 """What tasks will cost, by formula: tokens, FLOPs, judge calls and dollars, bytes on disk.
 
-FLOPs as `metering.Meter.count`: 2N for each token forward, and backward 2N + 2 x trained parameters. Everything
-that is not in the plan is an assumption, and stands in `Facts`.
+FLOPs as `metering.Meter.count`: 2N for each token forward, and backward 2N + 2 x trained parameters.
+Everything that is not in the plan is an assumption, and stands in `Facts`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,8 +27,8 @@ UNKNOWN = frozenset({"lm_eval"})
 class Facts:
     """What an estimate rests on.
 
-    `prompt` and `answer` are tokens of a prompt and of a dataset's own response. `parameters` are those of the
-    models by name, the policy's under "". `per_rank` is how many parameters a LoRA adapter on all linear
+    `prompt` and `answer` are tokens of a prompt and of a dataset's own response. `parameters` are those of
+    the models by name, the policy's under "". `per_rank` is how many parameters a LoRA adapter on all linear
     layers has for each rank; 0 where that is not known, and then adapters count as nothing. `price` gives
     dollars per million tokens in and out of a model at a base URL.
     """
@@ -228,7 +228,9 @@ def _judged(task: Task, items: float, facts: Facts, length: float, pair: bool = 
             return Work(calls=items)
 
 
-def _prices(endpoint: Mapping[str, Any], knobs: Mapping[str, Any], facts: Facts) -> tuple[float, float] | None:
+def _prices(
+    endpoint: Mapping[str, Any], knobs: Mapping[str, Any], facts: Facts
+) -> tuple[float, float] | None:
     """Dollars per million tokens in and out: those of the recipe, else those of the table."""
     stated = knobs["usd_per_million_in"], knobs["usd_per_million_out"]
     if None not in stated:

@@ -45,8 +45,9 @@ def evaluation_tasks(draw: Draw, name: str, policies: Policies) -> dict[str, Tas
 
 def _sampled_reference(draw: Draw) -> bool:
     """Whether the reference has several samples of a prompt, of which one may be better than another."""
-    table = draw.recipe.evaluation.alpaca_eval.reference
-    return isinstance(table, tables.StartReference | tables.MethodReference)
+    alpaca = draw.recipe.evaluation.alpaca_eval
+    sampled = isinstance(alpaca.reference, tables.StartReference | tables.MethodReference)
+    return sampled and alpaca.samples_per_prompt > 1
 
 
 def held_out_task(draw: Draw) -> Task:

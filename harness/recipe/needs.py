@@ -7,12 +7,16 @@ from typing import TypeVar
 from harness.recipe.data import Named, judges_of, local_files, sources_of
 from harness.recipe.endpoint import Endpoint
 from harness.recipe.evaluation import OFFICIAL_DATASET, OFFICIAL_FILE, WORLD_TASK, LmEval, OfficialPrompts
+from harness.recipe.features import SentenceEmbedding
 from harness.recipe.judges import LocalJudge, RewardModelJudge
 from harness.recipe.model import HfModel
 from harness.recipe.pool import SampledResponses
 from harness.recipe.schema import Recipe
 
 T = TypeVar("T")
+
+TASK_PACKAGES = {"ifeval": "langdetect", "leaderboard_ifeval": "langdetect"}
+"""lm-eval tasks that import a package which it does not bring."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,11 @@ class HubData:
 
 @dataclass(frozen=True)
 class Package:
-    """An optional package that a setting uses, which runs on CUDA only; `name` is what pip installs."""
+    """An optional package that a setting uses; `name` is what pip installs, `gpu` whether it needs CUDA."""
 
     place: str
     name: str
+    gpu: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,9 @@ def _models(recipe: Recipe) -> Iterator[HubModel]:
     for place, judge in judges_of(recipe):
         if isinstance(judge, RewardModelJudge | LocalJudge) and judge.revision is not None:
             yield HubModel(place, judge.name, judge.revision)
+    embedding = recipe.features.embedding
+    if isinstance(embedding, SentenceEmbedding) and embedding.revision is not None:
+        yield HubModel("features.embedding", embedding.name, embedding.revision)
 
 
 def _data(recipe: Recipe) -> Iterator[HubData]:
@@ -125,6 +133,11 @@ def _packages(recipe: Recipe) -> Iterator[Package]:
         yield Package("training.weights", "bitsandbytes")
     if isinstance(recipe.model, HfModel) and recipe.model.attention == "flash_attention_2":
         yield Package("model.attention", "flash-attn")
+    if isinstance(recipe.features.embedding, SentenceEmbedding):
+        yield Package("features.embedding", "sentence-transformers", gpu=False)
+    for task in recipe.lm_eval.tasks if recipe.lm_eval else ():
+        if task in TASK_PACKAGES:
+            yield Package("evaluation.lm_eval.tasks", TASK_PACKAGES[task], gpu=False)
 
 
 def _once(found: Iterator[T]) -> tuple[T, ...]:
