@@ -58,12 +58,25 @@ def run(
     job = Run(places, recipe, plan, LocalStore(places.store), options)
     job.store.prepare()
     check_writable(places.board)
+    _ask_again(job, console)
     outcome, records = _run_and_collect(job, jobs, console)
     if records:
         _write_board(job, records, console)
     console.print(_summary(outcome), highlight=False)
     if outcome.failed:
         raise TaskFailed("\n".join(_failures(outcome, job.plan)))
+
+
+def _ask_again(job: Run, console: Console) -> None:
+    """Take results that lack verdicts out of the store; what was paid for is in the journal."""
+    for task in job.plan.tasks:
+        with suppress(CorruptArtifact):
+            missing = job.store.has(task.stage, task.key) and job.store.manifest(task.stage, task.key).missing
+            if missing:
+                console.print(
+                    f"{task.stage}/{task.key}: asking again for {missing} verdicts", highlight=False
+                )
+                job.store.discard(task.stage, task.key)
 
 
 def _run_and_collect(job: Run, jobs: int, console: Console) -> tuple[Outcome, list[Record]]:

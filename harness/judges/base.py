@@ -29,9 +29,9 @@ class Usage:
     """What a judge has been asked so far, and what that cost.
 
     `calls` are judgments; tokens are those of an endpoint (`tokens_in`, `tokens_out`) or of a model that
-    runs here (`tokens_forward` through `parameters` parameters). `usd` is what is known of
-    the cost, and `unpriced` counts calls of no known price. `truncated` counts answers that did not fit into
-    the judge's context and were cut; `flips` contests asked both ways round with opposite verdicts.
+    runs here (`tokens_forward` through `parameters` parameters). `usd` is what is known of the cost, and
+    `unpriced` counts calls of no known price. `truncated` counts answers that did not fit into the judge's
+    context and were cut; `flips` contests asked both ways round with opposite verdicts.
     """
 
     calls: int = 0

@@ -58,21 +58,15 @@ class Work:
 
 @dataclass
 class Estimate:
-    """The cost of tasks by stage, each item that an endpoint is asked twice paid once."""
+    """The cost of tasks by stage."""
 
     facts: Facts
     stages: dict[str, Work] = field(default_factory=dict)
 
     def add(self, tasks: Iterable[Task]) -> "Estimate":
         """Add tasks, and give the estimate back."""
-        judged: set[str] = set()
         for task in tasks:
-            work = work_of(task, self.facts)
-            if task.stage == "preference":  # all methods have the same reference judged
-                reference = task.inputs["reference"].key
-                work = work if reference not in judged else _unjudged(work)
-                judged.add(reference)
-            self.stages[task.stage] = self.stages.get(task.stage, Work()) + work
+            self.stages[task.stage] = self.stages.get(task.stage, Work()) + work_of(task, self.facts)
         return self
 
     @property
@@ -242,10 +236,6 @@ def _paid(calls: float, asked: float, answered: float, prices: tuple[float, floa
     if prices is None:
         return Work(calls=calls, unpriced=calls)
     return Work(calls=calls, usd=calls * (asked * prices[0] + answered * prices[1]) / 1e6)
-
-
-def _unjudged(work: Work) -> Work:
-    return Work(forward=work.forward, backward=work.backward, flops=work.flops, bytes=work.bytes)
 
 
 def _prompts(task: Task) -> int:

@@ -7,6 +7,7 @@ from harness.plan.draw import Draw, plain
 from harness.plan.pool import dataset_task, judge_of, policy_knobs, split_of
 from harness.plan.task import Task
 from harness.recipe import evaluation as tables
+from harness.recipe.judges import EndpointJudge, LocalJudge
 from harness.recipe.pool import DatasetPrompts
 
 Policies = Mapping[str, Mapping[str, Task]]
@@ -36,18 +37,19 @@ def evaluation_tasks(draw: Draw, name: str, policies: Policies) -> dict[str, Tas
     if draw.world is not None:
         asked = {"world": draw.world, "max_new_tokens": draw.recipe.evaluation.alpaca_eval.max_new_tokens}
         ends["knowledge"] = Task("knowledge", asked, policy)
-    if "adapter" in policy and _sampled_reference(draw):
+    if "adapter" in policy and _has_held_out_pairs(draw):
         ends["preference"] = Task(
             "preference", judge, {**policy, "held_out": held_out, "reference": reference}, knobs
         )
     return ends
 
 
-def _sampled_reference(draw: Draw) -> bool:
-    """Whether the reference has several samples of a prompt, of which one may be better than another."""
+def _has_held_out_pairs(draw: Draw) -> bool:
+    """Whether the reference has samples of a prompt that differ, and their scores cost no words of a chat model."""
     alpaca = draw.recipe.evaluation.alpaca_eval
     sampled = isinstance(alpaca.reference, tables.StartReference | tables.MethodReference)
-    return sampled and alpaca.samples_per_prompt > 1
+    several = alpaca.samples_per_prompt > 1
+    return sampled and several and not isinstance(alpaca.judge, LocalJudge | EndpointJudge)
 
 
 def held_out_task(draw: Draw) -> Task:

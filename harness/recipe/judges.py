@@ -52,15 +52,15 @@ class LocalJudge(Table):
 class EndpointJudge(Endpoint):
     """A model behind an OpenAI-compatible endpoint, asked in words (docs/judges.md).
 
-    `template` says how two outputs are compared: our pairwise words, or those of an evaluator of alpaca_eval
-    by its name. Single responses are always scored 1 to 10.
+    `template` says how two outputs are compared: in words that end in a verdict, by the probabilities of one
+    letter (weighted), or by the words of alpaca_eval's own evaluator. Single responses are scored 1 to 10.
     """
 
     kind: Literal["endpoint"]
-    template: Literal["pairwise", "weighted_alpaca_eval_gpt4_turbo"] = "pairwise"
+    template: Literal["pairwise", "weighted", "weighted_alpaca_eval_gpt4_turbo"] = "pairwise"
     both_orders: bool = False
     temperature: NonNegative = 0.0
-    max_tokens: Count = 512
+    max_tokens: Count = 1024
 
 
 Judge = Annotated[

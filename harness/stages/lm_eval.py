@@ -3,20 +3,35 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.evaluation.lm_eval import LmEvalSettings, run_tasks
+from harness.evaluation.lm_eval import LmEvalResult, LmEvalSettings, run_tasks
 from harness.stages.job import Job
 from harness.stages.shared import policy_of
 from harness.store.formats import RESULT, write_json
 from harness.world.facts import make_world
 from harness.world.lm_eval_task import write_task
 
+RECORD = "lm_eval"
+"""Folder with lm-eval's own files, as its command would write them."""
+
 
 def run(job: Job) -> None:
     """Run the tasks on the policy in memory."""
-    with TemporaryDirectory() as folder:
-        write_task(make_world(job.params["world"]), Path(folder))
-        settings = LmEvalSettings(batch_size=job.params["batch_size"])
-        result = run_tasks(policy_of(job), job.params["tasks"], Path(folder), settings)
-    write_json(
-        job.out / RESULT, {"scores": result.scores, "items": result.items, "versions": result.versions}
+    if job.params["world"] is None:
+        include = Path(job.knobs["path"]) if "path" in job.knobs else None
+        result = _run(job, include, job.out / RECORD)
+    else:
+        with TemporaryDirectory() as folder:
+            write_task(make_world(job.params["world"]), Path(folder))
+            result = _run(job, Path(folder), None)
+    found = {"scores": result.scores, "items": result.items, "versions": result.versions}
+    write_json(job.out / RESULT, found)
+
+
+def _run(job: Job, include: Path | None, record: Path | None) -> LmEvalResult:
+    settings = LmEvalSettings(
+        num_fewshot=job.params["num_fewshot"],
+        limit=job.params["limit"],
+        apply_chat_template=job.params["chat_template"],
+        batch_size=job.params["batch_size"],
     )
+    return run_tasks(policy_of(job), job.params["tasks"], include, settings, record)

@@ -13,15 +13,8 @@ from harness.models.chat import encode
 from harness.models.load import Policy, load_policy
 from harness.models.logprobs import sequence_logprobs
 from harness.stages.job import Job
-from harness.stages.shared import (
-    count_judge,
-    judge_of,
-    policy_of,
-    read_prompts,
-    read_responses,
-    scored,
-    size_of,
-)
+from harness.stages.judging import count_judge, judge_of, scored
+from harness.stages.shared import policy_of, read_prompts, read_responses, size_of
 from harness.store.formats import RESULT, write_json
 
 Logprobs = NDArray[np.float32]
@@ -31,7 +24,7 @@ def run(job: Job) -> None:
     """Score the reference's samples, pair best with worst, and ask which one the policy's reward prefers."""
     policy, start = policy_of(job), load_policy(job.inputs["base_model"])
     prompts = read_prompts(job.inputs["held_out"])
-    judge = judge_of(job.params)
+    judge = judge_of(job)
     pairs = _pairs(judge, prompts, read_responses(job.inputs["reference"]))
     turns = {prompt.id: prompt.turns for prompt in prompts}
     rows = [

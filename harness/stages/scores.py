@@ -3,7 +3,8 @@
 from harness.data.rows import Score
 from harness.judges.base import Answer
 from harness.stages.job import Job
-from harness.stages.shared import count_judge, judge_of, read_prompts, read_responses, scored
+from harness.stages.judging import count_judge, judge_of, scored
+from harness.stages.shared import read_prompts, read_responses
 from harness.store.formats import RESULT, SCORES, write_json, write_rows
 
 
@@ -13,7 +14,7 @@ def run(job: Job) -> None:
     Raises:
         HarnessError: some came to no score; pairs chosen without them would not be those of the recipe.
     """
-    judge = judge_of(job.params)
+    judge = judge_of(job)
     prompts = {prompt.id: prompt for prompt in read_prompts(job.inputs["prompts"])}
     responses = read_responses(job.inputs["responses"])
     scores = scored(judge, [Answer(prompts[response.prompt_id], response.text) for response in responses])

@@ -3,24 +3,19 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 from pydantic import TypeAdapter
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.data.rows import Prompt, Response
 from harness.data.tokens import Encoded
-from harness.errors import Diverged, HarnessError
-from harness.judges.base import Answer, Graded, Judge
-from harness.judges.length import LengthGrader
-from harness.judges.oracle import OracleGrader
+from harness.errors import Diverged
 from harness.models.chat import encode
 from harness.models.load import Policy, load_policy
 from harness.models.sampling import Sampling
-from harness.recipe import judges
 from harness.stages.job import Job
 from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_rows
-from harness.world.facts import make_world
 
 DIVERGED = "diverged"
 """In the log of a training: why it came to no adapter."""
@@ -29,49 +24,6 @@ DIVERGED = "diverged"
 def variant(union: Any, table: Mapping[str, Any]) -> Any:
     """The schema class of a table with a `kind`, given as plain JSON."""
     return TypeAdapter(union).validate_json(json.dumps(table))
-
-
-def judge_of(params: Mapping[str, Any]) -> Judge:
-    """The judge that a task's parameters name."""
-    table: judges.Judge = variant(judges.Judge, params["judge"])
-    match table:
-        case judges.OracleJudge():
-            return Graded(OracleGrader(make_world(params["world"])))
-        case judges.LengthJudge():
-            return Graded(LengthGrader())
-        case judges.DataJudge():
-            raise NotImplementedError
-        case judges.RewardModelJudge():
-            raise NotImplementedError
-        case judges.LocalJudge():
-            raise NotImplementedError
-        case judges.EndpointJudge():
-            raise NotImplementedError
-        case _:
-            assert_never(table)
-
-
-def scored(judge: Judge, answers: Sequence[Answer]) -> list[float]:
-    """The judge's score of each.
-
-    Raises:
-        HarnessError: some came to no score.
-    """
-    scores = judge.scores(answers)
-    given = [score for score in scores if score is not None]
-    if len(given) < len(scores):
-        raise HarnessError(
-            f"judge {judge.id}: gave no score to {len(scores) - len(given)} of {len(scores)} responses. "
-            "Those that it gave are kept; run the recipe again to ask for the others."
-        )
-    return given
-
-
-def count_judge(job: Job, judge: Judge) -> None:
-    """Meter what a judge has been asked."""
-    used = judge.usage
-    job.meter.count_judge(calls=used.calls, usd=used.usd)
-    job.meter.count(forward=used.tokens_forward, parameters=used.parameters)
 
 
 def policy_of(job: Job) -> Policy:

@@ -4,7 +4,7 @@ from harness.errors import Diverged, HarnessError
 from harness.stages.job import Job
 from harness.stages.sampling import sampled
 from harness.stages.shared import read_prompts, read_responses, sampling_of
-from harness.stages.verdicts import summary_of, verdicts
+from harness.stages.verdicts import verdicts
 from harness.store.formats import RESULT, write_json
 
 
@@ -20,8 +20,7 @@ def run(job: Job) -> None:
     except Diverged:
         write_json(job.out / RESULT, {"win_rate": None, "judged": 0})
         return
-    preferences = verdicts(job, prompts, outputs, read_responses(job.inputs["reference"]))
-    summary = summary_of(preferences)
+    summary = verdicts(job, prompts, outputs, read_responses(job.inputs["reference"])).summary
     if not summary["n_total"]:
         raise HarnessError("trial: the judge gave no verdict on any validation prompt. Check the judge.")
     write_json(job.out / RESULT, {"win_rate": summary["win_rate"], "judged": summary["n_total"]})

@@ -1,39 +1,83 @@
 """The judge's preferences between two sets of responses to the same prompts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from harness.data.rows import Prompt, Response
 from harness.evaluation.alpaca_eval import Comparison, compare, winrate_summary
+from harness.evaluation.alpaca_eval_official import EVALUATOR, evaluator, official_verdicts
 from harness.judges.base import Contest
+from harness.judges.endpoint import EndpointChat
+from harness.recipe.judges import EndpointJudge
+from harness.stages.asking import caller_of
 from harness.stages.job import Job
-from harness.stages.shared import count_judge, judge_of, texts_by_prompt
+from harness.stages.judging import count_judge, judge_of, judge_table
+from harness.stages.shared import texts_by_prompt
+
+
+@dataclass(frozen=True)
+class Found:
+    """Preferences of each prompt by its id: 1 (reference better) to 2 (output better), None where missing.
+
+    `flips` counts comparisons that were asked both ways round with opposite verdicts.
+    """
+
+    judge: str
+    preferences: Mapping[str, list[float | None]]
+    flips: int
+
+    @property
+    def _all(self) -> list[float | None]:
+        return [value for values in self.preferences.values() for value in values]
+
+    @property
+    def missing(self) -> int:
+        """Comparisons without a verdict."""
+        return self._all.count(None)
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """alpaca_eval's win rate over all of them."""
+        return winrate_summary(self._all)
 
 
 def verdicts(
     job: Job, prompts: Sequence[Prompt], outputs: Sequence[Response], references: Sequence[Response]
-) -> dict[str, list[float | None]]:
-    """Compare sample i of the outputs with sample i of the references, for every prompt, by its id.
-
-    Preferences are 1 (reference better) to 2 (output better), None where the judge gave no verdict.
-    """
-    judge = judge_of(job.params)
+) -> Found:
+    """Compare sample i of the outputs with sample i of the references, for every prompt."""
     own, other = texts_by_prompt(outputs), texts_by_prompt(references)
-    asked = {prompt.transcript: prompt for prompt in prompts}
     comparisons = [
         Comparison(f"{prompt.id}/{index}", prompt.transcript, reference, output)
         for prompt in prompts
         for index, (reference, output) in enumerate(zip(other[prompt.id], own[prompt.id], strict=True))
     ]
+    table = judge_table(job)
+    if isinstance(table, EndpointJudge) and table.template == EVALUATOR:
+        judge, given, flips = _by_evaluator(job, table, comparisons)
+    else:
+        judge, given, flips = _by_judge(job, prompts, comparisons)
+    values = iter(given)
+    return Found(judge, {prompt.id: [next(values) for _ in own[prompt.id]] for prompt in prompts}, flips)
+
+
+Given = tuple[str, list[float | None], int]
+"""The judge's id, the preferences in order, and flips."""
+
+
+def _by_judge(job: Job, prompts: Sequence[Prompt], comparisons: Sequence[Comparison]) -> Given:
+    judge, asked = judge_of(job), {prompt.transcript: prompt for prompt in prompts}
 
     def prefer(rows: Sequence[tuple[str, str, str]]) -> list[float | None]:
         return judge.preferences([Contest(asked[row[0]], *row[1:]) for row in rows])
 
     preferences = compare(comparisons, prefer, seed=job.params["seed"])
     count_judge(job, judge)
-    given = iter(preferences)
-    return {prompt.id: [next(given) for _ in own[prompt.id]] for prompt in prompts}
+    return judge.id, preferences, judge.usage.flips
 
 
-def summary_of(preferences: Mapping[str, Sequence[float | None]]) -> dict[str, float]:
-    """alpaca_eval's win rate over all of them."""
-    return winrate_summary([value for values in preferences.values() for value in values])
+def _by_evaluator(job: Job, table: EndpointJudge, comparisons: Sequence[Comparison]) -> Given:
+    """By alpaca_eval's own evaluator: its words, parser and parameters, and our calls."""
+    chat, rules = EndpointChat(caller_of(job, table), job.progress), evaluator(table.template)
+    found = official_verdicts(comparisons, chat.complete, rules, job.params["seed"], table.both_orders)
+    job.meter.count_judge(calls=chat.usage.calls, usd=chat.usage.usd)
+    return rules.id(table.model, table.both_orders), found.preferences, found.flips

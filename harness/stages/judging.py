@@ -1,0 +1,99 @@
+"""The judge that a task names, and what it is asked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, assert_never
+
+from harness.data.rows import Score
+from harness.errors import HarnessError
+from harness.judges.base import Answer, Graded, Judge
+from harness.judges.chat import Asking, ChatJudge
+from harness.judges.dataset import DatasetGrader
+from harness.judges.endpoint import EndpointChat
+from harness.judges.length import LengthGrader
+from harness.judges.local_model import LocalChat
+from harness.judges.oracle import OracleGrader
+from harness.judges.reward_model import RewardModel, RewardModelJudge
+from harness.models.load import load_policy
+from harness.models.source import DTYPES, Source, write_source
+from harness.recipe import judges
+from harness.stages.asking import caller_of
+from harness.stages.job import Job
+from harness.stages.shared import read_responses, variant
+from harness.store.formats import SCORES, read_rows
+from harness.world.facts import make_world
+
+
+def judge_table(job: Job) -> judges.Judge:
+    """The recipe's table of the task's judge; the name of a local model is where it lies."""
+    table: dict[str, Any] = {**job.params["judge"], **job.knobs.get("judge", {})}
+    if "path" in table:
+        table["name"] = table.pop("path")
+    judge: judges.Judge = variant(judges.Judge, table)
+    return judge
+
+
+def judge_of(job: Job) -> Judge:
+    """The judge that a task's parameters name."""
+    table = judge_table(job)
+    match table:
+        case judges.OracleJudge():
+            return Graded(OracleGrader(make_world(job.params["world"])))
+        case judges.LengthJudge():
+            return Graded(LengthGrader())
+        case judges.DataJudge():
+            return Graded(DatasetGrader(_scores(job.inputs["dataset"])))
+        case judges.RewardModelJudge():
+            dtype = DTYPES[table.dtype]
+            return RewardModelJudge(RewardModel(table.name, table.revision, dtype, table.max_length))
+        case judges.LocalJudge():
+            asking = Asking(both_orders=table.both_orders, max_tokens=table.max_new_tokens)
+            return ChatJudge(_local_chat(table), asking)
+        case judges.EndpointJudge():
+            asking = Asking(
+                weighted=table.template == "weighted",
+                both_orders=table.both_orders,
+                temperature=table.temperature,
+                max_tokens=table.max_tokens,
+            )
+            return ChatJudge(EndpointChat(caller_of(job, table), job.progress), asking)
+        case _:
+            assert_never(table)
+
+
+def _local_chat(table: judges.LocalJudge) -> LocalChat:
+    with TemporaryDirectory() as folder:
+        write_source(Path(folder), Source(name=table.name, revision=table.revision, dtype=table.dtype))
+        policy = load_policy(Path(folder))
+    return LocalChat(policy, f"{Path(table.name).name}@{table.revision or 'local'}")
+
+
+def _scores(data: Path) -> dict[tuple[str, str], float]:
+    text = {(row.prompt_id, row.index): row.text for row in read_responses(data)}
+    return {
+        (row.prompt_id, text[row.prompt_id, row.index]): row.score for row in read_rows(data / SCORES, Score)
+    }
+
+
+def scored(judge: Judge, answers: Sequence[Answer]) -> list[float]:
+    """The judge's score of each.
+
+    Raises:
+        HarnessError: some came to no score.
+    """
+    scores = judge.scores(answers)
+    given = [score for score in scores if score is not None]
+    if len(given) < len(scores):
+        raise HarnessError(
+            f"judge {judge.id}: gave no score to {len(scores) - len(given)} of {len(scores)} responses. "
+            "Those that it gave are kept; run the recipe again to ask for the others."
+        )
+    return given
+
+
+def count_judge(job: Job, judge: Judge) -> None:
+    """Meter what a judge has been asked."""
+    used = judge.usage
+    job.meter.count_judge(calls=used.calls, usd=used.usd)
+    job.meter.count(forward=used.tokens_forward, parameters=used.parameters)
