@@ -74,8 +74,8 @@ def fetch_all(items: Sequence[Item], access: models.Access, console: Console) ->
             return []
         reason = "HF_HUB_OFFLINE is set" if access.offline else f"{access.endpoint} does not answer"
         return [
-            f"The hub cannot be asked: {reason}. As far as can be told, this machine lacks: {'; '.join(lacking)}. "
-            "Run the command again where there is a network, with the same HF_HOME."
+            f"The hub cannot be asked: {reason}. As far as can be told, this machine lacks: "
+            f"{'; '.join(lacking)}. Run the command again where there is a network, with the same HF_HOME."
         ]
     table = Table("what", "files", "GB", "sha256", title="from the hub", title_justify="left")
     problems: list[str] = []

@@ -45,7 +45,7 @@ def evaluation_tasks(draw: Draw, name: str, policies: Policies) -> dict[str, Tas
 
 
 def _has_held_out_pairs(draw: Draw) -> bool:
-    """Whether the reference has samples of a prompt that differ, and their scores cost no words of a chat model."""
+    """Whether the reference has several samples of a prompt, whose scores cost no words of a chat model."""
     alpaca = draw.recipe.evaluation.alpaca_eval
     sampled = isinstance(alpaca.reference, tables.StartReference | tables.MethodReference)
     several = alpaca.samples_per_prompt > 1

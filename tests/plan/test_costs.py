@@ -13,7 +13,9 @@ N, J, PER_RANK = 1000.0, 500.0, 20.0
 FACTS = Facts(prompt=10, answer=6, parameters={"": N, "judge/of": J}, per_rank=PER_RANK)
 
 
-def recipe(training: str = "", judge: str = "", responses: str = "", alpaca: str = "", method: str = "") -> str:
+def recipe(
+    training: str = "", judge: str = "", responses: str = "", alpaca: str = "", method: str = ""
+) -> str:
     """8 prompts x 4 responses of at most 8 tokens, on 6 held-out prompts with 2 samples of at most 12."""
     return f"""
 title = "t"
@@ -75,7 +77,7 @@ def test_the_gradient_bank_goes_back_and_is_stored(tmp_path: Path) -> None:
     """448 tokens each way: 2 N 448 + 2 (N + 2 x 20) 448 = 1,827,840; 32 rows x 16 numbers x 2 bytes."""
     method = 'depth = { kind = "gradient-clusters", pairs = 2, clusters = 2 }'
     assert work(tmp_path, "gradients", method=method) == Work(448, 448, 1_827_840, bytes=1024)
-    assert work(tmp_path, "logprobs", method=method) == Work(448, 0, 896_000)
+    assert work(tmp_path, "logprobs") == Work(448, 0, 896_000)
 
 
 def test_training_on_whole_prompts_reads_each_once(tmp_path: Path) -> None:
@@ -89,9 +91,7 @@ def test_training_on_whole_prompts_reads_each_once(tmp_path: Path) -> None:
 
 def test_training_on_pairs_reads_each_with_its_prompt(tmp_path: Path) -> None:
     """5 x 4 pairs x 2 x (10 + 4) = 560 tokens; everything trained: 2 N 560 + 4 N 560 FLOPs, 4 N bytes."""
-    training = 'batching = "pairs"\nweights = "full"'
-    training = training.replace("lora_rank = 3", "")
-    text = recipe(training=training).replace("lora_rank = 3\n", "")
+    text = recipe(training='batching = "pairs"\nweights = "full"').replace("lora_rank = 3\n", "")
     task = next(task for task in planned(tmp_path, text).tasks if task.stage == "adapter")
     assert work_of(task, FACTS) == Work(560, 560, 3_360_000, bytes=4000)
 
@@ -145,8 +145,7 @@ def test_one_sample_of_the_reference_makes_no_pair(tmp_path: Path) -> None:
 
 def test_hours_follow_from_how_a_stage_uses_the_machine(tmp_path: Path) -> None:
     """Writing at 100 and reading at 1,000 FLOPs a second: 896,000 FLOPs are 8,960 s and 896 s."""
-    method = 'depth = { kind = "gradient-clusters", pairs = 2, clusters = 2 }'
-    plan = planned(tmp_path, recipe(method=method))
+    plan = planned(tmp_path, recipe())
     tasks = [task for task in plan.tasks if task.stage in {"responses", "logprobs"}]
     estimate = Estimate(FACTS).add(tasks)
     assert gpu_seconds(estimate, 1000, 100) == {"responses": 8960, "logprobs": 896}
