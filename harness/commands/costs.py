@@ -16,7 +16,7 @@ from harness.plan.catalog import STAGES
 from harness.plan.costs import FILLED, UNKNOWN, Estimate, Facts, Work, gpu_seconds
 from harness.plan.draw import DataFile
 from harness.plan.task import Task
-from harness.recipe.model import AtlasModel
+from harness.recipe.model import HfModel
 from harness.recipe.schema import Recipe
 from harness.store.formats import RESULT, read_json
 from harness.store.local import LocalStore
@@ -70,19 +70,21 @@ class Planned:
 
 
 def show_costs(planned: Planned, parameters: float | None, throughput: str, console: Console) -> None:
-    """Print what the missing tasks cost; nothing for the embedded world's model, unless its size is stated.
+    """Print what the missing tasks cost; nothing for a model that the recipe makes, unless stated.
 
     Raises:
         BadInput: the throughput is neither a GPU nor a number.
     """
     machine = machine_of(throughput)
-    if parameters is None and isinstance(planned.recipe.model, AtlasModel):
+    if parameters is None and not isinstance(planned.recipe.model, HfModel):
         return
     size, size_from = _policy_size(planned, parameters)
     prompt, answer, lengths_from = _lengths(planned)
     judges = judge_sizes(planned.recipe, planned.files)
     sizes = judges | {"": size.parameters}
     estimate = Estimate(Facts(prompt, answer, sizes, size.per_rank, _price)).add(planned.missing)
+    if estimate.total == Work():
+        return
     console.print(_table(estimate, machine))
     for line in (
         f"Assumed: {_told(size)} parameters ({size_from}); prompts of {prompt:.0f} and given responses of "
