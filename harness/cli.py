@@ -179,6 +179,71 @@ def leaderboard(
 
 
 @app.command()
+def compare(
+    before: Annotated[
+        str,
+        typer.Argument(
+            help="A board: its folder, its table.json, or REVISION:PATH of either in a git commit.",
+            metavar="BEFORE",
+        ),
+    ],
+    after: Annotated[str, typer.Argument(help="The board to compare it with.", metavar="AFTER")],
+    fail_if: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            help="Exit with 1 where a row changed so: METRIC drops|rises N[%]. May be given again.",
+            metavar="CONDITION",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every change as JSON.")] = False,
+) -> None:
+    """Show what got better, worse or costlier between two boards.
+
+    Paired where both hold the same prompts and seeds. Metrics are named as in table.json, costs as
+    cost.alone.flops; a condition counts only a change whose interval leaves out zero.
+    """
+    from harness.commands.compare import compare as compare_boards
+
+    compare_boards(before, after, fail_if or [], as_json, _console())
+
+
+imports = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Put results that were made elsewhere on a board."
+)
+app.add_typer(imports, name="import")
+
+
+@imports.command("alpaca-eval")
+def import_alpaca_eval(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of results: MODEL/ANNOTATOR/annotations.json, or annotations.jsonl(.gz)."
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="Name of the board.", metavar="NAME")],
+    boards: Boards = None,
+    annotator: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Which annotator's results, where there are several.", metavar="NAME"),
+    ] = None,
+    reference: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="What the models were compared with, where the results do not name it.", metavar="NAME"
+        ),
+    ] = None,
+) -> None:
+    """Make a board of published AlpacaEval results.
+
+    With intervals, ranks with ties, and length-controlled win rates of one model of all rows.
+    """
+    from harness.commands.imports import import_alpaca_eval as make
+
+    make(folder, name, boards, annotator, reference, _console())
+
+
+@app.command()
 def methods() -> None:
     """List the kinds of breadth, depth, pairing and loss.
 

@@ -72,7 +72,12 @@ DOORS = {
     "sklearn": {"methods/clustering.py", "evaluation/alpaca_eval_official.py"},
     "datasets": {"data/hub.py", "evaluation/lm_eval.py", "training"},
     "pyarrow": {"data/sources.py"},
-    "huggingface_hub": {"models/hub.py", "models/quiet.py", "data/hub.py"},
+    "huggingface_hub": {
+        "models/hub.py",
+        "models/quiet.py",
+        "data/hub.py",
+        "evaluation/alpaca_eval_official.py",
+    },
     "sentence_transformers": {"models/sentence_transformer.py"},
     "vllm": {"models/vllm_sampling.py"},
 }
@@ -139,8 +144,8 @@ def test_each_outside_package_has_one_door() -> None:
 
 def test_the_catalog_and_the_stage_files_agree() -> None:
     helpers = {
-        "__init__", "asking", "bank", "drawn", "job", "losses", "options", "pool", "rank", "run", "sampling", "shared", "torchrun", "values",
-        "verdicts", "written",
+        "__init__", "asking", "bank", "drawn", "job", "judging", "losses", "options", "pool", "rank", "run",
+        "sampling", "shared", "torchrun", "values", "verdicts", "written",
     }  # fmt: skip
     assert {path.stem for path in (PACKAGE / "stages").glob("*.py")} - helpers == set(STAGES)
 
@@ -155,6 +160,8 @@ def test_the_catalog_and_the_stage_files_agree() -> None:
         ["methods"],
         ["schema"],
         ["leaderboard", "--boards", "TMP"],  # an empty folder: one sentence, after all is imported
+        ["compare", "leaderboards/bpo/table.json", "leaderboards/bpo/table.json"],
+        ["import", "alpaca-eval", "TMP", "--name", "x"],
     ],
     ids=lambda arguments: "-".join(arguments[:2]),
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.chat_server import Say, error, good, question, serving
+from chat_server import Say, error, good, question, serving
 
 pytestmark = pytest.mark.slow
 

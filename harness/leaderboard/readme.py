@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
 from harness.leaderboard.rank import ALPHA
-from harness.leaderboard.record import Sample
-from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE
+from harness.leaderboard.record import Cost, Sample
+from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Score, Table
 from harness.leaderboard.text import interval, markdown, number, percent, plain, scientific
 
-MEAN_LENGTH = "alpaca_eval.mean_length"
 COMMAND = "harness leaderboard recipes/{recipe}.toml"
 LONGEST_SAMPLE = 160  # characters
 
@@ -34,13 +33,14 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
             parts.append(f"## Section {section.number}")
         if section.number > 1:
             parts.append(section_reason(section, table.sections[0]))
-        parts += [
-            _table(rows, _score_columns(rows)),
-            "### Cost (mean over seeds)",
-            _table(rows, _COST_COLUMNS),
-            "### Cost by stage, alone (seconds)",
-            _table(rows, _stage_columns(rows)),
-        ]
+        parts.append(_table(rows, _score_columns(rows, table.has_costs)))
+        if table.has_costs:
+            parts += [
+                "### Cost (mean over seeds)",
+                _table(rows, _COST_COLUMNS),
+                "### Cost by stage, alone (seconds)",
+                _table(rows, _stage_columns(rows)),
+            ]
     parts += [
         "### Held equal",
         _held_equal(table),
@@ -62,13 +62,14 @@ def _table(rows: Sequence[Row], columns: Columns) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _score_columns(rows: Sequence[Row]) -> Columns:
+def _score_columns(rows: Sequence[Row], has_costs: bool) -> Columns:
     """Rank, win rate, and after them every metric that some row has; length control only once it exists."""
     first = (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)
     present = [metric for metric in rows[0].scores if any(row.scores[metric] is not None for row in rows)]
     others = [metric for metric in (*first[1:], *present) if metric in present]
     return [
         ("rank", lambda row: "–" if row.rank is None else str(row.rank)),
+        ("places", _places),
         ("method", lambda row: markdown(row.method) + (" ◆" if row.pareto else "")),
         ("win rate", lambda row: _score(row, WIN_RATE)),
         ("against baseline", lambda row: _difference(row.scores[WIN_RATE])),
@@ -77,9 +78,7 @@ def _score_columns(rows: Sequence[Row]) -> Columns:
             for metric in dict.fromkeys(others)
             if metric != WIN_RATE
         ],
-        ("pairs", lambda row: number(row.pairs, 0)),
-        ("prompts", lambda row: number(row.prompts, 0)),
-        ("mean depth", lambda row: number(row.mean_depth, 1)),
+        *(_DATA_COLUMNS if has_costs else ()),
         ("judgments", lambda row: f"{row.judgments.found}/{row.judgments.expected}"),
     ]
 
@@ -96,6 +95,12 @@ def _seconds(row: Row, stage: str) -> str:
     return number(row.cost.stages[stage].wall_s, 1) if stage in row.cost.stages else ""
 
 
+_DATA_COLUMNS: Columns = (
+    ("pairs", lambda row: number(row.pairs, 0)),
+    ("prompts", lambda row: number(row.prompts, 0)),
+    ("mean depth", lambda row: number(row.mean_depth, 1)),
+)
+
 _COST_COLUMNS: Columns = (
     ("method", lambda row: markdown(row.method)),
     ("seconds alone", lambda row: number(row.cost.alone.wall_s, 1)),
@@ -108,7 +113,7 @@ _COST_COLUMNS: Columns = (
     ("overhead (FLOPs, shared)", lambda row: percent(row.overhead.shared.flops)),
     ("peak MiB", lambda row: number(row.cost.alone.peak_memory_bytes / 2**20, 0)),
     ("judge calls", lambda row: number(row.cost.alone.judge_calls, 0)),
-    ("judge $", lambda row: number(row.cost.alone.judge_usd, 2)),
+    ("judge $", lambda row: _dollars(row.cost.alone)),
 )
 
 _DECLARED_COLUMNS: Columns = (
@@ -118,6 +123,18 @@ _DECLARED_COLUMNS: Columns = (
         lambda row: markdown(json.dumps(row.declared, ensure_ascii=False)) if row.declared else "nothing",
     ),
 )
+
+
+def _places(row: Row) -> str:
+    places = row.rank_interval
+    if places is None:
+        return "–"
+    return str(places.best) if places.best == places.worst else f"{places.best}–{places.worst}"
+
+
+def _dollars(cost: Cost) -> str:
+    """What is known of it: more than that where some calls have no price."""
+    return ("> " if cost.judge_unpriced else "") + number(cost.judge_usd, 2)
 
 
 def _score(row: Row, metric: str) -> str:

@@ -15,11 +15,12 @@ def print_board(table: Table, console: Console) -> None:
         grid = Grid(title=escape(plain(table.title)))
         grid.add_column("rank", justify="right")
         grid.add_column("method", overflow="fold", min_width=14)
-        for name in ("win rate", "against baseline", "pairs", "seconds", "FLOPs", "overhead"):
+        costs = ("pairs", "seconds", "FLOPs", "overhead") if table.has_costs else ()
+        for name in ("win rate", "against baseline", *costs):
             grid.add_column(name, justify="right", no_wrap=True)
         for row in table.rows:
             if row.section == section.number:
-                grid.add_row(*_cells(row))
+                grid.add_row(*_cells(row), *(_costs(row) if costs else ()))
         console.print(grid)
 
 
@@ -32,6 +33,11 @@ def _cells(row: Row) -> list[str]:
         + ("" if row.complete else f" ({row.judgments.found}/{row.judgments.expected})"),
         interval(own.mean, own.ci_high, 1) if own else "–",
         interval(gap.mean, gap.ci_high, 1, sign=True) if gap else "–",
+    ]
+
+
+def _costs(row: Row) -> list[str]:
+    return [
         number(row.pairs, 0),
         number(row.cost.alone.wall_s, 1),
         scientific(row.cost.alone.flops),

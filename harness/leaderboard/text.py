@@ -7,6 +7,8 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and their full-width twins
 
+LARGE = 1e7
+
 
 def plain(text: str) -> str:
     """`text` on one line, without control, format (bidirectional, zero-width) and surrogate characters."""
@@ -39,6 +41,14 @@ def interval(mean: float, high: float | None, decimals: int, sign: bool = False)
     """`mean ± half width`, or the mean alone where there is no interval."""
     shown = number(mean, decimals, sign)
     return shown if high is None else f"{shown} ± {number(high - mean, decimals)}"
+
+
+def figure(value: float, high: float | None = None, sign: bool = False) -> str:
+    """As `interval` with three decimals, or with an exponent for what is as large as FLOPs."""
+    if abs(value) < LARGE:
+        return interval(value, high, 3, sign)
+    shown = ("+" if sign and value > 0 else "") + scientific(value)
+    return shown if high is None else f"{shown} ± {scientific(high - value)}"
 
 
 def percent(ratio: float | None) -> str:

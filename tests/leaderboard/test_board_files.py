@@ -107,7 +107,7 @@ def test_a_readme_that_is_not_text_is_refused(folder: Path) -> None:
 def test_readme_shows_ranks_intervals_and_how_to_make_it_again(folder: Path) -> None:
     lines = make_board(folder)["README.md"].splitlines()
     first = next(line for line in lines if line.startswith("| 1 |"))
-    assert first.startswith("| 1 | uniform ◆ | 6")
+    assert first.startswith("| 1 | 1 | uniform ◆ | 6")
     assert "| **+22.3 ± " in first
     assert first.endswith("| 8 | 4 | 2.0 | 480/480 |")
     assert "    harness leaderboard recipes/bpo.toml" in lines
