@@ -64,19 +64,19 @@ def show_plan(
     show_costs(Planned(recipe, store, plan.tasks, missing, files), parameters, throughput, console)
     left = sum(seconds[task.stage] for task in missing)
     console.print(
-        f"{len(missing)} of {len(plan.tasks)} tasks to run with {counted(jobs, 'job')}: "
-        f"{_duration(recipe, left / jobs / 60, bool(past))}.",
+        f"{len(missing)} of {len(plan.tasks)} tasks to run: {_duration(recipe, left, jobs, bool(past))}.",
         highlight=False,
         soft_wrap=True,
     )
     console.print(_detectable(recipe, places), highlight=False, soft_wrap=True)
 
 
-def _duration(recipe: Recipe, minutes: float, past: bool) -> str:
+def _duration(recipe: Recipe, seconds: float, jobs: int, past: bool) -> str:
+    """How long that takes; the embedded default's figures say nothing of another model."""
     if not past and isinstance(recipe.model, HfModel):
-        return "how long that takes will be known when some are done"
+        return "how long that takes is not known until some are done"
     basis = "this store's history" if past else "the embedded default's figures"
-    return f"about {minutes:.1f} min (estimated from {basis})"
+    return f"about {seconds / jobs / 60:.1f} min with {counted(jobs, 'job')} (estimated from {basis})"
 
 
 def _stages(plan: Plan, stored: set[str], seconds: dict[str, float]) -> Table:

@@ -113,10 +113,7 @@ def _data(data: HubData) -> list[Path]:
 def _length_control() -> list[Path]:
     from harness.evaluation.alpaca_eval_official import fetch_length_control
 
-    try:
-        return [fetch_length_control()]
-    except OSError as error:
-        raise BadInput(f"AlpacaEval's length control: cannot be fetched: {_reason(error)}.") from error
+    return [fetch_length_control()]
 
 
 def _tasks(table: LmEval, places: Places) -> list[Path]:
@@ -126,9 +123,6 @@ def _tasks(table: LmEval, places: Places) -> list[Path]:
     try:
         fetch_tasks(table.tasks, places.data / table.include if table.include else None)
     except ImportError as error:  # some tasks have packages of their own
-        raise BadInput(f"evaluation.lm_eval.tasks: {_reason(error)}. Install it.") from error
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise BadInput(f"evaluation.lm_eval.tasks: {reason}. Install what the task needs.") from error
     return []
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__

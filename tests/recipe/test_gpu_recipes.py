@@ -32,7 +32,8 @@ def test_a_gpu_recipe_is_whole(path: Path) -> None:
     assert list(local_files(recipe)) == []
     needed = needs_of(recipe)
     assert len(needed.models) >= 2
-    assert {len(each.revision) for each in (*needed.models, *needed.data)} == {40}
+    revisions = [model.revision for model in needed.models] + [data.revision for data in needed.data]
+    assert {len(revision) for revision in revisions} == {40}
     paid = {
         prompts_of(recipe, method) * (method.responses_per_prompt or 0)
         for method in recipe.methods.values()
