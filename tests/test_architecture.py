@@ -34,7 +34,10 @@ ARROWS: dict[str, set[str]] = {
     },
     "engines": {"plan", "store"},
     "leaderboard": {"recipe", "plan", "store"},
-    "commands": {"recipe", "plan", "store", "engines", "stages", "leaderboard", "data"},
+    "commands": {
+        "recipe", "plan", "store", "engines", "stages", "leaderboard", "data", "endpoints", "models",
+        "evaluation", "training",
+    },
     "cli": {"commands", "recipe"},
     "__main__": {"cli"},
 }  # fmt: skip
@@ -54,6 +57,10 @@ ONLY = {
     },
     ("stages", "plan"): {"harness.plan.task"},
     ("plan", "store"): {"harness.store.keys"},
+    ("commands", "endpoints"): {"harness.endpoints.prices"},
+    ("commands", "models"): {"harness.models", "harness.models.hub", "harness.models.weights"},
+    ("commands", "evaluation"): {"harness.evaluation.lm_eval", "harness.evaluation.alpaca_eval_official"},
+    ("commands", "training"): {"harness.training.export"},
 }
 
 DOORS = {
@@ -153,6 +160,7 @@ def test_the_catalog_and_the_stage_files_agree() -> None:
         ["--help"],
         ["check", "recipes/smoke.toml"],
         ["plan", "recipes/smoke.toml", "--store", "TMP"],
+        ["plan", "recipes/gpu/llama3-8b-ultrafeedback.toml", "--store", "TMP"],
         ["methods"],
         ["schema"],
         ["schema", "--table"],
@@ -160,7 +168,7 @@ def test_the_catalog_and_the_stage_files_agree() -> None:
         ["compare", "leaderboards/bpo/table.json", "leaderboards/bpo/table.json"],
         ["import", "alpaca-eval", "TMP", "--name", "x"],
     ],
-    ids=lambda arguments: " ".join(arguments[:2]),
+    ids=lambda arguments: "-".join(arguments[:2]),
 )
 def test_light_commands_load_no_torch(arguments: list[str], tmp_path: Path) -> None:
     words = [word.replace("TMP", str(tmp_path)) for word in arguments]

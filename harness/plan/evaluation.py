@@ -45,10 +45,11 @@ def evaluation_tasks(draw: Draw, name: str, policies: Policies) -> dict[str, Tas
 
 
 def _has_held_out_pairs(draw: Draw) -> bool:
-    """Whether the reference's samples of a prompt differ, and their scores cost no words of a chat model."""
+    """Whether the reference has several samples of a prompt, whose scores cost no words of a chat model."""
     alpaca = draw.recipe.evaluation.alpaca_eval
     sampled = isinstance(alpaca.reference, tables.StartReference | tables.MethodReference)
-    return sampled and not isinstance(alpaca.judge, LocalJudge | EndpointJudge)
+    several = alpaca.samples_per_prompt > 1
+    return sampled and several and not isinstance(alpaca.judge, LocalJudge | EndpointJudge)
 
 
 def held_out_task(draw: Draw) -> Task:

@@ -6,7 +6,7 @@ from harness.data.hub import fetched_file
 from harness.data.original import OriginalData, read_original
 from harness.data.rows import Prompt, Response
 from harness.errors import BadInput
-from harness.recipe.evaluation import OFFICIAL_PROMPTS
+from harness.recipe.evaluation import OFFICIAL_DATASET, OFFICIAL_FILE, OFFICIAL_PROMPTS
 from harness.stages.drawn import held_out_of
 from harness.stages.job import Job
 from harness.stages.shared import read_prompts
@@ -14,7 +14,6 @@ from harness.store.formats import PROMPTS, RESPONSES, write_rows
 from harness.world.facts import make_world
 from harness.world.prompts import held_out_prompts
 
-OFFICIAL_DATASET, OFFICIAL_FILE = "tatsu-lab/alpaca_eval", "alpaca_eval_gpt4_baseline.json"
 OFFICIAL_FORMAT = "alpaca-eval-outputs"
 
 
