@@ -35,7 +35,8 @@ ARROWS: dict[str, set[str]] = {
     "engines": {"plan", "store"},
     "leaderboard": {"recipe", "plan", "store"},
     "commands": {"recipe", "plan", "store", "engines", "stages", "leaderboard", "data"},
-    "cli": {"commands", "recipe"},
+    "cli": {"commands", "recipe", "cli_store"},
+    "cli_store": {"commands"},
     "__main__": {"cli"},
 }  # fmt: skip
 
@@ -60,7 +61,7 @@ DOORS = {
     "trl": {"training"},
     "alpaca_eval": {"evaluation/alpaca_eval.py", "evaluation/alpaca_eval_official.py"},
     "lm_eval": {"evaluation/lm_eval.py"},
-    "typer": {"cli.py"},
+    "typer": {"cli.py", "cli_store.py"},
     "httpx2": {"endpoints/http.py"},
     "sklearn": {"methods/clustering.py", "evaluation/alpaca_eval_official.py"},
     "datasets": {"data/hub.py", "evaluation/lm_eval.py", "training"},

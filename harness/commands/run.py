@@ -49,6 +49,7 @@ def run(
 
     Raises:
         BadInput: the recipe or an option is wrong.
+        StoreError: the store cannot be used, or its disk is full.
         TaskFailed: if tasks failed; all that did not depend on them is done, and on the board.
         KeyboardInterrupt: passed on; what is stored stays.
     """
@@ -56,10 +57,10 @@ def run(
     plan = build_plan(recipe, files_of(recipe, places))
     options = options_of(places, recipe, plan, report_to, train_processes)
     job = Run(places, recipe, plan, LocalStore(places.store), options)
-    job.store.prepare()
     check_writable(places.board)
-    _ask_again(job, console)
-    outcome, records = _run_and_collect(job, jobs, console)
+    with job.store.in_use():
+        _ask_again(job, console)
+        outcome, records = _run_and_collect(job, jobs, console)
     if records:
         _write_board(job, records, console)
     console.print(_summary(outcome), highlight=False)
@@ -93,6 +94,8 @@ def _run_and_collect(job: Run, jobs: int, console: Console) -> tuple[Outcome, li
 
 def _run_plan(job: Run, jobs: int, console: Console) -> Outcome:
     missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
+    if missing:
+        job.store.prepare()
     expected = stage_seconds(history(job.plan, job.store))
     seconds = {task.key: expected[task.stage] for task in missing}
     engine = LocalEngine(job.store, partial(run_task, options=job.options), jobs)

@@ -249,7 +249,9 @@ def length_controlled(
     try:
         hf_hub_download(filename=_GAMED, local_files_only=True, **_HUB)
     except OSError:
-        return LengthControl(None, why=f"Length control needs {_GAMED} from the hub: harness prefetch fetches it.")
+        return LengthControl(
+            None, why=f"Length control needs {_GAMED} from the hub: harness prefetch fetches it."
+        )
     rows = pd.DataFrame(
         {
             "index": range(SIZE),
