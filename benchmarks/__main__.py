@@ -14,6 +14,7 @@ from benchmarks import (
     features,
     grouped,
     grouped_gpu,
+    kills,
     net_overhead,
     pair_features,
     selection_scale,
@@ -24,7 +25,7 @@ from benchmarks.figure import Figure, Skipped, markdown
 
 SUBJECTS = (
     commands, bank, bank_gpu, pair_features, sketch, features, clustering, selection_scale, net_overhead,
-    grouped, training, grouped_gpu,
+    grouped, training, grouped_gpu, kills,
 )  # fmt: skip
 BENCHMARKS = {benchmark.name: benchmark for subject in SUBJECTS for benchmark in subject.BENCHMARKS}
 

@@ -50,6 +50,7 @@ def run(
 
     Raises:
         BadInput: the recipe or an option is wrong.
+        StoreError: the store cannot be used, or its disk is full.
         TaskFailed: if tasks failed; all that did not depend on them is done, and on the board.
         KeyboardInterrupt: passed on; what is stored stays.
     """
@@ -57,10 +58,10 @@ def run(
     plan = build_plan(recipe, files_of(recipe, places))
     options = options_of(places, recipe, plan, report_to, train_processes)
     job = Run(places, recipe, plan, LocalStore(places.store), options)
-    job.store.prepare()
     check_writable(places.board)
-    _ask_again(job, output)
-    outcome, records = _run_and_collect(job, jobs, output)
+    with job.store.in_use():
+        _ask_again(job, output)
+        outcome, records = _run_and_collect(job, jobs, output)
     if records:
         _write_board(job, records, output)
     output.steps.print(_summary(outcome), highlight=False)
@@ -94,6 +95,8 @@ def _run_and_collect(job: Run, jobs: int, output: Output) -> tuple[Outcome, list
 
 def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
     missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
+    if missing:
+        job.store.prepare()
     expected = stage_seconds(history(job.plan, job.store))
     seconds = {task.key: expected[task.stage] for task in missing}
     for task in job.plan.tasks:
