@@ -57,13 +57,9 @@ def validation_task(draw: Draw, count: int, skip: int) -> Task:
 
 
 def _drawn(draw: Draw, source: DatasetPrompts) -> dict[str, Any]:
-    """How prompts are drawn from a dataset.
-
-    Where a pool has its own responses, all methods choose among prompts with as many as any of them takes.
-    """
-    least = 0
-    if isinstance(draw.recipe.pool.responses, DatasetResponses):
-        least = max(method.responses_per_prompt or 0 for method in draw.recipe.methods.values())
+    """How prompts are drawn from a dataset; of its own responses, each must have enough to choose from."""
+    responses = draw.recipe.pool.responses
+    least = responses.least if isinstance(responses, DatasetResponses) else 0
     return split_of(source) | {"least": least, "scored": _scored(draw), "seed": draw.seed("pool")}
 
 

@@ -106,9 +106,7 @@ def _source_problems(recipe: Recipe) -> Iterator[str]:
                 )
     for place, endpoint in endpoints_of(recipe):
         if (endpoint.usd_per_million_in is None) != (endpoint.usd_per_million_out is None):
-            yield (
-                f"{place}: a price is `usd_per_million_in` and `usd_per_million_out`. Give both, or none."
-            )
+            yield f"{place}: a price is `usd_per_million_in` and `usd_per_million_out`. Give both or none."
 
 
 def _world_problems(recipe: Recipe) -> Iterator[str]:
@@ -151,6 +149,14 @@ def _pool_problems(recipe: Recipe) -> Iterator[str]:
             f"pool.responses: '{pool.responses.kind}' needs pool.prompts of kind 'dataset'. "
             "Change one of the two."
         )
+    if isinstance(pool.responses, DatasetResponses):
+        for name, method in recipe.methods.items():
+            if (method.responses_per_prompt or 0) > pool.responses.least:
+                yield (
+                    f"methods.{name}.responses_per_prompt: must be at most pool.responses.least "
+                    f"({pool.responses.least}), as each prompt has so many of its own. "
+                    f"Got {method.responses_per_prompt}. Raise `least`."
+                )
     for place, judge in judges_of(recipe):
         if not isinstance(judge, DataJudge):
             continue

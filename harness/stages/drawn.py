@@ -26,7 +26,7 @@ def drawn_prompts(job: Job) -> list[Prompt]:
         raise BadInput(
             f"pool.prompts.count: the data have {len(usable)} prompts for training"
             f"{f' with at least {least} {scored}responses' if least else ''}, but the pool and what follows "
-            f"it ask for {first + count}. Lower it{' or responses_per_prompt' if least else ''}."
+            f"it ask for {first + count}. Lower it{' or pool.responses.least' if least else ''}."
         )
     return usable[first : first + count]
 
