@@ -46,7 +46,7 @@ class SampledResponses(Table):
 
 
 class DatasetResponses(Table):
-    """The dataset's own responses, the first K of each prompt; prompts with fewer than `least` are not drawn."""
+    """The first K of the dataset's own responses. Prompts with fewer than `least` of them are not drawn."""
 
     kind: Literal["dataset"]
     least: Annotated[int, Field(ge=2)] = 2
