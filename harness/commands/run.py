@@ -22,10 +22,12 @@ from harness.leaderboard.record import Record, read_records, write_record
 from harness.leaderboard.terminal import print_board
 from harness.plan.build import Plan, build_plan
 from harness.plan.estimate import stage_seconds
+from harness.plan.task import Task
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import Recipe
 from harness.stages.options import Options
 from harness.stages.run import run_task
+from harness.store.formats import RESULT, read_json
 from harness.store.local import LocalStore
 
 CORRUPTIONS = 10
@@ -60,7 +62,7 @@ def run(
     job = Run(places, recipe, plan, LocalStore(places.store), options)
     check_writable(places.board)
     with job.store.in_use():
-        _ask_again(job, output)
+        _forget(job, output)
         outcome, records = _run_and_collect(job, jobs, output)
     if records:
         _write_board(job, records, output)
@@ -69,16 +71,28 @@ def run(
         raise TaskFailed("\n".join(_failures(outcome, job.plan)))
 
 
-def _ask_again(job: Run, output: Output) -> None:
-    """Take results that lack verdicts out of the store; what was paid for is in the journal."""
+def _forget(job: Run, output: Output) -> None:
+    """Take out of the store what is to be made again."""
     for task in job.plan.tasks:
         with suppress(CorruptArtifact):
-            missing = job.store.has(task.stage, task.key) and job.store.manifest(task.stage, task.key).missing
-            if missing:
-                output.steps.print(
-                    f"{task.stage}/{task.key}: asking again for {missing} verdicts", highlight=False
-                )
+            if job.store.has(task.stage, task.key) and (reason := _outdated(task, job.store)):
+                output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False)
                 job.store.discard(task.stage, task.key)
+
+
+def _outdated(task: Task, store: LocalStore) -> str:
+    """Why a stored result does not serve any longer, whose key is right; empty where it does.
+
+    Verdicts that are missing can be asked for again, and those paid for are in the journal. The pointer to
+    a local model says where it lies, which the key, made from its content, does not.
+    """
+    if missing := store.manifest(task.stage, task.key).missing:
+        return f"asking again for {missing} verdicts"
+    if task.stage == "base_model" and "path" in task.knobs:
+        pointed_to = read_json(store.open(task.stage, task.key) / RESULT).get("name")
+        if pointed_to != task.knobs["path"]:
+            return f"the model has moved to {task.knobs['path']}"
+    return ""
 
 
 def _run_and_collect(job: Run, jobs: int, output: Output) -> tuple[Outcome, list[Record]]:
