@@ -7,7 +7,8 @@ HarnessError
 │   └── CorruptArtifact     an artifact does not match its manifest; the engine redoes it
 ├── Diverged            1   a training came to a loss that is no number; that is its result
 ├── TaskFailed          1   a task raised; the run goes on with what does not depend on it
-└── StaleBoard          1   a committed leaderboard is not what its records give
+├── StaleBoard          1   a committed leaderboard is not what its records give
+└── Regression          1   a board changed in a way that a condition of `harness compare` forbids
 """
 
 from collections.abc import Mapping, Sequence
@@ -70,3 +71,7 @@ class TaskFailed(HarnessError):
 
 class StaleBoard(HarnessError):
     """A leaderboard file differs from what its records give."""
+
+
+class Regression(HarnessError):
+    """A board is worse or costlier than another by as much as a condition names."""

@@ -61,11 +61,20 @@ DOORS = {
     "alpaca_eval": {"evaluation/alpaca_eval.py", "evaluation/alpaca_eval_official.py"},
     "lm_eval": {"evaluation/lm_eval.py"},
     "typer": {"cli.py"},
+    "jinja2": {"leaderboard/page", "models"},
+    "markupsafe": {"leaderboard/page"},
+    "markdown_it": {"leaderboard/page"},
+    "matplotlib": {"leaderboard/plots.py", "data/report.py"},
     "httpx2": {"endpoints/http.py"},
     "sklearn": {"methods/clustering.py", "evaluation/alpaca_eval_official.py"},
     "datasets": {"data/hub.py", "evaluation/lm_eval.py", "training"},
     "pyarrow": {"data/sources.py"},
-    "huggingface_hub": {"models/hub.py", "models/quiet.py", "data/hub.py"},
+    "huggingface_hub": {
+        "models/hub.py",
+        "models/quiet.py",
+        "data/hub.py",
+        "evaluation/alpaca_eval_official.py",
+    },
     "sentence_transformers": {"models/sentence_transformer.py"},
     "vllm": {"models/vllm_sampling.py"},
 }
@@ -132,8 +141,8 @@ def test_each_outside_package_has_one_door() -> None:
 
 def test_the_catalog_and_the_stage_files_agree() -> None:
     helpers = {
-        "__init__", "asking", "bank", "drawn", "job", "losses", "options", "pool", "rank", "run", "sampling", "shared", "torchrun", "values",
-        "verdicts", "written",
+        "__init__", "asking", "bank", "drawn", "job", "judging", "losses", "options", "pool", "rank", "run",
+        "sampling", "shared", "torchrun", "values", "verdicts", "written",
     }  # fmt: skip
     assert {path.stem for path in (PACKAGE / "stages").glob("*.py")} - helpers == set(STAGES)
 
@@ -146,9 +155,12 @@ def test_the_catalog_and_the_stage_files_agree() -> None:
         ["plan", "recipes/smoke.toml", "--store", "TMP"],
         ["methods"],
         ["schema"],
+        ["schema", "--table"],
         ["leaderboard", "--boards", "TMP"],  # an empty folder: one sentence, after all is imported
+        ["compare", "leaderboards/bpo/table.json", "leaderboards/bpo/table.json"],
+        ["import", "alpaca-eval", "TMP", "--name", "x"],
     ],
-    ids=lambda arguments: arguments[0],
+    ids=lambda arguments: " ".join(arguments[:2]),
 )
 def test_light_commands_load_no_torch(arguments: list[str], tmp_path: Path) -> None:
     words = [word.replace("TMP", str(tmp_path)) for word in arguments]

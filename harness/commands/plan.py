@@ -3,11 +3,11 @@
 import math
 from collections import Counter
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from harness.commands.inputs import files_of
+from harness.commands.output import Output
 from harness.commands.places import Places
 from harness.commands.run import history
 from harness.commands.words import counted
@@ -27,8 +27,9 @@ WORST_DEVIATION = 50.0
 """Standard deviation of a verdict in points of win rate, at most: one won, one lost."""
 
 
-def show_plan(places: Places, jobs: int, console: Console) -> None:
+def show_plan(places: Places, jobs: int, output: Output) -> None:
     """Print the plan of a recipe against its store; nothing is run or written."""
+    console = output.result
     recipe = load_recipe(places.recipe)
     plan, store = build_plan(recipe, files_of(recipe, places)), LocalStore(places.store)
     stored = {task.key for task in plan.tasks if store.has(task.stage, task.key)}
@@ -43,6 +44,9 @@ def show_plan(places: Places, jobs: int, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    for task in plan.tasks:
+        if task.key not in stored:
+            output.details.print(f"to run: {task.stage} {task.key}", highlight=False, soft_wrap=True)
     left = sum(seconds[task.stage] for task in plan.tasks if task.key not in stored)
     basis = "this store's history" if past else "the embedded default's figures"
     console.print(

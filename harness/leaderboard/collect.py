@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
+from math import isfinite
 from statistics import fmean
 from typing import Any
 
@@ -63,7 +64,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, artifacts: Artifacts) -> Reco
         baseline=recipe.baseline,
         method=cell.method,
         replicate=cell.replicate,
-        fixed=_fixed(recipe),
+        fixed=fixed_part(recipe),
         declared=declare(method),
         order=list(recipe.methods).index(cell.method),
         comparable=_comparable(reader, manifests),
@@ -90,7 +91,7 @@ def declare(method: Method) -> dict[str, Any]:
     return method.model_dump(mode="json", exclude_unset=True)
 
 
-def _fixed(recipe: Recipe) -> dict[str, Any]:
+def fixed_part(recipe: Recipe) -> dict[str, Any]:
     """The tables that are the same for all methods; one that the recipe lacks is not there."""
     tables = recipe.model_dump(mode="json", exclude={"methods", "title", "baseline", "extends"})
     return {name: table for name, table in tables.items() if table is not None}
@@ -116,18 +117,17 @@ class _Reader:
 
 def _items(reader: _Reader) -> dict[str, Items]:
     """Item-level results; win rates on AlpacaEval's scale, 100 x (preference - 1)."""
-    preferences = reader.result("alpaca_eval")["preferences"]
-    lengths: dict[str, list[float | None]] = {}
-    for output in reader.rows("outputs", RESPONSES):
-        lengths.setdefault(output["prompt_id"], []).append(float(len(output["text"])))
     found = {
         "alpaca_eval.win_rate": {
             item: [None if value is None else 100.0 * (value - 1.0) for value in values]
-            for item, values in preferences.items()
+            for item, values in _preferences(reader).items()
         },
-        "alpaca_eval.mean_length": lengths,
+        "alpaca_eval.mean_length": _lengths(reader.rows("outputs", RESPONSES)),
+        "alpaca_eval.reference_length": _lengths(reader.rows("reference", RESPONSES)),
         "preference.accuracy": _single(reader.result("preference")),
     }
+    if graded := reader.result("mt_bench").get("items"):
+        found["mt_bench.grade"] = {item: [grade] for item, grade in graded.items()}
     for metric, values in reader.result("lm_eval").get("items", {}).items():
         found[f"lm_eval.{metric}"] = _single(values)
     for measure, values in reader.result("knowledge").items():
@@ -139,8 +139,26 @@ def _items(reader: _Reader) -> dict[str, Items]:
     }
 
 
+def _preferences(reader: _Reader) -> dict[str, list[float | None]]:
+    preferences = reader.result("alpaca_eval")["preferences"]
+    return {item: [_known(value) for value in values] for item, values in preferences.items()}
+
+
+def _known(value: float | None) -> float | None:
+    """A value that is no number is a missing judgment: it leaves its row incomplete, and is counted."""
+    return None if value is None or not isfinite(value) else float(value)
+
+
+def _lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+    """Prompt id -> characters of each response."""
+    lengths: dict[str, list[float | None]] = {}
+    for row in rows:
+        lengths.setdefault(row["prompt_id"], []).append(float(len(row["text"])))
+    return lengths
+
+
 def _single(values: Mapping[str, float]) -> dict[str, list[float | None]]:
-    return {item: [float(value)] for item, value in values.items()}
+    return {item: [_known(value)] for item, value in values.items()}
 
 
 def _comparable(reader: _Reader, manifests: Sequence[Manifest]) -> dict[str, str]:
@@ -222,7 +240,7 @@ def _task_cost(manifest: Manifest) -> TaskCost:
 
 def _samples(reader: _Reader) -> list[Sample]:
     """The first sample of the first few prompts, beside the reference's."""
-    preferences = reader.result("alpaca_eval")["preferences"]
+    preferences = _preferences(reader)
     outputs = _first_texts(reader.rows("outputs", RESPONSES))
     references = _first_texts(reader.rows("reference", RESPONSES))
     return [

@@ -1,6 +1,8 @@
 """Models of the Hugging Face hub: found in its cache, fetched on request, and pushed on request only."""
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
@@ -15,9 +17,13 @@ from huggingface_hub.errors import (
 
 from harness.errors import BadInput
 
-WANTED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "README.md"]
-UNWANTED = ["original/*", "consolidated*", "onnx/*", "openvino/*"]
+_READ = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py"]
+"""What a model is loaded from; code is read only where `trust_remote_code` says so."""
+
+_UNWANTED = ["original/*", "consolidated*", "onnx/*", "openvino/*"]
 """The same weights once more, in formats that are not read."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def locate(name: str, revision: str | None = None) -> Path:
@@ -93,6 +99,26 @@ def weight_files(folder: Path) -> list[Path]:
     )
 
 
+def folder_digest(folder: Path) -> str:
+    """The identity of a model in a folder: SHA-256 over the names and digests of the files it is loaded from.
+
+    Raises:
+        BadInput: as `weight_files`.
+    """
+    others = {file for pattern in _READ if pattern != "*.safetensors" for file in folder.glob(pattern)}
+    files = sorted({*weight_files(folder), *others})
+    return hashlib.sha256(json.dumps([(file.name, file_sha256(file)) for file in files]).encode()).hexdigest()
+
+
+def file_sha256(file: Path) -> str:
+    """The SHA-256 of a file's bytes, which the hub's cache has for the name of a large file already."""
+    blob = file.resolve()
+    if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name):
+        return blob.name
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 def _snapshot(name: str, revision: str | None, offline: bool) -> str:
     what = f"model '{name}'" + (f" at revision {revision}" if revision else "")
     try:
@@ -100,8 +126,8 @@ def _snapshot(name: str, revision: str | None, offline: bool) -> str:
             name,
             revision=revision,
             local_files_only=offline,
-            allow_patterns=[*WANTED, "*.py"],  # read only where `trust_remote_code` says so
-            ignore_patterns=UNWANTED,
+            allow_patterns=[*_READ, "README.md"],  # the card states the licence
+            ignore_patterns=_UNWANTED,
         )
     except HFValidationError as error:
         raise BadInput(f"{what}: is neither a folder nor a name on the hub ('owner/name').") from error

@@ -95,5 +95,5 @@ def scored(judge: Judge, answers: Sequence[Answer]) -> list[float]:
 def count_judge(job: Job, judge: Judge) -> None:
     """Meter what a judge has been asked."""
     used = judge.usage
-    job.meter.count_judge(calls=used.calls, usd=used.usd)
+    job.meter.count_judge(used.calls, used.usd, (used.tokens_in, used.tokens_out), used.unpriced)
     job.meter.count(forward=used.tokens_forward, parameters=used.parameters)

@@ -79,5 +79,6 @@ def _by_evaluator(job: Job, table: EndpointJudge, comparisons: Sequence[Comparis
     """By alpaca_eval's own evaluator: its words, parser and parameters, and our calls."""
     chat, rules = EndpointChat(caller_of(job, table), job.progress), evaluator(table.template)
     found = official_verdicts(comparisons, chat.complete, rules, job.params["seed"], table.both_orders)
-    job.meter.count_judge(calls=chat.usage.calls, usd=chat.usage.usd)
+    used = chat.usage
+    job.meter.count_judge(used.calls, used.usd, (used.tokens_in, used.tokens_out), used.unpriced)
     return rules.id(table.model, table.both_orders), found.preferences, found.flips
