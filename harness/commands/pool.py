@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import assert_never
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from harness.commands.inputs import files_of
@@ -34,7 +33,7 @@ SHOWN = 5
 """Line numbers of each reason, and overlapping prompts, that are named."""
 
 Texts = Mapping[str, str]
-"""Prompt id -> its text."""
+"""Prompt id -> the text of all its turns, whoever speaks."""
 
 
 def show_pool(places: Places, picture: Path | None, console: Console) -> None:
@@ -54,6 +53,7 @@ def show_pool(places: Places, picture: Path | None, console: Console) -> None:
     with console.status("reading the data"):
         data = _read(source, files)
     report = make_report(data)
+    _say(console, [f"{report.place} ({report.layout})"])
     console.print(_figures(report))
     _say(console, _problems(report))
     usable = _short(data.as_prompts, source.max_characters)
@@ -69,7 +69,7 @@ def show_pool(places: Places, picture: Path | None, console: Console) -> None:
     _say(console, overlap)
     if picture is not None:
         write_histograms(data, picture)
-        console.print(f"picture: {escape(str(picture))}", highlight=False)
+        _say(console, [f"picture: {picture}"])
 
 
 def _say(console: Console, lines: Iterable[str]) -> None:
@@ -87,7 +87,7 @@ def _read(source: Source, files: Mapping[str, DataFile]) -> OriginalData:
 
 
 def _figures(report: DataReport) -> Table:
-    table = Table(title=escape(f"{report.place} ({report.layout})"), title_justify="left", show_header=False)
+    table = Table(show_header=False)
     for name, value in _rows(report):
         table.add_row(name, value)
     return table
@@ -159,7 +159,7 @@ def _short(prompts: Sequence[Prompt], longest: int | None) -> list[Prompt]:
 
 
 def _texts(prompts: Iterable[Prompt]) -> Texts:
-    return {prompt.id: prompt.transcript for prompt in prompts}
+    return {prompt.id: "\n".join(turn["content"] for turn in prompt.turns) for prompt in prompts}
 
 
 def _overlap(training: Texts, evaluation: Texts) -> Iterator[str]:

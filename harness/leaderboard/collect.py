@@ -126,6 +126,9 @@ def _items(reader: _Reader) -> dict[str, Items]:
         "alpaca_eval.reference_length": _lengths(reader.rows("reference", RESPONSES)),
         "preference.accuracy": _single(reader.result("preference")),
     }
+    official = reader.result("alpaca_eval").get("official", {})
+    if official.get("rate") is not None:
+        found["alpaca_eval.official_lc_win_rate"] = {"all": [official["rate"]]}
     if graded := reader.result("mt_bench").get("items"):
         found["mt_bench.grade"] = {item: [grade] for item, grade in graded.items()}
     for metric, values in reader.result("lm_eval").get("items", {}).items():
@@ -188,6 +191,8 @@ def _joined(values: Iterable[str]) -> str:
 def _model_notes(recipe: Recipe, reader: _Reader) -> list[str]:
     """What a reader of the board must know of the untrained start."""
     notes = [f"token lint: {sentence}" for sentence in reader.result("lint").get("warnings", [])]
+    if why := reader.result("alpaca_eval").get("official", {}).get("why"):
+        notes.append(f"no length-controlled rate by alpaca_eval itself: {why}")
     if isinstance(recipe.model, RandomModel):
         notes.append("the model's weights are random: the path is real, and no number here means anything")
     return notes
