@@ -1,6 +1,7 @@
 """Recipes as documents, one of the embedded world and one of real data, and changed copies of them."""
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +48,18 @@ def recipe(document: dict[str, Any], **changes: Any) -> Recipe:
     return Recipe.model_validate(changed)
 
 
-def draw_of(document: dict[str, Any], replicate: int = 0, **changes: Any) -> Draw:
-    """A changed document under a replicate, with FILES."""
-    return Draw(recipe(document, **changes), replicate, FILES)
+def draw_of(document: dict[str, Any], **changes: Any) -> Draw:
+    """A changed document under replicate 0, with FILES."""
+    return Draw(recipe(document, **changes), 0, FILES)
 
 
 def elsewhere(draw: Draw) -> Draw:
     """The same, with every file at another place."""
     moved = {name: DataFile(Path("/moved") / name, file.sha256) for name, file in draw.files.items()}
-    return Draw(draw.recipe, draw.replicate, moved)
+    return replace(draw, files=moved)
 
 
 def rewritten(draw: Draw, name: str) -> Draw:
     """The same, with one file's content changed."""
-    return Draw(
-        draw.recipe, draw.replicate, {**draw.files, name: DataFile(draw.files[name].path, "another sha256")}
-    )
+    changed = DataFile(draw.files[name].path, "another sha256")
+    return replace(draw, files={**draw.files, name: changed})

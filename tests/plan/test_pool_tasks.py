@@ -1,5 +1,6 @@
 """What the tasks behind a pool read, and what their keys are made from."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,7 +109,7 @@ def test_a_dataset_is_read_once_whoever_uses_it() -> None:
 
 
 def test_prompts_of_a_dataset_wait_for_the_lint() -> None:
-    draw = draw_of(REAL, replicate=3)
+    draw = replace(draw_of(REAL), replicate=3)
     base = base_task(draw)
     task = prompts_task(draw, base)
     assert names(task) == {"dataset": "dataset", "lint": "lint"}

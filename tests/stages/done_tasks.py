@@ -18,10 +18,10 @@ TINY = REAL | {"model": {"kind": "random", "hidden": 16, "layers": 1, "max_lengt
 """A recipe of real data with a model that takes no time; its tokens are bytes."""
 
 
-def draw_in(folder: Path, replicate: int = 0, document: dict[str, Any] = TINY, **changes: Any) -> Draw:
-    """A changed document under a replicate; its files lie in the folder."""
-    found = recipe(document, **changes)
-    return Draw(found, replicate, files_of(found, Places(folder / "r.toml", folder, folder, folder)))
+def draw_in(folder: Path, **changes: Any) -> Draw:
+    """TINY, changed, under replicate 0; its files lie in the folder."""
+    found = recipe(TINY, **changes)
+    return Draw(found, 0, files_of(found, Places(folder / "r.toml", folder, folder, folder)))
 
 
 def done(store: Path, task: Task) -> Path:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from harness.recipe.pool import DatasetPrompts
 from harness.stages import sft
 from harness.stages.shared import read_prompts, read_responses
 from harness.store.formats import SCORES, read_json, read_matrix, read_rows
+from harness.training.supervised import train_supervised
 
 COUNT = 24
 UNSCORED = 3
@@ -105,8 +107,8 @@ def test_a_strict_source_refuses_what_it_would_leave_out(store: Path, data: Path
 
 def test_pool_validation_and_evaluation_have_no_prompt_in_common(store: Path, data: Path) -> None:
     """Of the 24 prompts some are set apart, the same in every replicate; the others come in another order."""
-    changes = {"pool__prompts__count": 8, "pool__prompts__held_out": 0.3}
-    draws = [draw_in(data, replicate, **changes) for replicate in (0, 1)]
+    changes: dict[str, Any] = {"pool__prompts__count": 8, "pool__prompts__held_out": 0.3}
+    draws = [replace(draw_in(data, **changes), replicate=replicate) for replicate in (0, 1)]
     pools = [pool_of(store, draw) for draw in draws]
     (held_out,) = {tuple(ids(done(store, held_out_task(draw)))) for draw in draws}
     validation = ids(done(store, validation_task(draws[0], 3, skip=1)))
@@ -127,7 +129,10 @@ def test_long_prompts_are_in_no_half(store: Path, data: Path) -> None:
 def test_too_few_prompts_are_said(store: Path, data: Path) -> None:
     with pytest.raises(BadInput, match=r"pool\.prompts\.count: the data have \d+ prompts for training, but"):
         pool_of(store, draw_in(data, pool__prompts__count=COUNT))
-    judged = {"pool__responses": {"kind": "dataset", "least": 4}, "pool__judge": {"kind": "dataset"}}
+    judged: dict[str, Any] = {
+        "pool__responses": {"kind": "dataset", "least": 4},
+        "pool__judge": {"kind": "dataset"},
+    }
     with pytest.raises(
         BadInput,
         match=r"have [78] prompts for training with at least 4 scored responses, but the pool and what "
@@ -138,7 +143,7 @@ def test_too_few_prompts_are_said(store: Path, data: Path) -> None:
         done(store, held_out_task(draw_in(data, evaluation__alpaca_eval__prompts__count=COUNT)))
 
 
-ALL = {"pool__prompts__count": 20, "pool__prompts__held_out": 0.01}
+ALL: dict[str, Any] = {"pool__prompts__count": 20, "pool__prompts__held_out": 0.01}
 
 
 def test_own_responses_are_the_first_k(store: Path, data: Path) -> None:
@@ -156,7 +161,7 @@ def test_own_responses_are_the_first_k(store: Path, data: Path) -> None:
 
 def test_own_responses_without_a_score_are_left_out_where_the_data_judge(store: Path, data: Path) -> None:
     """Prompt 3 has two responses, one with a score: too few. Else every prompt is there."""
-    changes = {"pool__responses": {"kind": "dataset"}, "pool__prompts__held_out": 0.0001}
+    changes: dict[str, Any] = {"pool__responses": {"kind": "dataset"}, "pool__prompts__held_out": 0.0001}
     judged = draw_in(data, pool__judge={"kind": "dataset"}, pool__prompts__count=COUNT - 1, **changes)
     assert set(pool_of(store, judged)) == {identity(n) for n in range(COUNT) if n != UNSCORED}
     assert identity(UNSCORED) in pool_of(store, draw_in(data, pool__prompts__count=COUNT, **changes))
@@ -219,7 +224,7 @@ def test_official_prompts_come_with_the_outputs_of_the_baseline(
     """The 805 published ones, each output as often as policies are sampled; a part of them is refused."""
     with gzip.open(public_data / "alpacaeval2" / "instructions.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
-    changes = {
+    changes: dict[str, Any] = {
         "evaluation__alpaca_eval__prompts": {"kind": "official", "path": "official.jsonl"},
         "evaluation__alpaca_eval__reference": {"kind": "official"},
         "evaluation__alpaca_eval__samples_per_prompt": 2,
@@ -236,7 +241,7 @@ def test_official_prompts_come_with_the_outputs_of_the_baseline(
 
 
 def test_a_file_gives_the_first_response_to_each_prompt_as_reference(store: Path, data: Path) -> None:
-    changes = {
+    changes: dict[str, Any] = {
         "evaluation__alpaca_eval__reference": {"kind": "dataset", "path": "pool.jsonl"},
         "evaluation__alpaca_eval__samples_per_prompt": 2,
         "evaluation__alpaca_eval__prompts__count": 1,
@@ -284,9 +289,8 @@ def test_fine_tuning_learns_the_best_response(
 
     def watched(base: Path, examples: list[Example], *rest: Any) -> Any:
         seen.extend(examples)
-        return train(base, examples, *rest)
+        return train_supervised(base, examples, *rest)
 
-    train = sft.train_supervised
     monkeypatch.setattr(sft, "train_supervised", watched)
     write_lines(
         data / "sft.jsonl",
@@ -295,7 +299,12 @@ def test_fine_tuning_learns_the_best_response(
             {"prompt": "q", "responses": [{"text": "one"}, {"text": "two"}]},
         ],
     )
-    table = {"data": {"path": "sft.jsonl"}, "steps": 1, "rows_per_step": 2, "learning_rate": 1e-2}
+    table: dict[str, Any] = {
+        "data": {"path": "sft.jsonl"},
+        "steps": 1,
+        "rows_per_step": 2,
+        "learning_rate": 1e-2,
+    }
     task = base_task(draw_in(data, model__sft=table))
     folder = done(store, task)
     assert [example.response for example in seen] == ["a0x", "a1xx", "a2xxx", "one"]

@@ -1,6 +1,7 @@
 """Responses that the model of an endpoint writes: each draw once, paid once, and none in silence."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,9 @@ def written(folder: Path, server: ChatServer, per_prompt: int, replicate: int = 
     }  # fmt: skip
     draw = draw_of(
         REAL,
-        replicate,
         pool__responses={"kind": "sample", "temperature": 0.7, "max_new_tokens": 9, "endpoint": endpoint},
     )
+    draw = replace(draw, replicate=replicate)
     base = base_task(draw)
     task = responses_task(draw, base, prompts_task(draw, base), per_prompt)
     prompts = folder / "prompts"
