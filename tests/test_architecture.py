@@ -84,6 +84,7 @@ DOORS = {
         "evaluation/alpaca_eval_official.py",
     },
     "sentence_transformers": {"models/sentence_transformer.py"},
+    "ray": {"engines/ray.py"},
     "vllm": {"models/vllm_sampling.py"},
 }
 

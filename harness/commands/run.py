@@ -14,6 +14,7 @@ from harness.commands.places import Places
 from harness.commands.view import RunView
 from harness.engines.base import Outcome
 from harness.engines.local import LocalEngine
+from harness.engines.schedule import longest_first
 from harness.errors import BadInput, CorruptArtifact, TaskFailed
 from harness.leaderboard.board import check_writable, write_board
 from harness.leaderboard.collect import Artifacts, collect, declare
@@ -118,7 +119,7 @@ def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
             output.details.print(f"stored: {task.stage} {task.key}", highlight=False, soft_wrap=True)
     engine = LocalEngine(job.store, partial(run_task, options=job.options), jobs)
     with RunView(output.steps, job.plan.users, seconds, jobs) as view:
-        return engine.run(job.plan.tasks, view)
+        return engine.run(longest_first(job.plan.tasks, expected), view)
 
 
 def history(plan: Plan, store: LocalStore) -> list[tuple[str, float]]:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from harness.engines.attempt import LOOK_AGAIN_S, attempt, settle
 from harness.engines.base import Event, Outcome, Work
 from harness.engines.schedule import Schedule
-from harness.errors import CorruptArtifact, DiskFull, HarnessError
 from harness.plan.task import Task
 from harness.store.local import LocalStore
 
@@ -24,12 +24,7 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
-REDO_LIMIT = 3
 PATIENCE_S = 5.0
-LOOK_AGAIN_S = 0.5
-"""How often to see whether another run is done with what this one waits for."""
-
-Message = tuple[str, object]
 
 
 class LocalEngine:
@@ -125,27 +120,8 @@ def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]
         done, of = content
         report(Event("progress", task, done, of))
         return
-    if isinstance(content, DiskFull):
-        raise content
     worker.task = None
-    bad = _named(content, task) if kind == "corrupt" else None
-    if bad is not None and schedule.redone(task) < REDO_LIMIT:
-        report(Event("redo", task, made_again=schedule.redo(task, bad), reason=str(content)))
-        return
-    if kind == "finished":
-        schedule.finish(task)
-        report(Event("finished", task))
-    elif kind == "found":
-        schedule.find(task)
-        report(Event("found", task))
-    else:
-        schedule.fail(task, str(content))
-        report(Event("failed", task, reason=str(content)))
-
-
-def _named(error: CorruptArtifact, task: Task) -> Task | None:
-    """The input of a task that an error is about."""
-    return next((needed for needed in task.inputs.values() if needed.key == error.key), None)
+    settle(schedule, task, (kind, content), report)
 
 
 def _serve(pipe: Connection, work: Work, root: Path) -> None:
@@ -156,37 +132,6 @@ def _serve(pipe: Connection, work: Work, root: Path) -> None:
         except EOFError:
             return
         try:
-            pipe.send(_attempt(pipe, work, task, root))
+            pipe.send(attempt(work, task, root, lambda done, of: pipe.send(("progress", (done, of)))))
         except BrokenPipeError:
             return
-
-
-def _attempt(pipe: Connection, work: Work, task: Task, root: Path) -> Message:
-    def progress(done: int, of: int) -> None:
-        pipe.send(("progress", (done, of)))
-
-    try:
-        return "finished" if work(task, root, progress) else "found", None
-    except BrokenPipeError:
-        raise
-    except DiskFull as error:
-        return "failed", error
-    except Exception as error:
-        corrupt = error if isinstance(error, CorruptArtifact) else _corrupt_input(task, root)
-        return ("failed", _reason(error)) if corrupt is None else ("corrupt", corrupt)
-
-
-def _corrupt_input(task: Task, root: Path) -> CorruptArtifact | None:
-    """The input that changed or went while the task read it, which explains any error."""
-    store = LocalStore(root)
-    for needed in task.inputs.values():
-        try:
-            store.open(needed.stage, needed.key)
-        except CorruptArtifact as error:
-            return error
-    return None
-
-
-def _reason(error: Exception) -> str:
-    """What a user is told: our own errors are sentences; others need the name of their class."""
-    return str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}".rstrip(": ")

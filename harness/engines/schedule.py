@@ -1,7 +1,7 @@
 """Which task may run next: the bookkeeping that every engine shares."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.engines.base import Outcome
 from harness.errors import CorruptArtifact
@@ -9,11 +9,35 @@ from harness.plan.task import Task
 from harness.store.local import LocalStore
 
 
+LEAST_S = 1e-3
+"""Seconds that a task is taken to need at the least, so that its chain is longer than its users'."""
+
+
+def longest_first(tasks: Sequence[Task], seconds: Mapping[str, float]) -> list[Task]:
+    """Tasks in the order in which free workers should take them: by the longest chain that waits for each.
+
+    A chain is the task and, one after the other, tasks that need it: with enough workers, nothing ends before
+    the longest one does (list scheduling by critical path: Graham 1969; Kohler 1975). Of equal chains, the
+    task that more others wait for goes first, so that no worker lacks work.
+
+    Args:
+        tasks: inputs before users, as in the result.
+        seconds: expected of one task, by stage; not negative.
+    """
+    waiting = dict.fromkeys((task.key for task in tasks), 0.0)
+    users = Counter(needed.key for task in tasks for needed in task.needs)
+    for task in reversed(tasks):
+        waiting[task.key] += max(seconds[task.stage], LEAST_S)
+        for needed in task.needs:
+            waiting[needed.key] = max(waiting[needed.key], waiting[task.key])
+    return sorted(tasks, key=lambda task: (-waiting[task.key], -users[task.key]))
+
+
 class Schedule:
     """The tasks of a run: found in the store, waiting, running, or over."""
 
     def __init__(self, tasks: Sequence[Task], store: LocalStore) -> None:
-        """`tasks`: all that a plan needs, inputs before users."""
+        """`tasks`: all that a plan needs, inputs before users; of those that can start, the first does."""
         self._store = store
         self._waiting: dict[str, Task] = {}
         self._running: dict[str, Task] = {}
@@ -21,6 +45,7 @@ class Schedule:
         self.elsewhere = False
         """Whether the last look for a task found one that another run is making."""
         self.outcome = Outcome()
+        self._place = {task.key: place for place, task in enumerate(tasks)}
         for task in tasks:
             there = store.has(task.stage, task.key)
             (self.outcome.stored if there else self._waiting)[task.key] = task
@@ -37,7 +62,7 @@ class Schedule:
         """
         self.elsewhere = False
         for key, task in self._waiting.items():
-            if any(self._is_open(needed) for needed in task.inputs.values()):
+            if any(self._is_open(needed) for needed in task.needs):
                 continue
             if self._store.is_claimed(task.stage, key):
                 self.elsewhere = True
@@ -61,7 +86,7 @@ class Schedule:
         self.outcome.failed[task.key] = (task, reason)
         lost = {task.key}
         for key, waiting in list(self._waiting.items()):
-            if any(needed.key in lost for needed in waiting.inputs.values()):
+            if any(needed.key in lost for needed in waiting.needs):
                 lost.add(key)
                 self.outcome.not_run.append(self._waiting.pop(key))
 
@@ -71,13 +96,18 @@ class Schedule:
         The complaint may be late, about a copy that is being replaced already, or has been.
         """
         self._redone[task.key] += 1
-        self._waiting[task.key] = self._running.pop(task.key)
+        self._wait(self._running.pop(task.key))
         if self._is_open(bad) or self._is_sound(bad):
             return False
         self._store.discard(bad.stage, bad.key)
         self.outcome.stored.pop(bad.key, None)
-        self._waiting[bad.key] = bad
+        self._wait(bad)
         return True
+
+    def _wait(self, task: Task) -> None:
+        """Have a task wait again, in its place, so that inputs stay before users."""
+        self._waiting[task.key] = task
+        self._waiting = dict(sorted(self._waiting.items(), key=lambda each: self._place[each[0]]))
 
     def redone(self, task: Task) -> int:
         """How often a task had to wait for a corrupt input."""

@@ -92,8 +92,11 @@ def declare(method: Method) -> dict[str, Any]:
 
 
 def fixed_part(recipe: Recipe) -> dict[str, Any]:
-    """The tables that are the same for all methods; one that the recipe lacks is not there."""
-    tables = recipe.model_dump(mode="json", exclude={"methods", "title", "baseline", "extends"})
+    """The tables that are the same for all methods; one that the recipe lacks is not there.
+
+    `resources` says where the work is done, which changes no result.
+    """
+    tables = recipe.model_dump(mode="json", exclude={"methods", "title", "baseline", "extends", "resources"})
     return {name: table for name, table in tables.items() if table is not None}
 
 

@@ -14,12 +14,19 @@ class Task:
     """One piece of work: a stage, its parameters, and the tasks whose artifacts it reads, by name.
 
     `knobs` cannot change the result and are not in the key: where files lie, how fast to ask an endpoint.
+    Nor are `parts`: shards of this very work, done beforehand, from which the result is put together.
     """
 
     stage: str
     params: Mapping[str, Any]
     inputs: Mapping[str, "Task"]
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    parts: tuple["Task", ...] = ()
+
+    @property
+    def needs(self) -> tuple["Task", ...]:
+        """The tasks that must be done before this one."""
+        return (*self.inputs.values(), *self.parts)
 
     @cached_property
     def key(self) -> str:
@@ -51,7 +58,7 @@ def in_order(tasks: Iterable[Task]) -> tuple[Task, ...]:
     def visit(task: Task) -> None:
         if task.key in found:
             return
-        for needed in task.inputs.values():
+        for needed in task.needs:
             visit(needed)
         found[task.key] = task
 

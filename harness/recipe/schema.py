@@ -15,6 +15,7 @@ from harness.recipe.losses import KINDS as LOSSES
 from harness.recipe.losses import DpoLoss, Loss
 from harness.recipe.model import AtlasModel, Model
 from harness.recipe.pool import Pool, Sampling
+from harness.recipe.resources import Resources
 from harness.recipe.rules import (
     AllBreadth,
     BeesDepth,
@@ -138,6 +139,7 @@ class Recipe(Table):
     loss: Loss = DpoLoss()
     tuning: Tuning | None = None
     evaluation: Evaluation = Evaluation()
+    resources: Resources = Resources()
     methods: Annotated[dict[MethodName, Method], Field(min_length=1)]
 
     @property

@@ -1,0 +1,171 @@
+"""The Ray engine: the same tasks and the same schedule, done by the workers of a cluster.
+
+The store is on a file system that all of its machines see, and it alone knows what has been done: a worker
+or a machine that is lost costs the piece it was at, and a run that is lost costs nothing but its start.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import exceptions
+
+from harness.engines.attempt import LOOK_AGAIN_S, Message, attempt, settle
+from harness.engines.base import Event, Outcome, Work
+from harness.engines.local import ENVIRONMENT
+from harness.engines.schedule import Schedule
+from harness.errors import StoreError
+from harness.plan.task import Task
+from harness.store.local import LocalStore
+
+RETRIES = 3
+"""How often a task is begun anew after its worker or its machine was lost; what it raises is final."""
+GIB = 2**30
+OBJECT_STORE = 100 * 2**20
+"""Bytes of Ray's shared memory on a cluster of our own: artifacts do not pass through it."""
+
+Options = Mapping[str, float]
+"""`num_cpus`, `num_gpus` and `memory` (bytes) of a task, as Ray calls them."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where tasks run: an existing cluster at `address`, or one of `workers` processes on this machine."""
+
+    address: str | None
+    workers: int
+
+
+class RayEngine:
+    """Runs tasks on a Ray cluster; `needs` says what one of a stage takes of it."""
+
+    def __init__(
+        self, store: LocalStore, work: Work, cluster: Cluster, needs: Callable[[str], Options]
+    ) -> None:
+        self._store, self._work, self._cluster, self._needs = store, work, cluster, needs
+
+    def run(self, tasks: Sequence[Task], report: Callable[[Event], None]) -> Outcome:
+        """Run what the store lacks, inputs before users; go on past failures.
+
+        Raises:
+            StoreError: there is no cluster at the address.
+            DiskFull: there is no room for the artifact of a task; nothing else is begun.
+            KeyboardInterrupt: passed on after the workers have stopped; the store stays whole.
+        """
+        schedule = Schedule(tasks, self._store)
+        if not schedule.open:
+            return schedule.outcome
+        with _connected(self._cluster):
+            watch, running = _Watch(report), dict[Any, Task]()
+            while schedule.open:
+                while (task := schedule.next()) is not None:
+                    running[self._submit(task, watch)] = task
+                    watch.tasks[task.key] = task
+                done, _ = ray.wait(list(running), timeout=LOOK_AGAIN_S) if running else ([], None)
+                watch.look()
+                for reference in done:
+                    task = running.pop(reference)
+                    watch.end(task)
+                    settle(schedule, task, _message(reference), report)
+        return schedule.outcome
+
+    def _submit(self, task: Task, watch: "_Watch") -> Any:
+        remote = _try.options(max_retries=RETRIES, name=task.stage, **self._needs(task.stage))
+        return remote.remote(self._work, task, self._store.root.resolve(), watch.news)
+
+
+@ray.remote(num_cpus=0, max_restarts=-1)
+class _News:
+    """How far each task is, as its worker last said; taken by the driver now and then."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, tuple[int, int]] = {}
+
+    def tell(self, key: str, done: int, of: int) -> None:
+        self._latest[key] = (done, of)
+
+    def take(self) -> dict[str, tuple[int, int]]:
+        latest, self._latest = self._latest, {}
+        return latest
+
+
+@ray.remote
+def _try(work: Work, task: Task, root: Path, news: Any) -> Message:
+    """A try at a task, in a worker of the cluster."""
+
+    def progress(done: int, of: int) -> None:
+        news.tell.remote(task.key, done, of)
+
+    progress(0, 0)
+    return attempt(work, task, root, progress)
+
+
+class _Watch:
+    """Turns what the workers say into events; a task has started once its worker says something."""
+
+    def __init__(self, report: Callable[[Event], None]) -> None:
+        self.news = _News.remote()
+        self.tasks: dict[str, Task] = {}
+        self._report, self._started = report, set[str]()
+
+    def look(self) -> None:
+        """Report the latest of each task; where the teller is lost, its successor will do."""
+        with suppress(exceptions.RayError):
+            for key, (done, of) in ray.get(self.news.take.remote(), timeout=LOOK_AGAIN_S).items():
+                if key in self.tasks:
+                    self._start(self.tasks[key])
+                    if of:
+                        self._report(Event("progress", self.tasks[key], done, of))
+
+    def end(self, task: Task) -> None:
+        """A task's try is over: what its worker still says of it comes too late."""
+        self._start(task)
+        del self.tasks[task.key]
+        self._started.discard(task.key)
+
+    def _start(self, task: Task) -> None:
+        if task.key not in self._started:
+            self._started.add(task.key)
+            self._report(Event("started", task))
+
+
+def _message(reference: Any) -> Message:
+    try:
+        message: Message = ray.get(reference)
+    except exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[0]
+        return "failed", f"lost with its worker, {RETRIES + 1} times at the most: {reason}"
+    return message
+
+
+@contextmanager
+def _connected(cluster: Cluster) -> Iterator[None]:
+    """Quietly: no dashboard, no usage figures, no lines of workers between ours.
+
+    Raises:
+        StoreError: there is no cluster at the address.
+    """
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}
+    ours: dict[str, Any] = {"address": cluster.address}
+    if cluster.address is None:
+        # "local": not a cluster that happens to run here, or that RAY_ADDRESS names
+        ours = {"address": "local", "num_cpus": cluster.workers, "object_store_memory": OBJECT_STORE}
+        ours |= {"include_dashboard": False}
+    usual = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(
+            **ours, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": dict(ENVIRONMENT)}
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise StoreError(f"--address: no Ray cluster answers at '{cluster.address}': {error}") from None
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+    try:
+        yield
+    finally:
+        ray.shutdown()
