@@ -88,7 +88,7 @@ def _options(
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913 - an argument for each option
     context: typer.Context,
     recipe: Recipe,
     store: Store = None,
@@ -111,6 +111,17 @@ def run(
             min=1, help="Processes that share each training (torchrun). The results do not depend on it."
         ),
     ] = 1,
+    engine: Annotated[
+        str, typer.Option(help="Who does the tasks: local (processes here) or ray (a cluster).")
+    ] = "local",
+    address: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="With --engine ray: the cluster's address, such as auto or ray-head:6379. Default: one of "
+            "--jobs workers on this machine, for this run.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
 ) -> None:
     """Train and measure every method, then write the leaderboard.
 
@@ -122,8 +133,10 @@ def run(
     try:
         from harness.commands.places import places_of
         from harness.commands.run import run as run_recipe
+        from harness.commands.workers import Workers
 
-        run_recipe(places_of(recipe, store, boards), jobs, _output(context), report_to, train_processes)
+        places, workers = places_of(recipe, store, boards), Workers(jobs, engine, address)
+        run_recipe(places, workers, _output(context), report_to, train_processes)
     except KeyboardInterrupt:
         typer.echo(INTERRUPTED, err=True)
         raise typer.Exit(130) from None

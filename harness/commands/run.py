@@ -12,8 +12,8 @@ from harness.commands.options import options_of
 from harness.commands.output import Output
 from harness.commands.places import Places
 from harness.commands.view import RunView
+from harness.commands.workers import Workers, engine_of
 from harness.engines.base import Outcome
-from harness.engines.local import LocalEngine
 from harness.engines.schedule import longest_first
 from harness.errors import BadInput, CorruptArtifact, TaskFailed
 from harness.leaderboard.board import check_writable, write_board
@@ -47,7 +47,7 @@ class Run:
 
 
 def run(
-    places: Places, jobs: int, output: Output, report_to: str | None = None, train_processes: int = 1
+    places: Places, workers: Workers, output: Output, report_to: str | None = None, train_processes: int = 1
 ) -> None:
     """Run a recipe to its board.
 
@@ -57,6 +57,7 @@ def run(
         TaskFailed: if tasks failed; all that did not depend on them is done, and on the board.
         KeyboardInterrupt: passed on; what is stored stays.
     """
+    workers.check()
     recipe = load_recipe(places.recipe)
     plan = build_plan(recipe, files_of(recipe, places))
     options = options_of(places, recipe, plan, report_to, train_processes)
@@ -64,7 +65,7 @@ def run(
     check_writable(places.board)
     with job.store.in_use():
         _forget(job, output)
-        outcome, records = _run_and_collect(job, jobs, output)
+        outcome, records = _run_and_collect(job, workers, output)
     if records:
         _write_board(job, records, output)
     output.steps.print(_summary(outcome), highlight=False)
@@ -96,11 +97,11 @@ def _outdated(task: Task, store: LocalStore) -> str:
     return ""
 
 
-def _run_and_collect(job: Run, jobs: int, output: Output) -> tuple[Outcome, list[Record]]:
+def _run_and_collect(job: Run, workers: Workers, output: Output) -> tuple[Outcome, list[Record]]:
     """Run, and read the results; a result that does not match its digest is made again."""
     for _ in range(CORRUPTIONS):
         try:
-            outcome = _run_plan(job, jobs, output)
+            outcome = _run_plan(job, workers, output)
             return outcome, list(_records(job, outcome))
         except CorruptArtifact as error:
             output.result.print(f"[yellow]redone[/yellow]: {escape(str(error))}", highlight=False)
@@ -108,7 +109,7 @@ def _run_and_collect(job: Run, jobs: int, output: Output) -> tuple[Outcome, list
     raise TaskFailed(f"{job.places.store}: results keep changing under us. Is the disk sound?")
 
 
-def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
+def _run_plan(job: Run, workers: Workers, output: Output) -> Outcome:
     missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
     if missing:
         job.store.prepare()
@@ -117,8 +118,8 @@ def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
     for task in job.plan.tasks:
         if task.key not in seconds:
             output.details.print(f"stored: {task.stage} {task.key}", highlight=False, soft_wrap=True)
-    engine = LocalEngine(job.store, partial(run_task, options=job.options), jobs)
-    with RunView(output.steps, job.plan.users, seconds, jobs) as view:
+    engine = engine_of(workers, job.store, partial(run_task, options=job.options), job.recipe.resources)
+    with RunView(output.steps, job.plan.users, seconds, workers.jobs) as view:
         return engine.run(longest_first(job.plan.tasks, expected), view)
 
 

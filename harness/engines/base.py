@@ -1,9 +1,9 @@
 """What an engine is given, what it reports while it works, and how it ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from harness.plan.task import Task
 
@@ -40,3 +40,10 @@ class Outcome:
     stored: dict[str, Task] = field(default_factory=dict)
     failed: dict[str, tuple[Task, str]] = field(default_factory=dict)
     not_run: list[Task] = field(default_factory=list)
+
+
+class Engine(Protocol):
+    """Whoever does tasks."""
+
+    def run(self, tasks: Sequence[Task], report: Callable[[Event], None]) -> Outcome:
+        """Run what the store lacks, inputs before users; go on past failures."""

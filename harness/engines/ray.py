@@ -137,9 +137,10 @@ class _Watch:
 def _message(reference: Any) -> Message:
     try:
         message: Message = ray.get(reference)
+    except exceptions.RayTaskError as error:  # `attempt` lets nothing out: it could not even be begun
+        return "failed", f"the worker could not begin: {str(error).strip().splitlines()[-1]}"
     except exceptions.RayError as error:
-        reason = str(error).strip().splitlines()[0]
-        return "failed", f"lost with its worker, {RETRIES + 1} times at the most: {reason}"
+        return "failed", f"lost with its worker {RETRIES + 1} times: {str(error).strip().splitlines()[0]}"
     return message
 
 
@@ -152,15 +153,17 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     """
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}
     ours: dict[str, Any] = {"address": cluster.address}
+    variables = dict(ENVIRONMENT)
     if cluster.address is None:
         # "local": not a cluster that happens to run here, or that RAY_ADDRESS names
         ours = {"address": "local", "num_cpus": cluster.workers, "object_store_memory": OBJECT_STORE}
         ours |= {"include_dashboard": False}
+        # the same `harness` as here, wherever the program was started
+        package = str(Path(__file__).parents[2])
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     usual = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(
-            **ours, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": dict(ENVIRONMENT)}
-        )
+        ray.init(**ours, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": variables})
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise StoreError(f"--address: no Ray cluster answers at '{cluster.address}': {error}") from None
     finally:

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,7 +52,7 @@ class Killer:
     def __call__(self, event: Event) -> None:
         self.events.append(event)
         pid = self._root / "pid"
-        if event.kind == "progress" and event.task.params.get("die"):
+        if event.kind == "progress" and event.task.params.get("die") and not self.killed:
             for _ in range(100):
                 if pid.exists() and pid.read_text():
                     break
@@ -67,10 +67,11 @@ def needs(stage: str) -> dict[str, float]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[LocalStore]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalStore:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # so that a worker finds `work`
     store = LocalStore(tmp_path / "store")
     store.prepare()
-    yield store
+    return store
 
 
 def value(store: LocalStore, task: Task, name: str = "sum") -> str:
@@ -97,7 +98,9 @@ def test_a_lost_worker_a_failure_and_a_corrupt_input(store: LocalStore) -> None:
     assert value(store, both) == "5"
     assert value(store, right, "threads") == "1"
     assert (store.folder("prompts", right.key) / "try-1").exists()  # it went on in the folder that was kept
-    assert not (store.root / "partial" / "prompts" / bad.key / "try-1").exists()  # an error is not tried again
+    assert not (
+        store.root / "partial" / "prompts" / bad.key / "try-1"
+    ).exists()  # an error is not tried again
     for task in (base, left, right, both):
         kinds = [event.kind for event in killer.events if event.task.key == task.key]
         assert (kinds[0], kinds[-1], kinds.count("started")) == ("started", "finished", 1)
