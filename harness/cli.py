@@ -14,6 +14,8 @@ from harness.errors import INTERRUPTED, HarnessError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harness.commands.output import Output
+
 app = typer.Typer(
     name="harness",
     no_args_is_help=True,
@@ -46,10 +48,18 @@ Boards = Annotated[
 
 
 def _console() -> "Console":
-    """Rich output; where it is no terminal, wide enough that no table is cut."""
-    from rich.console import Console
+    """For commands that show nothing but their result."""
+    from harness.commands.output import make_output
 
-    return Console() if sys.stdout.isatty() else Console(width=160)
+    return make_output().result
+
+
+def _output(context: typer.Context) -> "Output":
+    """Where the lines of a command go, by the program's own options."""
+    from harness.commands.output import make_output
+
+    given = context.find_root().params
+    return make_output(given["quiet"], given["verbose"])
 
 
 def _terminate(signum: int, frame: object) -> None:
@@ -69,12 +79,15 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the result and errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more lines.")] = False,
 ) -> None:
-    """Options of the program itself."""
+    """Options of the program itself, given before the command."""
 
 
 @app.command()
 def run(
+    context: typer.Context,
     recipe: Recipe,
     store: Store = None,
     boards: Boards = None,
@@ -108,7 +121,7 @@ def run(
         from harness.commands.places import places_of
         from harness.commands.run import run as run_recipe
 
-        run_recipe(places_of(recipe, store, boards), jobs, _console(), report_to, train_processes)
+        run_recipe(places_of(recipe, store, boards), jobs, _output(context), report_to, train_processes)
     except KeyboardInterrupt:
         typer.echo(INTERRUPTED, err=True)
         raise typer.Exit(130) from None
@@ -116,6 +129,7 @@ def run(
 
 @app.command()
 def plan(
+    context: typer.Context,
     recipe: Recipe,
     store: Store = None,
     boards: Boards = None,
@@ -138,7 +152,7 @@ def plan(
     from harness.commands.places import places_of
     from harness.commands.plan import show_plan
 
-    show_plan(places_of(recipe, store, boards), jobs, _console(), parameters, throughput)
+    show_plan(places_of(recipe, store, boards), jobs, _output(context), parameters, throughput)
 
 
 @app.command()
@@ -156,7 +170,8 @@ def check(
 
 
 @app.command()
-def leaderboard(
+def leaderboard(  # noqa: PLR0913 - an argument for each option
+    context: typer.Context,
     recipes: Annotated[
         Optional[list[Path]],  # noqa: UP045
         typer.Argument(
@@ -164,18 +179,65 @@ def leaderboard(
         ),
     ] = None,
     boards: Boards = None,
+    every: Annotated[bool, typer.Option("--all", help="Every board there is, as without a recipe.")] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Write nothing; exit with 1 where a file is not what the records give."),
+        typer.Option(
+            "--check",
+            help="Write nothing; exit with 1 where a file is not what the records give, a recipe has changed "
+            "since, or a record lacks its provenance.",
+        ),
     ] = False,
+    sort: Annotated[
+        str, typer.Option(help="Column by which the shown table is sorted.", metavar="COLUMN")
+    ] = "rank",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One line of JSON for each board instead of a table.")
+    ] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show the pages in a browser, from this machine to itself.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port for --serve; 0: any that is free.")] = 0,
 ) -> None:
     """Make leaderboards again from their records.
 
-    Nothing is trained or measured.
+    Nothing is trained or measured. README.md, index.html, table.json, table.csv and table.tex are written.
     """
-    from harness.commands.leaderboard import leaderboard as make
+    from harness.commands import leaderboard as make
+    from harness.errors import BadInput
 
-    make(recipes or [], boards, check, _console())
+    if every and recipes:
+        raise BadInput("--all: makes every board, so no recipe can be given. Leave one of the two out.")
+    output = _output(context)
+    if serve:
+        from harness.commands.serve import serve as serve_pages
+
+        chosen = make.choose(recipes or [], boards)
+        board = chosen[0].folder.name if recipes else None
+        serve_pages(chosen[0].folder.parent, board, port, output)
+    elif check:
+        make.check(recipes or [], boards, output)
+    else:
+        make.leaderboard(recipes or [], boards, output, sort, as_json)
+
+
+@app.command()
+def plot(
+    context: typer.Context,
+    board: Annotated[Path, typer.Argument(help="A board's folder, or its recipe.", metavar="BOARD")],
+    boards: Boards = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder to write to. Default: plots/BOARD.", metavar="DIR"),
+    ] = None,
+) -> None:
+    """Draw a board's plots for papers, as SVG and PNG.
+
+    Differences, quality against cost, cost by stage, breadth and depth, learning curves, all pairs.
+    """
+    from harness.commands.plot import plot as draw
+
+    draw(board, boards, out, _output(context))
 
 
 @app.command()
@@ -358,16 +420,18 @@ def export(
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    table: Annotated[
+        bool, typer.Option("--table", help="The schema of a board's table.json instead, for programs.")
+    ] = False,
+) -> None:
     """Print the recipe's JSON Schema, for editors.
 
     With it they complete and check recipes.
     """
-    import json
+    from harness.commands.schema import schema_text
 
-    from harness.recipe.schema import Recipe as Schema
-
-    typer.echo(json.dumps(Schema.model_json_schema(), indent=2))
+    typer.echo(schema_text(table))
 
 
 def run_app() -> None:

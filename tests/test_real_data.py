@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from chat_server import Say, error, good, question, serving
 
 pytestmark = pytest.mark.slow

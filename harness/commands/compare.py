@@ -106,6 +106,10 @@ def _print(comparison: Comparison, console: Console) -> None:
     for word, found in (("gone", comparison.gone), ("new", comparison.new)):
         for row, metric in found:
             console.print(f"{word}: {escape(plain(row))} {metric or ''}".rstrip(), highlight=False)
+    for row in comparison.incomplete:
+        console.print(
+            f"incomplete after: {escape(plain(row))}, so it is compared on what there is", highlight=False
+        )
     moved = [change for change in comparison.changes if change.difference and _of_interest(change)]
     told = [change for change in moved if change.verdict != NOISE or change.metric == WIN_RATE]
     if told:

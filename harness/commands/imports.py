@@ -9,6 +9,7 @@ from rich.markup import escape
 from harness.errors import BadInput
 from harness.leaderboard.alpaca_results import read_annotations, read_leaderboard
 from harness.leaderboard.board import RECORDS, check_writable, write_board
+from harness.leaderboard.overview import write_overview
 from harness.leaderboard.published import published_records
 from harness.leaderboard.record import write_record
 from harness.leaderboard.terminal import print_board
@@ -40,4 +41,5 @@ def import_alpaca_eval(
     for record in records:
         write_record(board / RECORDS, record)
     print_board(write_board(board), console)
+    write_overview(board.parent)
     console.print(f"board: {escape(str(board / 'README.md'))}", highlight=False, soft_wrap=True)

@@ -3,12 +3,12 @@
 import math
 from collections import Counter
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from harness.commands.costs import Planned, show_costs
 from harness.commands.inputs import files_of
+from harness.commands.output import Output
 from harness.commands.places import Places
 from harness.commands.run import history
 from harness.commands.words import counted
@@ -32,7 +32,7 @@ WORST_DEVIATION = 50.0
 def show_plan(
     places: Places,
     jobs: int,
-    console: Console,
+    output: Output,
     parameters: float | None = None,
     throughput: str = "h100",
 ) -> None:
@@ -41,10 +41,11 @@ def show_plan(
     Args:
         places: the recipe, its store and its board.
         jobs: worker processes to plan for.
-        console: where to print.
+        output: where to print.
         parameters: of the base model, where they are stated.
         throughput: the GPU by which FLOPs become hours, or a number of FLOPs a second.
     """
+    console = output.result
     recipe = load_recipe(places.recipe)
     files, store = files_of(recipe, places), LocalStore(places.store)
     plan = build_plan(recipe, files)
@@ -61,6 +62,8 @@ def show_plan(
             soft_wrap=True,
         )
     missing = [task for task in plan.tasks if task.key not in stored]
+    for task in missing:
+        output.details.print(f"to run: {task.stage} {task.key}", highlight=False, soft_wrap=True)
     show_costs(Planned(recipe, store, plan.tasks, missing, files), parameters, throughput, console)
     left = sum(seconds[task.stage] for task in missing)
     console.print(

@@ -11,11 +11,10 @@ from harness.commands.chosen import chosen_cells
 from harness.commands.places import Places
 from harness.data.rows import Prompt, Response
 from harness.errors import CorruptArtifact, StoreError
+from harness.leaderboard.outputs import verdict
 from harness.plan.build import Cell
 from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_rows
 from harness.store.local import LocalStore
-
-VERDICTS = {1.0: "reference better", 1.5: "tie", 2.0: "better than the reference"}
 
 
 def show_outputs(places: Places, method: str, replicate: int | None, count: int, console: Console) -> None:
@@ -65,7 +64,5 @@ def _comparison(prompt: Prompt, rows: list[_Outputs]) -> Table:
     table = Table(title=Text(prompt.text), title_justify="left", title_style="bold", show_header=False)
     table.add_row("reference", Text(rows[0].references[prompt.id]), "")
     for row in rows:
-        verdict = row.verdicts[prompt.id][0]
-        words = "no verdict" if verdict is None else VERDICTS.get(verdict, f"preference {verdict:.2f}")
-        table.add_row(row.name, Text(row.texts[prompt.id]), words)
+        table.add_row(row.name, Text(row.texts[prompt.id]), verdict(row.verdicts[prompt.id][0]))
     return table

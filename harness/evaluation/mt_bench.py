@@ -92,8 +92,9 @@ def grade_questions(questions: Sequence[Question], sample: Sample, grade: Grade)
         now = [
             (question, _prompt(question, turn, first)) for question in questions if turn < len(question.turns)
         ]
-        answers += sample([prompt for _, prompt in now])
-        asked += now
+        if now:
+            answers += sample([prompt for _, prompt in now])
+            asked += now
     grades = grade([(prompt, answer) for (_, prompt), answer in zip(asked, answers, strict=True)])
     return [
         GradedTurn(question.id, question.category, 2 if prompt.history else 1, answer, given)

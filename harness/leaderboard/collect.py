@@ -42,7 +42,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         baseline=recipe.baseline,
         method=cell.method,
         replicate=cell.replicate,
-        fixed=_fixed(recipe),
+        fixed=fixed_part(recipe),
         declared=declare(method),
         order=list(recipe.methods).index(cell.method),
         comparable=_comparable(reader, manifests),
@@ -69,7 +69,7 @@ def declare(method: Method) -> dict[str, Any]:
     return method.model_dump(mode="json", exclude_unset=True)
 
 
-def _fixed(recipe: Recipe) -> dict[str, Any]:
+def fixed_part(recipe: Recipe) -> dict[str, Any]:
     """The tables that are the same for all methods; one that the recipe lacks is not there."""
     tables = recipe.model_dump(mode="json", exclude={"methods", "title", "baseline", "extends"})
     return {name: table for name, table in tables.items() if table is not None}

@@ -51,11 +51,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All changes; what only one side has, as (row, metric) or (row, None); and the settings that differ."""
+    """All changes, what only one side has, as (row, metric) or (row, None), and the settings that differ.
+
+    `incomplete` are the rows that lack judgments after.
+    """
 
     changes: list[Change]
     gone: list[tuple[str, str | None]]
     new: list[tuple[str, str | None]]
+    incomplete: list[str]
     settings: list[str]
 
 
@@ -89,6 +93,7 @@ def side_of_table(table: Any) -> Side:
     try:
         _rows(table)
         _held_equal(table)
+        _incomplete(table)
     except (AttributeError, IndexError, KeyError, TypeError):
         raise ValueError("not a table of a board") from None
     return Side(table, {})
@@ -113,9 +118,10 @@ def compare(before: Side, after: Side) -> Comparison:
     ]
     return Comparison(
         changes,
-        _lacking(rows_before, rows_after),
-        _lacking(rows_after, rows_before),
-        _settings(before, after),
+        gone=_lacking(rows_before, rows_after),
+        new=_lacking(rows_after, rows_before),
+        incomplete=_incomplete(after.table),
+        settings=_settings(before, after),
     )
 
 
@@ -184,6 +190,10 @@ def _lacking(
         else:
             found += [(_named(place), metric) for metric in metrics if metric not in others[place]]
     return found
+
+
+def _incomplete(table: Mapping[str, Any]) -> list[str]:
+    return [_named((row["section"], row["method"])) for row in table["rows"] if not row["complete"]]
 
 
 def _named(place: Place) -> str:

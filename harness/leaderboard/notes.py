@@ -32,13 +32,16 @@ NO_COSTS = (
 
 def notes(table: Table) -> list[str]:
     """All sentences for `table`, as inert Markdown, without bullets."""
+    return [*board_notes(table), *(line for row in table.rows for line in row_notes(row))]
+
+
+def board_notes(table: Table) -> list[str]:
+    """The sentences that are not of single rows."""
     lines = [*HOW_TO_READ, COSTS if table.has_costs else NO_COSTS, _drawn_anew(table)]
     for section in table.sections:
         rows = [row for row in table.rows if row.section == section.number]
         prefix = f"Section {section.number}: " if len(table.sections) > 1 else ""
         lines += [prefix + line for line in _of_section(section, rows, table)]
-    for row in table.rows:
-        lines += _of_row(row)
     return lines
 
 
@@ -155,7 +158,8 @@ def _noise(noise: Parts) -> str:
     return f"Variance of a difference in win rate, by source: {', '.join(shares)}."
 
 
-def _of_row(row: Row) -> list[str]:
+def row_notes(row: Row) -> list[str]:
+    """The sentences of one row: its own notes, and what it lacks."""
     name = markdown(row.method)
     lines = [markdown(f"{row.method}: {note}") for note in row.notes]
     if not row.complete:

@@ -26,7 +26,7 @@ Columns = Sequence[tuple[str, Callable[[Row], str]]]
 
 def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
     """The generated part of a README; `samples` (method -> sample) are shown one to a method."""
-    parts = [f"Baseline: **{markdown(table.baseline)}**."]
+    parts = [*_earlier_recipe(table), f"Baseline: **{markdown(table.baseline)}**."]
     for section in table.sections:
         rows = [row for row in table.rows if row.section == section.number]
         if len(table.sections) > 1:
@@ -55,6 +55,20 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
     return "\n\n".join(parts)
 
 
+def _earlier_recipe(table: Table) -> list[str]:
+    """What has changed in the recipe since the records were made, and what it has no record of."""
+    parts = []
+    if table.recipe_changes:
+        changes = "".join(f"\n> - {markdown(change)}" for change in table.recipe_changes)
+        parts.append(
+            f"> **Of an earlier recipe.** What it says now is not what these records hold:\n>{changes}"
+        )
+    if table.unrecorded:
+        methods = ", ".join(markdown(method) for method in table.unrecorded)
+        parts.append(f"> **Incomplete.** The recipe's methods without a record: {methods}.")
+    return parts
+
+
 def _table(rows: Sequence[Row], columns: Columns) -> str:
     head = [name for name, _ in columns]
     lines = [head, ["---" if name in ("method", "declared") else "---:" for name in head]]
@@ -74,7 +88,7 @@ def _score_columns(rows: Sequence[Row], has_costs: bool) -> Columns:
         ("win rate", lambda row: _score(row, WIN_RATE)),
         ("against baseline", lambda row: _difference(row.scores[WIN_RATE])),
         *[
-            (_heading(metric), lambda row, metric=metric: _score(row, metric))
+            (markdown(heading(metric)), lambda row, metric=metric: _score(row, metric))
             for metric in dict.fromkeys(others)
             if metric != WIN_RATE
         ],
@@ -155,9 +169,9 @@ def _decimals(metric: str) -> int:
     return {WIN_RATE: 1, LENGTH_CONTROLLED: 1, MEAN_LENGTH: 0}.get(metric, 3)
 
 
-def _heading(metric: str) -> str:
+def heading(metric: str) -> str:
     """A metric's column; what the world measures is not called as the words breadth and depth of a method."""
-    return _HEADINGS.get(metric) or markdown(metric.removeprefix("lm_eval."))
+    return _HEADINGS.get(metric) or metric.removeprefix("lm_eval.")
 
 
 def _samples(samples: Mapping[str, Sample]) -> str:

@@ -1,6 +1,6 @@
 """The leaderboard as data: what `table.json` holds, field by field."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.leaderboard.cost import Overhead
@@ -157,7 +157,8 @@ class Table:
     """A whole leaderboard; rows are sorted by section, rank and win rate, and `fixed` is equal for all.
 
     `has_costs` is False where the records name no task at all, as imported results do: then what rows hold of
-    costs and overheads means nothing, and is not written or shown.
+    costs and overheads means nothing, and is not written or shown. `recipe_changes` is what the recipe says
+    otherwise now, a sentence each, and `unrecorded` names its methods that have no record (`drift.py`).
     """
 
     schema_version: int
@@ -171,3 +172,5 @@ class Table:
     sections: list[Section]
     has_costs: bool
     rows: list[Row]
+    recipe_changes: list[str] = field(default_factory=list)
+    unrecorded: list[str] = field(default_factory=list)

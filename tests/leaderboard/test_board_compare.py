@@ -121,6 +121,20 @@ def test_rows_and_metrics_of_one_side_are_named() -> None:
     ]
 
 
+def test_a_row_that_lacks_judgments_now_is_named() -> None:
+    holed = records()
+    rates = holed[0].items[WIN_RATE]
+    holed[0] = holed[0].model_copy(
+        update={"items": {WIN_RATE: rates.model_copy(update={"values": [[None], *rates.values[1:]]})}}
+    )
+    comparison = compare(side_of_records(records()), side_of_records(holed))
+    assert comparison.incomplete == ["dpo"]
+    assert compare(side_of_records(holed), side_of_records(records())).incomplete == []
+    (change,) = [one for one in comparison.changes if one.metric == WIN_RATE]
+    assert change.paired
+    assert change.difference == 0
+
+
 @pytest.mark.parametrize(
     ("condition", "fails"),
     [
