@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 import harness
+from harness.cli_store import app as store_app
 from harness.errors import INTERRUPTED, HarnessError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ app = typer.Typer(
         "Start here:  harness run recipes/bpo.toml"
     ),
 )
+app.add_typer(store_app, name="store")
 
 Recipe = Annotated[Path, typer.Argument(help="A recipe, for example recipes/bpo.toml.", metavar="RECIPE")]
 Store = Annotated[

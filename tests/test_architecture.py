@@ -38,7 +38,8 @@ ARROWS: dict[str, set[str]] = {
         "recipe", "plan", "store", "engines", "stages", "leaderboard", "data", "endpoints", "models",
         "evaluation", "training",
     },
-    "cli": {"commands", "recipe"},
+    "cli": {"commands", "recipe", "cli_store"},
+    "cli_store": {"commands"},
     "__main__": {"cli"},
 }  # fmt: skip
 
@@ -67,7 +68,7 @@ DOORS = {
     "trl": {"training"},
     "alpaca_eval": {"evaluation/alpaca_eval.py", "evaluation/alpaca_eval_official.py"},
     "lm_eval": {"evaluation/lm_eval.py"},
-    "typer": {"cli.py"},
+    "typer": {"cli.py", "cli_store.py"},
     "jinja2": {"leaderboard/page", "models"},
     "markupsafe": {"leaderboard/page"},
     "markdown_it": {"leaderboard/page"},
@@ -168,7 +169,7 @@ def test_the_catalog_and_the_stage_files_agree() -> None:
         ["compare", "leaderboards/bpo/table.json", "leaderboards/bpo/table.json"],
         ["import", "alpaca-eval", "TMP", "--name", "x"],
     ],
-    ids=lambda arguments: " ".join(arguments[:2]),
+    ids=lambda arguments: "-".join(arguments[:2]),
 )
 def test_light_commands_load_no_torch(arguments: list[str], tmp_path: Path) -> None:
     words = [word.replace("TMP", str(tmp_path)) for word in arguments]

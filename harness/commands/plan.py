@@ -65,6 +65,8 @@ def show_plan(
     for task in missing:
         output.details.print(f"to run: {task.stage} {task.key}", highlight=False, soft_wrap=True)
     show_costs(Planned(recipe, store, plan.tasks, missing, files), parameters, throughput, console)
+    for task in missing:
+        output.details.print(f"to run: {task.stage} {task.key}", highlight=False, soft_wrap=True)
     left = sum(seconds[task.stage] for task in missing)
     console.print(
         f"{len(missing)} of {len(plan.tasks)} tasks to run: {_duration(recipe, left, jobs, bool(past))}.",

@@ -229,7 +229,7 @@ def _prices(
     stated = knobs["usd_per_million_in"], knobs["usd_per_million_out"]
     if None not in stated:
         return stated
-    return facts.price(endpoint["base_url"], endpoint["model"])
+    return facts.price(knobs["base_url"], endpoint["model"])
 
 
 def _paid(calls: float, asked: float, answered: float, prices: tuple[float, float] | None) -> Work:

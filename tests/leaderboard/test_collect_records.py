@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.leaderboard.collect import collect
+from harness.leaderboard.collect import Artifacts, collect
 from harness.leaderboard.cost import cost_alone, cost_by_stage
 from harness.leaderboard.record import Record
 from harness.metering import Cost
@@ -73,7 +73,7 @@ def collected(
     (cell,) = [cell for cell in build_plan(recipe).cells if cell.method == method]
     for task in cell.tasks:
         fill(store, task, USUAL | (elsewhere or {}).get(task.stage, {}))
-    return recipe, cell, collect(recipe, "hand", cell, store)
+    return recipe, cell, collect(recipe, "hand", cell, Artifacts(store))
 
 
 def test_a_record_holds_what_the_artifacts_say(tmp_path: Path) -> None:
