@@ -62,8 +62,6 @@ def show_plan(
             soft_wrap=True,
         )
     missing = [task for task in plan.tasks if task.key not in stored]
-    for task in missing:
-        output.details.print(f"to run: {task.stage} {task.key}", highlight=False, soft_wrap=True)
     show_costs(Planned(recipe, store, plan.tasks, missing, files), parameters, throughput, console)
     for task in missing:
         output.details.print(f"to run: {task.stage} {task.key}", highlight=False, soft_wrap=True)

@@ -41,7 +41,7 @@ def test_the_method_fits_the_smoke_recipe(tmp_path: Path) -> None:
 def test_the_real_models_tables_fit_the_recipe(tmp_path: Path) -> None:
     """Each in the place of the recipe's own: model, responses, the pool's judge, the evaluation's judge."""
     model, responses, pool_judge, judge = other_blocks()[1:]
-    text = recipe().replace("[pool]\n", responses).replace('responses = { kind = "dataset" }', "")
+    text = recipe().replace("[pool]\n", responses).replace('responses = { kind = "dataset", least = 4 }', "")
     text = re.sub(r"^\[model\].*?(?=^\[pool\])", model, text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^judge = .*$", "", text, flags=re.MULTILINE)
     load(tmp_path, text + pool_judge + judge)
