@@ -39,12 +39,16 @@ ROUNDS = 9
 # After a warm-up both factors have gradients: at rank 32 that is 139,264 numbers for every row, each of which
 # is made, squared for the norm, signed, and added to a cell. Beside a plain pass (about 6 x tokens x
 # parameters operations) that is little where rows are long or the model is large. The Atlas model is the
-# worst case: 20 tokens through 490,000 parameters, 43 ms for a batch of 32. Measured by parts (the least of
-# 60 rounds, scaled to this adapter): each row's gradient 4.7 ms instead of 3.9 for their sum, norms 1.2,
-# signs 0.6, adding into cells 3.5 (0.8 ns a number, about what reading, adding and writing cost): 1.14 in
-# all. What brings it further down is that the bank does not ask the head about tokens inside the prompts, as
-# the plain pass does: the second figure has a plain pass that does not either, and shows the price of capture
-# and sketch alone.
+# worst case: 20 tokens through 490,000 parameters, 43 ms for a batch of 32, and there 1.15 is not reached.
+# By parts, each the least of many rounds: alone, with operands in the cache, each row's gradient takes 4.7 ms
+# instead of 3.9 for their sum, norms 1.2, signs 0.6, adding into cells 3.5 (0.8 ns a number: read, add,
+# write), together 1.14. In the pass itself, on cores that others used as well, capture made it 1.12, norms
+# and signs 1.15, adding 1.28: what the pass displaces from the cache has to come back. Fewer bytes is what
+# would help, and that is another sketch. Tried and not quicker than one index_add: 32-bit indices, rows in
+# parts that fit the cache, a sparse product, the transposed table, signs folded into twice the cells.
+#
+# The bank does not ask the head about tokens inside the prompts, and the plain pass does. The second figure
+# has a plain pass that does not either, and shows the price of capture and sketch alone.
 
 PIECE = 256
 """Responses in one piece of the bank on disk, and sorted by length together."""

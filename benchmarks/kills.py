@@ -29,7 +29,7 @@ from harness.store.inventory import entries
 from harness.store.local import LocalStore
 
 KILLS, SEED = 100, 0
-SHARE = 0.3
+SHARE = 0.5
 """A kill comes within this share of an unbroken run's time, so that runs die in all their stages."""
 KINDS = {"SIGKILL": 6, "SIGTERM": 1, "SIGINT": 1, "first": 1, "worker": 1}
 """Kinds of kills, and how often each is drawn."""

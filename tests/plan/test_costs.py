@@ -68,7 +68,7 @@ def test_sampling_runs_prompt_and_response_once_forward(tmp_path: Path) -> None:
 
 def test_given_responses_cost_nothing_and_mixed_ones_are_between(tmp_path: Path) -> None:
     """Of both kinds: (4 + 6) / 2 = 5 tokens in the mean; 32 x 15 = 480."""
-    assert work(tmp_path, "responses", responses='kind = "dataset"') == Work()
+    assert work(tmp_path, "responses", responses='kind = "dataset", least = 4') == Work()
     both = work(tmp_path, "responses", responses='kind = "both", max_new_tokens = 8')
     assert both.forward == 480
 
