@@ -11,6 +11,7 @@ from benchmarks import (
     bank_gpu,
     clustering,
     commands,
+    engines,
     features,
     grouped,
     grouped_gpu,
@@ -24,8 +25,8 @@ from benchmarks import (
 from benchmarks.figure import Figure, Skipped, markdown
 
 SUBJECTS = (
-    commands, bank, bank_gpu, pair_features, sketch, features, clustering, selection_scale, net_overhead,
-    grouped, training, grouped_gpu, kills,
+    commands, engines, bank, bank_gpu, pair_features, sketch, features, clustering, selection_scale,
+    net_overhead, grouped, training, grouped_gpu, kills,
 )  # fmt: skip
 BENCHMARKS = {benchmark.name: benchmark for subject in SUBJECTS for benchmark in subject.BENCHMARKS}
 

@@ -99,6 +99,13 @@ class Meter:
             device_s=self.cost.device_s + device,
         )
 
+    def include(self, cost: Cost) -> None:
+        """Add the cost of parts of the work that other tasks did; of their memory, the largest counts."""
+        mine, theirs = asdict(self.cost), asdict(cost)
+        peak = max(mine["peak_memory_bytes"], theirs["peak_memory_bytes"])
+        summed = {name: mine[name] + value for name, value in theirs.items()}
+        self.cost = Cost(**summed | {"peak_memory_bytes": peak})
+
     def hand_over(self, cost: Cost) -> None:
         """Take the cost of other processes that did the work, in place of the wait for them."""
         mine = asdict(self.cost)

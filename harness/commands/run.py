@@ -23,6 +23,7 @@ from harness.leaderboard.record import Record, read_records, write_record
 from harness.leaderboard.terminal import print_board
 from harness.plan.build import Plan, build_plan
 from harness.plan.estimate import stage_seconds
+from harness.plan.shards import in_shards
 from harness.plan.task import Task
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import Recipe
@@ -110,17 +111,20 @@ def _run_and_collect(job: Run, workers: Workers, output: Output) -> tuple[Outcom
 
 
 def _run_plan(job: Run, workers: Workers, output: Output) -> Outcome:
-    missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
-    if missing:
+    stored = {task.key for task in job.plan.tasks if job.store.has(task.stage, task.key)}
+    if len(stored) < len(job.plan.tasks):
         job.store.prepare()
+    tasks = in_shards(job.plan.tasks, job.recipe.resources, stored)
     expected = stage_seconds(history(job.plan, job.store))
-    seconds = {task.key: expected[task.stage] for task in missing}
-    for task in job.plan.tasks:
+    seconds = {task.key: expected[task.stage] for task in tasks if not job.store.has(task.stage, task.key)}
+    for task in tasks:
         if task.key not in seconds:
             output.details.print(f"stored: {task.stage} {task.key}", highlight=False, soft_wrap=True)
     engine = engine_of(workers, job.store, partial(run_task, options=job.options), job.recipe.resources)
-    with RunView(output.steps, job.plan.users, seconds, workers.jobs) as view:
-        return engine.run(longest_first(job.plan.tasks, expected), view)
+    users = job.plan.users
+    users |= {part.key: users[task.key] for task in tasks for part in task.parts}
+    with RunView(output.steps, users, seconds, workers.jobs) as view:
+        return engine.run(longest_first(tasks, expected), view)
 
 
 def history(plan: Plan, store: LocalStore) -> list[tuple[str, float]]:

@@ -8,7 +8,6 @@ from harness.errors import CorruptArtifact
 from harness.plan.task import Task
 from harness.store.local import LocalStore
 
-
 LEAST_S = 1e-3
 """Seconds that a task is taken to need at the least, so that its chain is longer than its users'."""
 

@@ -1,6 +1,6 @@
 """What a stage is given."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ class Job:
     there again at the next try, and its files (not its folders) join those of `out` at the end. `tracking`
     and `processes` are for stages that train: where to report to, and how many processes share the work.
     `knobs` are the task's, which change nothing in its result, and `journal` is the folder where what is
-    paid for is written down.
+    paid for is written down. `parts` are the folders of shards of the work, in order, which are all of it.
     """
 
     params: Mapping[str, Any]
@@ -32,3 +32,4 @@ class Job:
     processes: int = 1
     knobs: Mapping[str, Any] = field(default_factory=dict)
     journal: Path | None = None
+    parts: Sequence[Path] = ()

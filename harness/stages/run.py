@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from harness.metering import Meter
+from harness.metering import Cost, Meter
 from harness.plan.task import Task
 from harness.stages.job import Job
 from harness.stages.options import USUAL, Options
@@ -46,6 +46,7 @@ def run_task(task: Task, root: Path, progress: Callable[[int, int], None], optio
 
 def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], options: Options) -> None:
     inputs = {name: store.open(needed.stage, needed.key) for name, needed in task.inputs.items()}
+    parts = [store.open(part.stage, part.key) for part in task.parts]
     # imported before the clock starts: loading libraries is not part of any method's cost
     stage = importlib.import_module(f"harness.stages.{task.stage}")
     if "base_model" in inputs:
@@ -68,8 +69,11 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
                 processes=processes,
                 knobs=task.knobs,
                 journal=store.root / JOURNAL,
+                parts=parts,
             )
             draft.missing = stage.run(job) or 0
+            for part in task.parts:
+                meter.include(Cost(**store.manifest(part.stage, part.key).cost))
         draft.cost = meter.cost.as_dict()
         draft.provenance = provenance()
 

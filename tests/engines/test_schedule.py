@@ -10,7 +10,7 @@ SECONDS = {"prompts": 1.0, "responses": 4.0, "scores": 2.0, "adapter": 10.0, "ou
 
 
 def plan() -> dict[str, Task]:
-    """prompts -> responses -> adapter -> outputs, prompts -> scores, and two tasks beside them.
+    """Prompts -> responses -> adapter -> outputs, prompts -> scores, and two tasks beside them.
 
     Chains, in seconds: prompts 1 + 4 + 10 + 3 = 18, responses 17, adapter 13, outputs 3, scores 2; `other`
     is an adapter of 10 that nothing waits for, `lint` takes no time.
@@ -69,7 +69,7 @@ def test_two_workers_take_the_chain_and_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_failure_reaches_users_of_users_that_waited_anew(tmp_path: Path) -> None:
-    """scores finds prompts corrupt; when prompts then fails, all that needs it is lost, in whichever order."""
+    """Scores finds prompts corrupt; when prompts then fails, all that needs it is lost, in any order."""
     tasks = plan()
     store = LocalStore(tmp_path)
     store.prepare()
