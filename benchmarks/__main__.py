@@ -20,13 +20,14 @@ from benchmarks import (
     pair_features,
     selection_scale,
     sketch,
+    store_scale,
     training,
 )
 from benchmarks.figure import Figure, Skipped, markdown
 
 SUBJECTS = (
     commands, engines, bank, bank_gpu, pair_features, sketch, features, clustering, selection_scale,
-    net_overhead, grouped, training, grouped_gpu, kills,
+    net_overhead, grouped, training, grouped_gpu, kills, store_scale,
 )  # fmt: skip
 BENCHMARKS = {benchmark.name: benchmark for subject in SUBJECTS for benchmark in subject.BENCHMARKS}
 

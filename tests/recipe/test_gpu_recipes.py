@@ -6,11 +6,14 @@ import pytest
 
 from harness.plan.build import build_plan
 from harness.plan.costs import Estimate, Facts
+from harness.plan.draw import DataFile
 from harness.recipe.data import local_files
 from harness.recipe.load import load_recipe, prompts_of
 from harness.recipe.needs import needs_of
 
-RECIPES = sorted((Path(__file__).parent.parent.parent / "recipes" / "gpu").glob("*.toml"))
+FOLDER = Path(__file__).parent.parent.parent / "recipes" / "gpu"
+SCALE = FOLDER / "scale-1m.toml"
+RECIPES = sorted(set(FOLDER.glob("*.toml")) - {SCALE})
 CONTROLS = {"start", "null", "dpo", "dpo-random", "best-worst", "longest-chosen"}
 COMPARED = {"uniform-2", "uniform-4", "balanced", "balanced-far"}
 
@@ -52,3 +55,17 @@ def test_a_gpu_recipe_can_be_planned(path: Path) -> None:
     for stage in ("responses", "adapter", "gradients", "outputs", "embeddings"):
         assert estimate.stages[stage].flops > 0, stage
     assert estimate.stages["alpaca_eval"].calls > 0
+
+
+def test_the_million_prompts_can_be_planned() -> None:
+    """1 M prompts of 8 responses: all methods share them, and one gradient bank, 16 KiB for each response."""
+    recipe = load_recipe(SCALE)
+    ((_, name),) = local_files(recipe)
+    plan = build_plan(recipe, {name: DataFile(Path(name), "of its content")})
+    stages = [task.stage for task in plan.tasks]
+    assert stages.count("responses") == stages.count("gradients") == 1
+    estimate = Estimate(Facts(150, 250, {"": 8e9})).add(plan.tasks)
+    assert estimate.stages["gradients"].bytes == 8e6 * 8192 * 2
+    # 662 tokens of prompt and half-filled answer, at 2 x 8e9 FLOPs a token
+    assert estimate.stages["responses"].flops == 8e6 * 662 * 16e9
+    assert recipe.resources.responses is not None
