@@ -35,8 +35,8 @@ def list_(store: Root = None, boards: Boards = BOARDS) -> None:
     """List the artifacts: stage/key, size, age, and the recipes whose boards rest on each."""
     from harness.commands.store import list_store
 
-    for line in list_store(_root(store), boards):
-        typer.echo(line)
+    if lines := list(list_store(_root(store), boards)):
+        typer.echo("\n".join(lines))  # at once: a call for each takes longer than looking at the store
 
 
 @app.command()

@@ -20,7 +20,10 @@ PROMPTS = 7
 @pytest.fixture
 def whole(tmp_path: Path) -> Task:
     """3 samples for each of 7 prompts of unequal length, by a random model."""
-    lines = [{"prompt": "word " * (1 + n % 4) + str(n), "responses": [{"text": "a"}, {"text": "b"}]} for n in range(PROMPTS + 3)]
+    lines = [
+        {"prompt": "word " * (1 + n % 4) + str(n), "responses": [{"text": "a"}, {"text": "b"}]}
+        for n in range(PROMPTS + 3)
+    ]
     write_lines(tmp_path / "pool.jsonl", lines)
     sampled = {"kind": "sample", "max_new_tokens": 6}
     draw = draw_in(tmp_path, pool__responses=sampled, pool__prompts__count=PROMPTS)
