@@ -94,7 +94,7 @@ class _News:
         return latest
 
 
-@ray.remote
+@ray.remote  # type: ignore[untyped-decorator]
 def _try(work: Work, task: Task, root: Path, news: Any) -> Message:
     """A try at a task, in a worker of the cluster."""
 
@@ -109,7 +109,7 @@ class _Watch:
     """Turns what the workers say into events; a task has started once its worker says something."""
 
     def __init__(self, report: Callable[[Event], None]) -> None:
-        self.news = _News.remote()
+        self.news: Any = _News.remote()  # type: ignore[attr-defined]
         self.tasks: dict[str, Task] = {}
         self._report, self._started = report, set[str]()
 

@@ -38,7 +38,7 @@ def run(job: Job) -> None:
     write_rows(job.out / RESPONSES, responses)
 
 
-def shard_of(prompts: Sequence[Prompt], number: int, of: int) -> Sequence[Prompt]:
+def shard_of(prompts: list[Prompt], number: int, of: int) -> list[Prompt]:
     """Shard 0 .. `of` - 1 of prompts: runs of equal length, but for one prompt."""
     first, last = (len(prompts) * edge // of for edge in (number, number + 1))
     return prompts[first:last]

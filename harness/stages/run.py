@@ -73,7 +73,8 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
             )
             draft.missing = stage.run(job) or 0
             for part in task.parts:
-                meter.include(Cost(**store.manifest(part.stage, part.key).cost))
+                cost: dict[str, Any] = dict(store.manifest(part.stage, part.key).cost)
+                meter.include(Cost(**cost))
         draft.cost = meter.cost.as_dict()
         draft.provenance = provenance()
 
