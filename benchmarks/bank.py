@@ -43,7 +43,7 @@ ROUNDS = 9
 # By parts, each the least of many rounds: alone, with operands in the cache, each row's gradient takes 4.7 ms
 # instead of 3.9 for their sum, norms 1.2, signs 0.6, adding into cells 3.5 (0.8 ns a number: read, add,
 # write), together 1.14. In the pass itself, on cores that others used as well, capture made it 1.12, norms
-# and signs 1.15, adding 1.28; presumably because the operands then are not in the cache. Tried and not quicker
+# and signs 1.15, adding 1.28; presumably the operands then are not in the cache. Tried and not quicker
 # than one index_add: 32-bit indices, rows in parts that fit the cache, a sparse product, the transposed
 # table, signs folded into twice the cells.
 #
