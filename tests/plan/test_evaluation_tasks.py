@@ -140,7 +140,7 @@ def test_a_judge_reads_prompts_outputs_and_references() -> None:
     assert task.params == {
         "judge": {
             "kind": "endpoint", "model": ENDPOINT["model"], "template": "pairwise", "both_orders": False,
-            "temperature": 0.0, "max_tokens": 1024,
+            "temperature": 0.0, "max_tokens": 1024, "length_parameter": "max_tokens",
         },
         "world": None,
         "seed": 3,
