@@ -26,7 +26,7 @@ PEAKS = {"h100": 989e12, "a100": 312e12, "l40s": 362e12, "rtx4090": 165e12}
 READING, WRITING = 0.35, 0.10
 """Shares of the peak that are taken to be reached: reading and training, and writing token by token."""
 PROMPT_TOKENS, ANSWER_TOKENS = 150.0, 250.0
-"""Where the data are not stored yet: about the means of UltraFeedback and HH-RLHF."""
+"""Where the data are not stored yet: an assumption, which the output states."""
 CHARACTERS = 4.0
 """Characters of English in a token."""
 

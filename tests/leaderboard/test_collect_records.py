@@ -71,7 +71,7 @@ def collected(
     path.write_text(text)
     recipe, store = load_recipe(path), LocalStore(folder / "store")
     (cell,) = [cell for cell in build_plan(recipe).cells if cell.method == method]
-    for task in cell.tasks:
+    for task in [task for task in cell.tasks if not store.has(task.stage, task.key)]:
         fill(store, task, USUAL | (elsewhere or {}).get(task.stage, {}))
     return recipe, cell, collect(recipe, "hand", cell, Artifacts(store))
 
