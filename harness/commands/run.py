@@ -1,6 +1,7 @@
 """`harness run`: do what a recipe's plan lacks, then write records and board."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -110,6 +111,7 @@ def _run_and_collect(job: Run, jobs: int, output: Output) -> tuple[Outcome, list
 def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
     missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
     if missing:
+        _check_keys(job, missing)
         job.store.prepare()
     expected = stage_seconds(history(job.plan, job.store))
     seconds = {task.key: expected[task.stage] for task in missing}
@@ -119,6 +121,24 @@ def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
     engine = LocalEngine(job.store, partial(run_task, options=job.options), jobs)
     with RunView(output.steps, job.plan.users, seconds, jobs) as view:
         return engine.run(job.plan.tasks, view)
+
+
+def _check_keys(job: Run, tasks: Sequence[Task]) -> None:
+    """Refuse to begin what would end at the first call of an endpoint.
+
+    Raises:
+        BadInput: a key that these tasks need is not in the environment.
+    """
+    wanted = {knobs["key_env"] for task in tasks for knobs in task.knobs.values() if _has_key(knobs)}
+    if lacking := sorted(wanted - set(os.environ)):
+        raise BadInput(
+            f"{job.places.recipe}: key_env: {', '.join(lacking)} is not set. Set it to the endpoint's key in "
+            "the environment; it is written nowhere."
+        )
+
+
+def _has_key(knobs: object) -> bool:
+    return isinstance(knobs, Mapping) and knobs.get("key_env") is not None
 
 
 def history(plan: Plan, store: LocalStore) -> list[tuple[str, float]]:
