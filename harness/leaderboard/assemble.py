@@ -215,7 +215,7 @@ def _section(number: int, group: Group, ranking: Ranking, control: Controlled | 
     gaps = [gap for gap in with_baseline or ranking.comparisons.values() if gap.standard_error > 0]
     return Section(
         number=number,
-        comparable=group.records[0].comparable,
+        comparable=group.comparable,
         seeds=group.seeds,
         has_baseline=group.baseline in group.methods,
         smallest_detectable_difference=_median_detectable(gaps),

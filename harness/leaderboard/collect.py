@@ -7,7 +7,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from harness.leaderboard.groups import merged
+from harness.leaderboard.contests import Judged, read_contests
+from harness.leaderboard.groups import NOT_APPLICABLE, merged
 from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
 from harness.leaderboard.render import as_plain
 from harness.plan.build import Cell
@@ -36,6 +37,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
     training = reader.result("adapter")
     pairs = reader.rows("pairs", PAIRS)
     manifests = [store.manifest(task.stage, task.key) for task in cell.tasks]
+    contests = read_contests(cell, store)
     return Record(
         recipe=name,
         title=recipe.title,
@@ -45,7 +47,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         fixed=fixed_part(recipe),
         declared=declare(method),
         order=list(recipe.methods).index(cell.method),
-        comparable=_comparable(reader, manifests),
+        comparable=_comparable(reader, manifests) | _judges(recipe, reader, contests),
         pairs=training.get("pairs", 0),
         prompts=len({pair["prompt_id"] for pair in pairs}),
         pairs_dropped=training.get("pairs_dropped", 0),
@@ -57,10 +59,11 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
             *_length_notes(reader),
         ],
         items=_items(reader),
-        tasks=[_task_cost(manifest) for manifest in manifests],
+        tasks=[_task_cost(manifest) for manifest in [*manifests, *contests.manifests]],
         training=as_plain(training),
         samples=_samples(reader),
         provenance=merged(manifest.provenance for manifest in manifests),
+        head_to_head=contests.found,
     )
 
 
@@ -161,7 +164,20 @@ def _comparable(reader: _Reader, manifests: Sequence[Manifest]) -> dict[str, str
         "base model": reader.key("base_model"),
         "backend": f"{_versions('transformers', manifests)}, {_versions('torch', manifests)}",
         "device": _joined(manifest.provenance["device"] for manifest in manifests),
+        "sampling": _joined(
+            manifest.provenance["sampling"] for manifest in manifests if "sampling" in manifest.provenance
+        ),
     }
+
+
+def _judges(recipe: Recipe, reader: _Reader, contests: Judged) -> dict[str, str]:
+    """The judges of what the recipe asks for besides the win rate."""
+    asked = {}
+    if recipe.evaluation.mt_bench:
+        asked["MT-bench judge"] = reader.result("mt_bench").get("judge", NOT_APPLICABLE)
+    if recipe.evaluation.head_to_head:
+        asked["head-to-head judge"] = _joined(contests.judges)
+    return asked
 
 
 def _versions(package: str, manifests: Sequence[Manifest]) -> str:
@@ -169,7 +185,7 @@ def _versions(package: str, manifests: Sequence[Manifest]) -> str:
 
 
 def _joined(values: Iterable[str]) -> str:
-    return " / ".join(sorted(set(values)))
+    return " / ".join(sorted(set(values))) or NOT_APPLICABLE
 
 
 def _model_notes(recipe: Recipe, reader: _Reader) -> list[str]:

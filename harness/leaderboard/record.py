@@ -68,6 +68,28 @@ class Items(_Strict):
         return self
 
 
+class Contests(_Strict):
+    """A method's comparisons with others: 100 where its output is better than theirs, 0 where it is worse.
+
+    `values` maps each other method to the mean over samples at every id, None where none was judged. `missing`
+    counts the comparisons without a verdict, `flips` those with opposite verdicts from the two orders.
+    """
+
+    ids: list[str]
+    values: dict[str, list[float | None]]
+    missing: dict[str, int]
+    flips: dict[str, int]
+
+    @model_validator(mode="after")
+    def _all_over_the_same_ids(self) -> "Contests":
+        if len(set(self.ids)) != len(self.ids):
+            raise ValueError("names an item twice")
+        wrong = [other for other, values in self.values.items() if len(values) != len(self.ids)]
+        if wrong or not self.values.keys() == self.missing.keys() == self.flips.keys():
+            raise ValueError("must hold a value for each id, and counts, for each other method")
+        return self
+
+
 class Sample(_Strict):
     """One output beside the reference; `preference` runs from 1 (reference better) to 2 (output better)."""
 
@@ -103,6 +125,7 @@ class Record(_Strict):
     training: dict[str, Any]
     samples: list[Sample]
     provenance: dict[str, Any]
+    head_to_head: Contests | None = None
 
     @model_validator(mode="after")
     def _each_task_once(self) -> "Record":

@@ -60,7 +60,15 @@ def run_task(task: Task, root: Path, progress: Callable[[int, int], None], optio
             )
             draft.missing = stage.run(job) or 0
         draft.cost = meter.cost.as_dict()
-        draft.provenance = provenance()
+        draft.provenance = provenance() | _sampling(task)
+
+
+def _sampling(task: Task) -> dict[str, str]:
+    """What a task samples with, where it does: no key holds it, and the bits of its results may."""
+    if "sampling" not in task.knobs:
+        return {}
+    engine, size = task.knobs["sampling"]["engine"], task.knobs["sampling"]["batch_size"]
+    return {"sampling": "vllm" if engine == "vllm" else f"transformers, batches of {size}"}
 
 
 @cache
