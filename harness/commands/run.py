@@ -8,6 +8,7 @@ from functools import partial
 from rich.markup import escape
 
 from harness.commands.inputs import files_of
+from harness.commands.lm_eval_files import write_results
 from harness.commands.options import options_of
 from harness.commands.output import Output
 from harness.commands.places import Places
@@ -130,6 +131,7 @@ def _write_board(job: Run, records: list[Record], output: Output) -> None:
     written = {write_record(folder, record) for record in [*records, *_earlier(job, records)]}
     for old in set(folder.glob("*.json")) - written:
         old.unlink(missing_ok=True)
+    write_results(job.places.board, job.plan.cells, job.store, {path.stem for path in written})
     print_board(write_board(job.places.board, job.recipe), output.result)
     write_overview(job.places.board.parent)
     output.steps.print(f"board: {escape(str(job.places.board / 'README.md'))}", highlight=False)

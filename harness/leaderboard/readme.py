@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 
+from harness.leaderboard.figures import Mark, contests
 from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
 from harness.leaderboard.rank import ALPHA
@@ -11,6 +12,10 @@ from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Score, Table
 from harness.leaderboard.text import interval, markdown, number, percent, plain, scientific
 
+HEAD_TO_HEAD = (
+    "Win rate of the row against the column, the judge having seen both outputs side by side, both ways "
+    "round. **Bold**: not 50, with p < 0.05 after Holm's correction over all pairs. Ranks do not rest on it."
+)
 COMMAND = "harness leaderboard recipes/{recipe}.toml"
 LONGEST_SAMPLE = 160  # characters
 
@@ -41,6 +46,8 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
                 "### Cost by stage, alone (seconds)",
                 _table(rows, _stage_columns(rows)),
             ]
+        if section.head_to_head:
+            parts += ["### Head to head", HEAD_TO_HEAD, _contests(rows, contests(section))]
     parts += [
         "### Held equal",
         _held_equal(table),
@@ -53,6 +60,23 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
         parts += ["### One output of each method", _samples(samples)]
     parts += ["### Made from", _made_from(table)]
     return "\n\n".join(parts)
+
+
+def _contests(rows: Sequence[Row], cells: Mapping[tuple[str, str], Mark]) -> str:
+    """Rows against columns, which are numbered as the rows are."""
+    methods = [row.method for row in rows if any(row.method in pair for pair in cells)]
+    lines = [["method", *(str(at) for at in range(1, len(methods) + 1))]]
+    lines.append(["---", *["---:"] * len(methods)])
+    for at, one in enumerate(methods, start=1):
+        marks = [cells.get((one, other)) for other in methods]
+        shown = ("–" if mark is None else _contest(mark) for mark in marks)
+        lines.append([f"{at} {markdown(one)}", *shown])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _contest(mark: Mark) -> str:
+    shown = interval(mark.value, mark.high, 1)
+    return f"**{shown}**" if mark.sign else shown
 
 
 def _earlier_recipe(table: Table) -> list[str]:

@@ -71,8 +71,8 @@ class Items(_Strict):
 class Contests(_Strict):
     """A method's comparisons with others: 100 where its output is better than theirs, 0 where it is worse.
 
-    `values` maps each other method to the mean over samples at every id, None where none was judged. `missing`
-    counts the comparisons without a verdict, `flips` those with opposite verdicts from the two orders.
+    `values` maps each other method to the mean over samples at every id, None where none was judged;
+    `missing` counts the comparisons without a verdict, `flips` those with opposite verdicts from the two orders.
     """
 
     ids: list[str]
@@ -149,9 +149,14 @@ def write_record(folder: Path, record: Record) -> Path:
     """
     content = whole(record.model_dump(mode="json"))
     content["items"] = dict(sorted(content["items"].items()))
-    path = folder / f"{quote(record.method, safe='')}.{record.replicate}.json"
+    path = folder / f"{file_stem(record.method, record.replicate)}.json"
     write_whole(path, layout(content | {"digest": _digest(content)}) + "\n")
     return path
+
+
+def file_stem(method: str, replicate: int) -> str:
+    """What the files of a record are called."""
+    return f"{quote(method, safe='')}.{replicate}"
 
 
 def read_records(folder: Path) -> list[Record]:

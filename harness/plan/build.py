@@ -83,7 +83,12 @@ def _cells(draw: Draw) -> Iterator[Cell]:
     lint = lint_task(draw, base)
     checked = {"lint": lint} if lint else {}
     ends = {
-        name: {"base_model": base, **checked, **trained.get(name, {}), **evaluation_tasks(draw, name, policies)}
+        name: {
+            "base_model": base,
+            **checked,
+            **trained.get(name, {}),
+            **evaluation_tasks(draw, name, policies),
+        }
         for name in recipe.methods
     }
     contests = contest_tasks(draw, {name: mine["outputs"] for name, mine in ends.items()})

@@ -46,11 +46,11 @@ def evaluation_tasks(draw: Draw, name: str, policies: Policies) -> dict[str, Tas
 
 
 def contest_tasks(draw: Draw, outputs: Mapping[str, Task]) -> dict[str, dict[str, Task]]:
-    """Method -> the comparisons of its outputs with those of every other method, where the recipe asks for them.
+    """Method -> the comparisons of its outputs with each other method's, where the recipe asks for them.
 
-    A pair's one task knows the two outputs and nothing else of the recipe, whatever their order there: a method
-    that is added later changes none. A judge that sees two texts at once is asked both ways round; one that
-    scores single responses has no order.
+    A pair's one task knows the two outputs and nothing else of the recipe, whatever their order there: a
+    method that is added later changes none. A judge that sees two texts at once is asked both ways round; one
+    that scores single responses has no order.
     """
     found: dict[str, dict[str, Task]] = {name: {} for name in outputs}
     if not draw.recipe.evaluation.head_to_head:

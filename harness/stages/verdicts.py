@@ -50,8 +50,8 @@ def verdicts(
 ) -> Found:
     """Compare sample i of the outputs with sample i of the references, for every prompt.
 
-    `annotated` asks through alpaca_eval's annotator, which draws the text that the judge sees first. Without it
-    the judge sees the reference first: for one that asks both ways round, or scores single responses.
+    `annotated` asks through alpaca_eval's annotator, which draws the text that the judge sees first. Else the
+    judge sees the reference first: for one that asks both ways round, or scores single responses.
     """
     own, other = texts_by_prompt(outputs), texts_by_prompt(references)
     comparisons = [
