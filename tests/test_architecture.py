@@ -19,7 +19,8 @@ ARROWS: dict[str, set[str]] = {
     "recipe": set(),
     "store": set(),
     "data": set(),
-    "metering": set(),
+    "energy": set(),
+    "metering": {"energy"},
     "endpoints": set(),
     "methods": {"data"},
     "models": {"data"},
@@ -34,7 +35,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "engines": {"plan", "store"},
     "leaderboard": {"recipe", "plan", "store"},
-    "commands": {"recipe", "plan", "store", "engines", "stages", "leaderboard", "data"},
+    "commands": {"energy", "recipe", "plan", "store", "engines", "stages", "leaderboard", "data"},
     "cli": {"commands", "recipe"},
     "__main__": {"cli"},
 }  # fmt: skip
@@ -76,6 +77,7 @@ DOORS = {
         "evaluation/alpaca_eval_official.py",
     },
     "sentence_transformers": {"models/sentence_transformer.py"},
+    "pynvml": {"energy.py"},
     "vllm": {"models/vllm_sampling.py"},
 }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rich.markup import escape
@@ -13,6 +13,7 @@ from harness.commands.options import options_of
 from harness.commands.output import Output
 from harness.commands.places import Places
 from harness.commands.view import RunView
+from harness.energy import check_energy
 from harness.engines.base import Outcome
 from harness.engines.local import LocalEngine
 from harness.errors import BadInput, CorruptArtifact, TaskFailed
@@ -45,7 +46,12 @@ class Run:
 
 
 def run(
-    places: Places, jobs: int, output: Output, report_to: str | None = None, train_processes: int = 1
+    places: Places,
+    jobs: int,
+    output: Output,
+    report_to: str | None = None,
+    train_processes: int = 1,
+    energy: bool = False,
 ) -> None:
     """Run a recipe to its board.
 
@@ -57,6 +63,9 @@ def run(
     recipe = load_recipe(places.recipe)
     plan = build_plan(recipe, files_of(recipe, places))
     options = options_of(places, recipe, plan, report_to, train_processes)
+    if energy:
+        check_energy()
+        options = replace(options, energy=jobs > 1)
     job = Run(places, recipe, plan, LocalStore(places.store), options)
     job.store.prepare()
     check_writable(places.board)

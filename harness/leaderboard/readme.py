@@ -42,7 +42,7 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
         if table.has_costs:
             parts += [
                 "### Cost (mean over seeds)",
-                _table(rows, _COST_COLUMNS),
+                _table(rows, _cost_columns(rows)),
                 "### Cost by stage, alone (seconds)",
                 _table(rows, _stage_columns(rows)),
             ]
@@ -153,6 +153,20 @@ _COST_COLUMNS: Columns = (
     ("judge calls", lambda row: number(row.cost.alone.judge_calls, 0)),
     ("judge $", lambda row: _dollars(row.cost.alone)),
 )
+
+
+def _cost_columns(rows: Sequence[Row]) -> Columns:
+    """With energy where anybody asked for it."""
+    asked = any(row.cost.alone.energy for row in rows)
+    return [*_COST_COLUMNS, *([("energy kJ alone", _kilojoules)] if asked else [])]
+
+
+def _kilojoules(row: Row) -> str:
+    cost = row.cost.alone
+    if cost.energy_j is None:
+        return "n.a." if cost.energy else "–"
+    return f"{number(cost.energy_j / 1e3, 2)} ({cost.energy})"
+
 
 _DECLARED_COLUMNS: Columns = (
     ("method", lambda row: markdown(row.method)),

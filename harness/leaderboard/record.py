@@ -27,7 +27,8 @@ class _Strict(BaseModel):
 class Cost(_Strict):
     """What a piece of work took: seconds, operations, tokens, bytes, judge calls, their dollars and tokens.
 
-    `judge_unpriced` calls are not in `judge_usd`, as their price is not known.
+    `judge_unpriced` calls are not in `judge_usd`, as their price is not known. `energy` says how the joules
+    are known; it is None where no counter was asked.
     """
 
     wall_s: Number
@@ -42,6 +43,8 @@ class Cost(_Strict):
     judge_tokens_in: Number = 0
     judge_tokens_out: Number = 0
     judge_unpriced: Number = 0
+    energy_j: Number | None = None
+    energy: Literal["measured", "estimated", "device only", "n.a."] | None = None
 
 
 class TaskCost(_Strict):
@@ -72,7 +75,7 @@ class Contests(_Strict):
     """A method's comparisons with others: 100 where its output is better than theirs, 0 where it is worse.
 
     `values` maps each other method to the mean over samples at every id, None where none was judged;
-    `missing` counts the comparisons without a verdict, `flips` those with opposite verdicts from the two orders.
+    `missing` counts the comparisons without a verdict, `flips` those with opposite verdicts by order.
     """
 
     ids: list[str]

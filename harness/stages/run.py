@@ -43,7 +43,7 @@ def run_task(task: Task, root: Path, progress: Callable[[int, int], None], optio
     if tracking is not None:
         load_tracker(tracking)
     with store.create(task.identity) as draft:
-        meter = Meter()
+        meter = Meter(options.energy)
         with meter:
             kept, processes = lambda: draft.scratch, options.processes(task)
             job = Job(
