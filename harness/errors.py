@@ -4,14 +4,16 @@ HarnessError
 ├── BadInput            2   a recipe, option or file is wrong: one sentence for each problem
 │   └── ShortBudget     2   a budget cannot be met by what a method asks for
 ├── StoreError          2   the store cannot be read or written
-│   └── CorruptArtifact     an artifact does not match its manifest; the engine redoes it
+│   ├── CorruptArtifact     an artifact does not match its manifest; the engine redoes it
+│   ├── NewerStore          an artifact was written by a newer program
+│   └── DiskFull            there is no room for an artifact; the engine stops
 ├── Diverged            1   a training came to a loss that is no number; that is its result
 ├── TaskFailed          1   a task raised; the run goes on with what does not depend on it
 ├── StaleBoard          1   a committed leaderboard is not what its records give
 └── Regression          1   a board changed in a way that a condition of `harness compare` forbids
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 INTERRUPTED = "\nInterrupted. All finished tasks are stored; the same command goes on from there."
 
@@ -56,8 +58,21 @@ class CorruptArtifact(StoreError):
         return type(self), (self.stage, self.key, self.reason)
 
 
+class NewerStore(StoreError):
+    """A newer program wrote to this store; nothing of it is made again in an older form."""
+
+
+class DiskFull(StoreError):
+    """There is no room on the store's disk."""
+
+
 class Diverged(HarnessError):
-    """A training came to a loss that is not finite; says at which step, and for which pair."""
+    """A training came to a loss that is not finite; says at which step, and for which pair.
+
+    `work` is what it had done by then, as `Meter.count` takes it; empty where that is not known.
+    """
+
+    work: Mapping[str, int] = {}
 
 
 class TaskFailed(HarnessError):

@@ -17,6 +17,7 @@ from harness.energy import check_energy
 from harness.engines.base import Outcome
 from harness.engines.local import LocalEngine
 from harness.errors import BadInput, CorruptArtifact, TaskFailed
+from harness.leaderboard.artifacts import Artifacts
 from harness.leaderboard.board import check_writable, write_board
 from harness.leaderboard.collect import collect, declare
 from harness.leaderboard.overview import write_overview
@@ -24,10 +25,12 @@ from harness.leaderboard.record import Record, read_records, write_record
 from harness.leaderboard.terminal import print_board
 from harness.plan.build import Plan, build_plan
 from harness.plan.estimate import stage_seconds
+from harness.plan.task import Task
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import Recipe
 from harness.stages.options import Options
 from harness.stages.run import run_task
+from harness.store.formats import RESULT, read_json
 from harness.store.local import LocalStore
 
 CORRUPTIONS = 10
@@ -57,6 +60,7 @@ def run(
 
     Raises:
         BadInput: the recipe or an option is wrong.
+        StoreError: the store cannot be used, or its disk is full.
         TaskFailed: if tasks failed; all that did not depend on them is done, and on the board.
         KeyboardInterrupt: passed on; what is stored stays.
     """
@@ -67,10 +71,10 @@ def run(
         check_energy()
         options = replace(options, energy=jobs > 1)
     job = Run(places, recipe, plan, LocalStore(places.store), options)
-    job.store.prepare()
     check_writable(places.board)
-    _ask_again(job, output)
-    outcome, records = _run_and_collect(job, jobs, output)
+    with job.store.in_use():
+        _forget(job, output)
+        outcome, records = _run_and_collect(job, jobs, output)
     if records:
         _write_board(job, records, output)
     output.steps.print(_summary(outcome), highlight=False)
@@ -78,16 +82,28 @@ def run(
         raise TaskFailed("\n".join(_failures(outcome, job.plan)))
 
 
-def _ask_again(job: Run, output: Output) -> None:
-    """Take results that lack verdicts out of the store; what was paid for is in the journal."""
+def _forget(job: Run, output: Output) -> None:
+    """Take out of the store what is to be made again."""
     for task in job.plan.tasks:
         with suppress(CorruptArtifact):
-            missing = job.store.has(task.stage, task.key) and job.store.manifest(task.stage, task.key).missing
-            if missing:
-                output.steps.print(
-                    f"{task.stage}/{task.key}: asking again for {missing} verdicts", highlight=False
-                )
+            if job.store.has(task.stage, task.key) and (reason := _outdated(task, job.store)):
+                output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False)
                 job.store.discard(task.stage, task.key)
+
+
+def _outdated(task: Task, store: LocalStore) -> str:
+    """Why a stored result does not serve any longer, whose key is right; empty where it does.
+
+    Verdicts that are missing can be asked for again, and those paid for are in the journal. The pointer to
+    a local model says where it lies, which the key, made from its content, does not.
+    """
+    if missing := store.manifest(task.stage, task.key).missing:
+        return f"asking again for {missing} verdicts"
+    if task.stage == "base_model" and "path" in task.knobs:
+        pointed_to = read_json(store.open(task.stage, task.key) / RESULT).get("name")
+        if pointed_to != task.knobs["path"]:
+            return f"the model has moved to {task.knobs['path']}"
+    return ""
 
 
 def _run_and_collect(job: Run, jobs: int, output: Output) -> tuple[Outcome, list[Record]]:
@@ -104,6 +120,8 @@ def _run_and_collect(job: Run, jobs: int, output: Output) -> tuple[Outcome, list
 
 def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
     missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
+    if missing:
+        job.store.prepare()
     expected = stage_seconds(history(job.plan, job.store))
     seconds = {task.key: expected[task.stage] for task in missing}
     for task in job.plan.tasks:
@@ -125,9 +143,10 @@ def history(plan: Plan, store: LocalStore) -> list[tuple[str, float]]:
 
 def _records(job: Run, outcome: Outcome) -> Iterator[Record]:
     undone = set(outcome.failed) | {task.key for task in outcome.not_run}
+    artifacts = Artifacts(job.store)
     for cell in job.plan.cells:
         if not undone.intersection(task.key for task in cell.tasks):
-            yield collect(job.recipe, job.places.recipe.stem, cell, job.store)
+            yield collect(job.recipe, job.places.recipe.stem, cell, artifacts)
 
 
 def _write_board(job: Run, records: list[Record], output: Output) -> None:

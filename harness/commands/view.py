@@ -53,6 +53,9 @@ class RunView:
             case "finished":
                 self._finish(event.task)
                 self._line(event.task, "done")
+            case "found":
+                self._finish(event.task)
+                self._line(event.task, "done by another run")
             case "failed":
                 self._finish(event.task)
                 self._line(event.task, f"[red]failed[/red]: {escape(event.reason)}")

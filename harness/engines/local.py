@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.engines.base import Event, Outcome, Work
 from harness.engines.schedule import Schedule
-from harness.errors import CorruptArtifact, HarnessError
+from harness.errors import CorruptArtifact, DiskFull, HarnessError
 from harness.plan.task import Task
 from harness.store.local import LocalStore
 
@@ -26,6 +26,8 @@ ENVIRONMENT = {
 }
 REDO_LIMIT = 3
 PATIENCE_S = 5.0
+LOOK_AGAIN_S = 0.5
+"""How often to see whether another run is done with what this one waits for."""
 
 Message = tuple[str, object]
 
@@ -40,6 +42,7 @@ class LocalEngine:
         """Run what the store lacks, inputs before users; go on past failures.
 
         Raises:
+            DiskFull: there is no room for the artifact of a task; nothing else is begun.
             KeyboardInterrupt: passed on after the workers have stopped; the store stays whole.
         """
         schedule = Schedule(tasks, self._store)
@@ -48,7 +51,7 @@ class LocalEngine:
             while schedule.open:
                 _feed(schedule, workers, report)
                 busy = {worker.pipe: worker for worker in workers if worker.task is not None}
-                for pipe in wait(list(busy)):
+                for pipe in wait(list(busy), LOOK_AGAIN_S if schedule.elsewhere else None):
                     _listen(schedule, busy[pipe], report)  # type: ignore[index]
         finally:
             for worker in workers:
@@ -122,6 +125,8 @@ def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]
         done, of = content
         report(Event("progress", task, done, of))
         return
+    if isinstance(content, DiskFull):
+        raise content
     worker.task = None
     bad = _named(content, task) if kind == "corrupt" else None
     if bad is not None and schedule.redone(task) < REDO_LIMIT:
@@ -130,6 +135,9 @@ def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]
     if kind == "finished":
         schedule.finish(task)
         report(Event("finished", task))
+    elif kind == "found":
+        schedule.find(task)
+        report(Event("found", task))
     else:
         schedule.fail(task, str(content))
         report(Event("failed", task, reason=str(content)))
@@ -158,13 +166,14 @@ def _attempt(pipe: Connection, work: Work, task: Task, root: Path) -> Message:
         pipe.send(("progress", (done, of)))
 
     try:
-        work(task, root, progress)
+        return "finished" if work(task, root, progress) else "found", None
     except BrokenPipeError:
         raise
+    except DiskFull as error:
+        return "failed", error
     except Exception as error:
         corrupt = error if isinstance(error, CorruptArtifact) else _corrupt_input(task, root)
         return ("failed", _reason(error)) if corrupt is None else ("corrupt", corrupt)
-    return "finished", None
 
 
 def _corrupt_input(task: Task, root: Path) -> CorruptArtifact | None:

@@ -1,12 +1,11 @@
 """From stored artifacts to records: one for each method and replicate whose tasks are all done."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from harness.leaderboard.artifacts import Artifacts
 from harness.leaderboard.contests import Judged, read_contests
 from harness.leaderboard.groups import NOT_APPLICABLE, merged
 from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
@@ -16,28 +15,26 @@ from harness.plan.catalog import STAGES
 from harness.recipe.model import RandomModel
 from harness.recipe.rules import InfluenceDepth
 from harness.recipe.schema import Method, Recipe
-from harness.store.formats import PAIRS, PROMPTS, RESPONSES, RESULT, read_json
-from harness.store.local import LocalStore
+from harness.store.formats import PAIRS, PROMPTS, RESPONSES, RESULT
 from harness.store.manifest import Manifest
 
 SHOWN = 8
 LONG = 2.0
 """Outputs longer than the reference's by more than this factor, in the mean, are noted."""
-NEW_LINE = "\n"
 
 
-def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
-    """The record of one cell. Every artifact that it reads is checked against its digest.
+def collect(recipe: Recipe, name: str, cell: Cell, artifacts: Artifacts) -> Record:
+    """The record of one cell.
 
     Raises:
-        CorruptArtifact: if one does not match.
+        CorruptArtifact: if an artifact does not match its digest.
     """
-    reader = _Reader(cell, store)
+    reader = _Reader(cell, artifacts)
     method = recipe.methods[cell.method]
     training = reader.result("adapter")
     pairs = reader.rows("pairs", PAIRS)
-    manifests = [store.manifest(task.stage, task.key) for task in cell.tasks]
-    contests = read_contests(cell, store)
+    manifests = [artifacts.manifest(task.stage, task.key) for task in cell.tasks]
+    contests = read_contests(cell, artifacts)
     return Record(
         recipe=name,
         title=recipe.title,
@@ -60,7 +57,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         ],
         items=_items(reader),
         tasks=[_task_cost(manifest) for manifest in [*manifests, *contests.manifests]],
-        training=as_plain(training),
+        training=as_plain(dict(training)),
         samples=_samples(reader),
         provenance=merged(manifest.provenance for manifest in manifests),
         head_to_head=contests.found,
@@ -81,28 +78,19 @@ def fixed_part(recipe: Recipe) -> dict[str, Any]:
 class _Reader:
     """Reads a cell's artifacts by the role they have in it; a role that the cell lacks is empty."""
 
-    def __init__(self, cell: Cell, store: LocalStore) -> None:
-        self._cell, self._store = cell, store
-        self._rows: dict[str, list[dict[str, Any]]] = {}
+    def __init__(self, cell: Cell, artifacts: Artifacts) -> None:
+        self._cell, self._artifacts = cell, artifacts
 
-    def result(self, role: str) -> dict[str, Any]:
-        folder = self._folder(role)
-        return dict(read_json(folder / RESULT)) if folder else {}
+    def result(self, role: str) -> Mapping[str, Any]:
+        task = self._cell.ends.get(role)
+        return self._artifacts.content(task.stage, task.key, RESULT) if task else {}
 
-    def rows(self, role: str, name: str) -> list[dict[str, Any]]:
-        if role not in self._rows:
-            folder = self._folder(role)
-            text = (folder / name).read_text(encoding="utf-8") if folder else ""
-            # one document is read many times quicker than as many as there are lines
-            self._rows[role] = json.loads(f"[{text.rstrip().replace(NEW_LINE, ',')}]")
-        return self._rows[role]
+    def rows(self, role: str, name: str) -> Sequence[dict[str, Any]]:
+        task = self._cell.ends.get(role)
+        return self._artifacts.content(task.stage, task.key, name) if task else []
 
     def key(self, role: str) -> str:
         return self._cell.ends[role].key
-
-    def _folder(self, role: str) -> Path | None:
-        task = self._cell.ends.get(role)
-        return self._store.open(task.stage, task.key) if task else None
 
 
 def _items(reader: _Reader) -> dict[str, Items]:
@@ -116,6 +104,9 @@ def _items(reader: _Reader) -> dict[str, Items]:
         "alpaca_eval.reference_length": _lengths(reader.rows("reference", RESPONSES)),
         "preference.accuracy": _single(reader.result("preference")),
     }
+    official = reader.result("alpaca_eval").get("official", {})
+    if official.get("rate") is not None:
+        found["alpaca_eval.official_lc_win_rate"] = {"all": [official["rate"]]}
     if graded := reader.result("mt_bench").get("items"):
         found["mt_bench.grade"] = {item: [grade] for item, grade in graded.items()}
     for metric, values in reader.result("lm_eval").get("items", {}).items():
@@ -147,7 +138,7 @@ def _lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]
     return lengths
 
 
-def _single(values: dict[str, float]) -> dict[str, list[float | None]]:
+def _single(values: Mapping[str, float]) -> dict[str, list[float | None]]:
     return {item: [_known(value)] for item, value in values.items()}
 
 
@@ -191,6 +182,8 @@ def _joined(values: Iterable[str]) -> str:
 def _model_notes(recipe: Recipe, reader: _Reader) -> list[str]:
     """What a reader of the board must know of the untrained start."""
     notes = [f"token lint: {sentence}" for sentence in reader.result("lint").get("warnings", [])]
+    if why := reader.result("alpaca_eval").get("official", {}).get("why"):
+        notes.append(f"no length-controlled rate by alpaca_eval itself: {why}")
     if isinstance(recipe.model, RandomModel):
         notes.append("the model's weights are random: the path is real, and no number here means anything")
     return notes
@@ -225,7 +218,7 @@ def _training_notes(training: Mapping[str, Any]) -> list[str]:
 def _length_notes(reader: _Reader) -> list[str]:
     """Outputs that are much longer than the reference's: what a judge that likes length would reward."""
     own, start = (
-        fmean(len(row["text"]) for row in reader.rows(role, RESPONSES)) for role in ("outputs", "reference")
+        fmean([len(row["text"]) for row in reader.rows(role, RESPONSES)]) for role in ("outputs", "reference")
     )
     if own <= LONG * start:
         return []
@@ -257,5 +250,5 @@ def _samples(reader: _Reader) -> list[Sample]:
     ]
 
 
-def _first_texts(rows: list[dict[str, Any]]) -> dict[str, str]:
+def _first_texts(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
     return {row["prompt_id"]: row["text"] for row in rows if row["index"] == 0}

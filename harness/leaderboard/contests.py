@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from harness.leaderboard.artifacts import Artifacts
 from harness.leaderboard.record import Contests
 from harness.plan.build import Cell
 from harness.plan.task import Task
-from harness.store.formats import RESULT, read_json
-from harness.store.local import LocalStore
+from harness.store.formats import RESULT
 from harness.store.manifest import Manifest
 
 
@@ -22,26 +22,26 @@ class Judged:
     manifests: Sequence[Manifest]
 
 
-def read_contests(cell: Cell, store: LocalStore) -> Judged:
+def read_contests(cell: Cell, artifacts: Artifacts) -> Judged:
     """Those of a cell's comparisons that the store has: a method that failed takes no other's record away.
 
     Raises:
         CorruptArtifact: if one does not match its digest.
     """
-    there = {other: task for other, task in cell.contests.items() if store.has(task.stage, task.key)}
-    results = {other: _result(store, task) for other, task in there.items()}
+    there = {other: task for other, task in cell.contests.items() if artifacts.has(task.stage, task.key)}
+    results = {other: _result(artifacts, task) for other, task in there.items()}
     if not results:
         return Judged(None, frozenset(), [])
     tasks = {task.key: task for task in there.values()}  # methods of equal outputs share one
     return Judged(
         _contests(cell, there, results),
         frozenset(result["judge"] for result in results.values()),
-        [store.manifest(task.stage, key) for key, task in tasks.items()],
+        [artifacts.manifest(task.stage, key) for key, task in tasks.items()],
     )
 
 
-def _result(store: LocalStore, task: Task) -> dict[str, Any]:
-    return dict(read_json(store.open(task.stage, task.key) / RESULT))
+def _result(artifacts: Artifacts, task: Task) -> dict[str, Any]:
+    return dict(artifacts.content(task.stage, task.key, RESULT))
 
 
 def _contests(cell: Cell, tasks: Mapping[str, Task], results: Mapping[str, dict[str, Any]]) -> Contests:

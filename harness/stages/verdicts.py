@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from harness.data.rows import Prompt, Response
 from harness.evaluation.alpaca_eval import Comparison, PairJudge, compare, winrate_summary
@@ -36,9 +37,10 @@ class Found:
         return self._all.count(None)
 
     @property
-    def summary(self) -> dict[str, float]:
-        """alpaca_eval's win rate over all of them."""
-        return winrate_summary(self._all)
+    def summary(self) -> dict[str, float | None]:
+        """alpaca_eval's win rate over all that there are; None where they are too few for a figure."""
+        figures = winrate_summary(self._all)
+        return {name: value if isfinite(value) else None for name, value in figures.items()}
 
 
 def verdicts(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.leaderboard.artifacts import Artifacts
 from harness.leaderboard.collect import collect
 from harness.leaderboard.cost import cost_alone, cost_by_stage
 from harness.leaderboard.record import Record
@@ -71,9 +72,9 @@ def collected(
     path.write_text(text)
     recipe, store = load_recipe(path), LocalStore(folder / "store")
     (cell,) = [cell for cell in build_plan(recipe).cells if cell.method == method]
-    for task in cell.tasks:
+    for task in [task for task in cell.tasks if not store.has(task.stage, task.key)]:
         fill(store, task, USUAL | (elsewhere or {}).get(task.stage, {}))
-    return recipe, cell, collect(recipe, "hand", cell, store)
+    return recipe, cell, collect(recipe, "hand", cell, Artifacts(store))
 
 
 def test_a_record_holds_what_the_artifacts_say(tmp_path: Path) -> None:
@@ -198,7 +199,8 @@ def versus(folder: Path, made: bool) -> dict[str, Record]:
     for task in plan.tasks:
         if made or task.stage != "head_to_head":
             fill(store, task, USUAL)
-    return {cell.method: collect(recipe, "hand", cell, store) for cell in plan.cells}
+    artifacts = Artifacts(store)
+    return {cell.method: collect(recipe, "hand", cell, artifacts) for cell in plan.cells}
 
 
 def test_both_sides_of_a_comparison_have_it_in_their_records(

@@ -40,7 +40,7 @@ def first_but_for_best(number: int, body: dict[str, Any]) -> Say:
 
 
 def test_a_judge_that_likes_the_first_place_is_even_and_its_flips_are_counted(tmp_path: Path) -> None:
-    """ "best" wins both ways round: 2. The first place wins once for each: 1.5, a flip. Equal texts are not
+    """The best wins both ways round: 2. The first place wins once for each: 1.5, a flip. Equal texts are not
     asked for, equal comparisons share one, and one has no verdict.
     """
     mine, theirs = ["best", "x", "x", "same", "silent"], ["x", "y", "y", "same", "z"]

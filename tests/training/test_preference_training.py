@@ -1,5 +1,6 @@
 """Preference training through TRL: the tokens trained on, the loss, the counts and the adapter."""
 
+import gc
 import json
 import math
 import shutil
@@ -216,3 +217,8 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_pair(
     )
     with pytest.raises(HarnessError, match=named):
         train(tiny_base, PAIRS, settings, tmp_path)
+
+
+def test_garbage_is_collected_again_after_a_training(tiny_base: Path, tmp_path: Path) -> None:
+    train(tiny_base, PAIRS, SETTINGS, tmp_path)
+    assert gc.get_freeze_count() == 0
