@@ -86,12 +86,12 @@ def _forget(job: Run, output: Output) -> None:
     """Take out of the store what is to be made again."""
     for task in job.plan.tasks:
         with suppress(CorruptArtifact):
-            if job.store.has(task.stage, task.key) and (reason := _outdated(task, job.store)):
+            if job.store.has(task.stage, task.key) and (reason := outdated(task, job.store)):
                 output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False)
                 job.store.discard(task.stage, task.key)
 
 
-def _outdated(task: Task, store: LocalStore) -> str:
+def outdated(task: Task, store: LocalStore) -> str:
     """Why a stored result does not serve any longer, whose key is right; empty where it does.
 
     Verdicts that are missing can be asked for again, and those paid for are in the journal. The pointer to
