@@ -54,9 +54,7 @@ def artifact(folder: Path) -> Any:
         return None
     place = store.open(ARTIFACT.stage, ARTIFACT.key)
     litter = [*folder.glob("scratch/*/*"), *folder.glob("partial/*/*"), *folder.glob("claims/*")]
-    return {
-        path.name: file_digest(path) for path in place.glob("*.*") if path.name != "manifest.json"
-    }, litter
+    return {path.name: file_digest(path) for path in place.glob("*.*") if path.name != "manifest.json"}, litter
 
 
 def discard(folder: Path) -> None:
@@ -112,9 +110,7 @@ def train(folder: Path) -> None:
             """Count nothing."""
 
     checkpoints = Checkpoints(folder / "checkpoints", lambda: "this", Clock(), every_s=0, share=inf)
-    train_pairs(
-        Path(sys.argv[4]), PAIRS, replace(SETTINGS, steps=3), folder / "out", Runtime(None, checkpoints)
-    )
+    train_pairs(Path(sys.argv[4]), PAIRS, replace(SETTINGS, steps=3), folder / "out", Runtime(None, checkpoints))
 
 
 def weights(folder: Path) -> Any:
