@@ -18,7 +18,7 @@ WIN_RATE = "alpaca_eval.win_rate"
 
 def made(folder: Path, rate: float, flops: float = 100.0) -> Path:
     """A board of one method with three seeds and five prompts."""
-    costs = Cost(**dict.fromkeys(FIELDS, 0.0))  # type: ignore[arg-type]  # no energy among them
+    costs = Cost(**dict.fromkeys(FIELDS, 0.0) | {"flops": flops})  # type: ignore[arg-type]  # no energy among them
     for seed in range(3):
         values = [[rate + prompt + 0.1 * (seed * prompt * int(rate) % 7)] for prompt in range(5)]
         record = Record(
@@ -26,7 +26,7 @@ def made(folder: Path, rate: float, flops: float = 100.0) -> Path:
             fixed={"seeds": {"vary": []}}, declared={}, comparable={"judge": "j"}, pairs=1, prompts=1,
             pairs_dropped=0, pairs_truncated=0, notes=[], training={}, samples=[], provenance={},
             items={WIN_RATE: Items(ids=list("abcde"), values=list(map(list, values)))},
-            tasks=[TaskCost(stage="adapter", key="k", role="method", cost=costs.model_copy(update={"flops": flops}))],
+            tasks=[TaskCost(stage="adapter", key="k", role="method", cost=costs)],
         )  # fmt: skip
         write_record(folder / "records", record)
     write_board(folder)
