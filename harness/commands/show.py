@@ -12,6 +12,7 @@ from harness.commands.places import Places
 from harness.data.rows import Prompt, Response
 from harness.errors import CorruptArtifact, StoreError
 from harness.leaderboard.outputs import verdict
+from harness.leaderboard.text import plain
 from harness.plan.build import Cell
 from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_rows
 from harness.store.local import LocalStore
@@ -61,8 +62,13 @@ class _Outputs:
 
 
 def _comparison(prompt: Prompt, rows: list[_Outputs]) -> Table:
-    table = Table(title=Text(prompt.text), title_justify="left", title_style="bold", show_header=False)
-    table.add_row("reference", Text(rows[0].references[prompt.id]), "")
+    table = Table(title=_text(prompt.transcript), title_justify="left", title_style="bold", show_header=False)
+    table.add_row("reference", _text(rows[0].references[prompt.id]), "")
     for row in rows:
-        table.add_row(row.name, Text(row.texts[prompt.id]), verdict(row.verdicts[prompt.id][0]))
+        table.add_row(row.name, _text(row.texts[prompt.id]), verdict(row.verdicts[prompt.id][0]))
     return table
+
+
+def _text(words: str) -> Text:
+    """What a model wrote, line by line, but without characters that a terminal obeys."""
+    return Text("\n".join(plain(line) for line in words.splitlines()))
