@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import fill
+
 from harness.endpoints.journal import Journal
 from harness.engines.local import LocalEngine
 from harness.errors import DiskFull, StoreError
 from harness.plan.task import Task
 from harness.store.columns import Columns
+from harness.store.disk import is_full
 from harness.store.local import LocalStore
 
 LARGER = 4 << 20
@@ -87,3 +89,10 @@ def test_a_line_of_the_journal(disk: Path) -> None:
         filler.unlink()
     with Journal(disk / "journal" / "model.jsonl") as journal:
         assert journal.claim("one more", 0.0, None).name == "MINE"
+
+
+def test_what_libraries_say_of_a_full_disk_is_understood(tmp_path: Path) -> None:
+    """Safetensors asks for all its room at once, so the disk is not full after it failed."""
+    said = "Error while serializing: I/O error: No space left on device (os error 28)"
+    assert is_full(RuntimeError(said), tmp_path)
+    assert not is_full(RuntimeError("something else"), tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_server import ChatServer, Say, error, good, question, serving
 
 from harness.data.rows import Prompt
 from harness.data.tokens import Encoded
@@ -25,7 +26,6 @@ from harness.judges.local_model import LocalChat
 from harness.models.chat import prompt_ids
 from harness.models.load import Policy
 from harness.models.logprobs import sequence_logprobs
-from chat_server import ChatServer, Say, error, good, question, serving
 
 QUICK = Backoff(first_s=0.001, longest_s=0.01, poll_s=0.005)
 P = Prompt("p", "Why?")
