@@ -39,7 +39,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def leaderboards(session: nox.Session) -> None:
-    """Fail where a committed leaderboard is not what its records give."""
+    """Fail where a committed board is not what its records and its recipe give, or lacks provenance."""
     install(session)
     session.run("harness", "leaderboard", "--check")
 

@@ -34,8 +34,9 @@ BENCHMARKS = {benchmark.name: benchmark for subject in SUBJECTS for benchmark in
 
 PAGE = """# Benchmarks
 
-Written by `nox -s benchmarks`. Every figure is measured in that one run on the machine named; a bound is what
-the project holds itself to on two cores without a GPU.
+Written by `python -m benchmarks NAMES --page docs/benchmarks.md` (`nox -s benchmarks`: all of them). Every
+figure is measured on the machine named; a bound is what the project holds itself to on two cores without a
+GPU. Ratios are of processor seconds of one thread, the variants taking turns in one process.
 
 """
 
@@ -47,21 +48,25 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="run all of them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the table as a Markdown page")
+    parser.add_argument(
+        "--add", nargs="+", type=Path, default=[], metavar="FILE", help="figures that --json wrote before"
+    )
+    parser.add_argument("--note", default="", metavar="TEXT", help="a sentence for the page about this run")
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"no benchmark is called '{unknown[0]}'. Known: {', '.join(BENCHMARKS)}.")
     names = list(BENCHMARKS) if options.all else options.names
-    if not names:
+    if not names and not options.add:
         for benchmark in BENCHMARKS.values():
             print(f"{benchmark.name:18} {benchmark.text}")
         return 0
-    return _run(names, options.json, options.page)
+    earlier = [Figure(**row) for file in options.add for row in json.loads(file.read_text())]
+    return _run(names, earlier, options.json, options.page, options.note)
 
 
-def _run(names: list[str], as_json: Path | None, page: Path | None) -> int:
-    figures: list[Figure] = []
-    skipped: dict[str, str] = {}
+def _run(names: list[str], earlier: list[Figure], as_json: Path | None, page: Path | None, note: str) -> int:
+    figures, skipped = list(earlier), dict[str, str]()
     for name in names:
         print(f"running {name} ...", file=sys.stderr)
         try:
@@ -73,10 +78,12 @@ def _run(names: list[str], as_json: Path | None, page: Path | None) -> int:
     if as_json:
         as_json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
     if page:
+        stated = dict.fromkeys([figure.name for figure in earlier] + names)
         commands_run = "\n".join(
-            f"- {name}: {skipped.get(name, f'`python -m benchmarks {name}`')}" for name in names
+            f"- {name}: {skipped.get(name, f'`python -m benchmarks {name}`')}" for name in stated
         )
-        page.write_text(f"{PAGE}{markdown(figures)}\n\n{commands_run}\n")
+        said = f"{note}\n\n" if note else ""
+        page.write_text(f"{PAGE}{said}{markdown(figures)}\n\n{commands_run}\n")
     return 1 if any(figure.holds is False for figure in figures) else 0
 
 

@@ -34,27 +34,35 @@ NAME, RANK, DIM = "bank", 32, 2048
 WARM_B = 0.02
 """Standard deviation of B in an adapter that has been trained a little."""
 
-Bounds = tuple[float, float]
-"""With a fresh adapter, and after a warm-up."""
+ROUNDS = 9
 
-# After a warm-up both factors have gradients: at rank 32 that is 139,264 numbers for every row, which the
-# sketch reads. Beside a plain pass (about 6 x tokens x parameters operations) this is little where rows are
-# long or the model is large; here a row is 20 tokens through 490,000 parameters: capture costs 1.05, the
-# sketch 0.14 more. A sixth of that is the multiplication by signs, the rest adding into cells; other forms
-# (signs in fp32 or in the cell's number, transposed, folded) mostly won less, and a third of it at most, with
-# twice the cells.
-ATLAS_BOUNDS: Bounds = (1.15, 1.35)
+# After a warm-up both factors have gradients: at rank 32 that is 139,264 numbers for every row, each of which
+# is made, squared for the norm, signed, and added to a cell. Beside a plain pass (about 6 x tokens x
+# parameters operations) that is little where rows are long or the model is large. The Atlas model is the
+# worst case: 20 tokens through 490,000 parameters, 43 ms for a batch of 32, and there 1.15 is not reached.
+# By parts, each the least of many rounds: alone, with operands in the cache, each row's gradient takes 4.7 ms
+# instead of 3.9 for their sum, norms 1.2, signs 0.6, adding into cells 3.5 (0.8 ns a number: read, add,
+# write), together 1.14. In the pass itself, on cores that others used as well, capture made it 1.12, norms
+# and signs 1.15, adding 1.28: what the pass displaces from the cache has to come back. Fewer bytes is what
+# would help, and that is another sketch. Tried and not quicker than one index_add: 32-bit indices, rows in
+# parts that fit the cache, a sparse product, the transposed table, signs folded into twice the cells.
+#
+# The bank does not ask the head about tokens inside the prompts, and the plain pass does. The second figure
+# has a plain pass that does not either, and shows the price of capture and sketch alone.
 
 PIECE = 256
 """Responses in one piece of the bank on disk, and sorted by length together."""
 
 
-def plain_pass(model: nn.Module, rows: Sequence[Encoded], batch: int) -> None:
-    """Forward and backward in the bank's batches; the adapter's gradients are summed, as in training."""
+def plain_pass(model: nn.Module, rows: Sequence[Encoded], batch: int, short_head: bool = False) -> None:
+    """Forward and backward in the bank's batches; the adapter's gradients are summed, as in training.
+
+    With `short_head` the head is asked only from the end of the batch's shortest prompt on, as the bank does.
+    """
     for start in range(0, len(rows), PIECE):
         piece = sorted(rows[start : start + PIECE], key=len, reverse=True)
         for first in range(0, len(piece), batch):
-            torch.autograd.backward(_logprobs(model, piece[first : first + batch]).sum())
+            torch.autograd.backward(_logprobs(model, piece[first : first + batch], short_head).sum())
             model.zero_grad(set_to_none=True)
 
 
@@ -80,7 +88,7 @@ def measure() -> list[Figure]:
     torch.set_num_threads(1)
     model, rows = atlas()
     return [
-        *_times("Atlas base model (128 x 2), its own 20-token rows", model, rows, 32, ATLAS_BOUNDS),
+        *_times("Atlas base model (128 x 2), its own 20-token rows", model, rows, 32, 1.15),
         *_shape_times("Llama 128 x 4, 128-token rows", TINY, 1.15),
         *_shape_times("Llama 512 x 8 (40M), 128-token rows", SMALL, 1.10),
         *_memory(),
@@ -99,19 +107,28 @@ def atlas() -> tuple[nn.Module, list[Encoded]]:
 
 
 def _shape_times(case: str, shape: Shape, bound: float) -> list[Figure]:
-    return [*_times(case, random_model(shape, RANK, 0.0), random_rows(shape), shape.batch, (bound, bound))]
+    return [*_times(case, random_model(shape, RANK, 0.0), random_rows(shape), shape.batch, bound)]
 
 
 def _times(
-    case: str, model: nn.Module, rows: Sequence[Encoded], batch: int, bounds: Bounds
+    case: str, model: nn.Module, rows: Sequence[Encoded], batch: int, bound: float
 ) -> Iterator[Figure]:
     """Time with a fresh adapter, whose A has no gradient, and with one of which both factors have."""
     states = {"fresh adapter": 0.0, "adapter after a warm-up": WARM_B}
-    for (state, b_std), bound in zip(states.items(), bounds, strict=True):
+    for state, b_std in states.items():
         disturb(model, b_std)
-        bank = partial(bank_pass(model, batch), rows)
-        seconds = interleaved({"plain": partial(plain_pass, model, rows, batch), "bank": bank})
+        plain = partial(plain_pass, model, rows, batch)
+        seconds = interleaved(
+            {
+                "plain": plain,
+                "short": partial(plain, short_head=True),
+                "bank": partial(bank_pass(model, batch), rows),
+            },
+            ROUNDS,
+        )
         yield _figure(f"{case}, {state}: time, plain = 1", seconds["bank"] / seconds["plain"], "", bound)
+        text = f"{case}, {state}: time, plain without the prompts' logits = 1"
+        yield _figure(text, seconds["bank"] / seconds["short"], "", None)
 
 
 def _memory() -> Iterator[Figure]:
@@ -151,10 +168,16 @@ def _bytes() -> Figure:
     return _figure(f"bytes on disk for each of {count} responses", size / count, "B", 2 * DIM + 32)
 
 
-def _logprobs(model: nn.Module, rows: Sequence[Encoded]) -> Tensor:
+def _logprobs(model: nn.Module, rows: Sequence[Encoded], short_head: bool = False) -> Tensor:
     batch = pad(rows, pad_id=0).to(next(model.parameters()).device)
-    output = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False)
-    return response_logprobs(output.logits, batch)
+    asked = batch.from_first_response() if short_head else batch
+    output = model(
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        use_cache=False,
+        logits_to_keep=asked.length,
+    )
+    return response_logprobs(output.logits, asked)
 
 
 def _figure(case: str, value: float, unit: str, bound: float | None) -> Figure:

@@ -28,6 +28,7 @@ from harness.store.formats import write_rows
 from harness.training.examples import make_examples
 from harness.training.preference import train
 from harness.training.reference import make_reference
+from harness.training.runtime import ALONE, run_trainer
 from harness.training.settings import Precision, TrainingSettings
 from harness.training.trainer import PairTrainer, make_trainer
 
@@ -40,7 +41,7 @@ STEP, MICRO_BATCH = 8, 8
 LOOPS = {"8 pairs a step": (48, 8, 8), "32 pairs a step, 16 at once": (96, 32, 16)}
 """Prompts, pairs in a step and in a forward pass; the second is what the default recipe has.
 
-Of 16 steps in place of 48 the first gave 1.07 to 1.20, start-up included; the bound is borderline in either.
+The start-up is in the figure; so many steps that it is not most of it.
 """
 
 
@@ -53,8 +54,8 @@ class Subject:
     bound: float
 
 
-# With two prompts the 40M figure is 1.7, under its bound: the start-up check of how prompts are shared costs
-# about four steps of one prompt. It was raised to six after that was seen, and still grows with the prompts.
+# The start-up check of how prompts are shared costs about two steps of one prompt, so the figure grows with
+# the number of prompts; two of the 40M model were too few to reach its bound when the check cost four steps.
 SUBJECTS = {
     "Llama 128 x 4": Subject(TINY, 16, 3.0),
     "Llama 512 x 8 (40M)": Subject(SMALL, 6, 2.5),
@@ -155,7 +156,7 @@ def measure_loop() -> list[Figure]:
     for case, (prompts, step, micro_batch) in LOOPS.items():
         with one_epoch(TINY, prompts, step=step, micro_batch=micro_batch) as job:
             makers = {"ours": partial(_made, our_loop, job), "bare": partial(_made, bare_loop, job)}
-            seconds = interleaved_prepared(makers)
+            seconds = interleaved_prepared(makers, rounds=9)
         times = _figure(
             LOOP, f"Llama 128 x 4, {case}: our loop, bare loop = 1", seconds["ours"] / seconds["bare"]
         )
@@ -168,11 +169,11 @@ def _made(loop: Callable[[PairTrainer], Callable[[], None]], job: Job) -> Callab
 
 
 def our_loop(trainer: PairTrainer) -> Callable[[], None]:
-    """The trainer's own loop."""
+    """The trainer's own loop, as `train` runs it."""
 
     def run() -> None:
         with quiet():
-            trainer.train()
+            run_trainer(trainer, ALONE)
 
     return run
 

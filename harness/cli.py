@@ -15,6 +15,8 @@ from harness.errors import INTERRUPTED, HarnessError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harness.commands.output import Output
+
 app = typer.Typer(
     name="harness",
     no_args_is_help=True,
@@ -48,10 +50,18 @@ Boards = Annotated[
 
 
 def _console() -> "Console":
-    """Rich output; where it is no terminal, wide enough that no table is cut."""
-    from rich.console import Console
+    """For commands that show nothing but their result."""
+    from harness.commands.output import make_output
 
-    return Console() if sys.stdout.isatty() else Console(width=160)
+    return make_output().result
+
+
+def _output(context: typer.Context) -> "Output":
+    """Where the lines of a command go, by the program's own options."""
+    from harness.commands.output import make_output
+
+    given = context.find_root().params
+    return make_output(given["quiet"], given["verbose"])
 
 
 def _terminate(signum: int, frame: object) -> None:
@@ -71,12 +81,15 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the result and errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more lines.")] = False,
 ) -> None:
-    """Options of the program itself."""
+    """Options of the program itself, given before the command."""
 
 
 @app.command()
 def run(
+    context: typer.Context,
     recipe: Recipe,
     store: Store = None,
     boards: Boards = None,
@@ -110,7 +123,7 @@ def run(
         from harness.commands.places import places_of
         from harness.commands.run import run as run_recipe
 
-        run_recipe(places_of(recipe, store, boards), jobs, _console(), report_to, train_processes)
+        run_recipe(places_of(recipe, store, boards), jobs, _output(context), report_to, train_processes)
     except KeyboardInterrupt:
         typer.echo(INTERRUPTED, err=True)
         raise typer.Exit(130) from None
@@ -118,12 +131,20 @@ def run(
 
 @app.command()
 def plan(
+    context: typer.Context,
     recipe: Recipe,
     store: Store = None,
     boards: Boards = None,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes to plan for.")] = min(
         2, os.cpu_count() or 1
     ),
+    parameters: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Parameters of the base model, such as 8e9. Default: by its weights or its name."),
+    ] = None,
+    throughput: Annotated[
+        str, typer.Option(help="h100, a100, l40s, rtx4090, or FLOPs a second such as 2e14.")
+    ] = "h100",
 ) -> None:
     """Show what a run would do, and what it would cost.
 
@@ -133,7 +154,7 @@ def plan(
     from harness.commands.places import places_of
     from harness.commands.plan import show_plan
 
-    show_plan(places_of(recipe, store, boards), jobs, _console())
+    show_plan(places_of(recipe, store, boards), jobs, _output(context), parameters, throughput)
 
 
 @app.command()
@@ -151,7 +172,8 @@ def check(
 
 
 @app.command()
-def leaderboard(
+def leaderboard(  # noqa: PLR0913 - an argument for each option
+    context: typer.Context,
     recipes: Annotated[
         Optional[list[Path]],  # noqa: UP045
         typer.Argument(
@@ -159,18 +181,130 @@ def leaderboard(
         ),
     ] = None,
     boards: Boards = None,
+    every: Annotated[bool, typer.Option("--all", help="Every board there is, as without a recipe.")] = False,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Write nothing; exit with 1 where a file is not what the records give."),
+        typer.Option(
+            "--check",
+            help="Write nothing; exit with 1 where a file is not what the records give, a recipe has changed "
+            "since, or a record lacks its provenance.",
+        ),
     ] = False,
+    sort: Annotated[
+        str, typer.Option(help="Column by which the shown table is sorted.", metavar="COLUMN")
+    ] = "rank",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One line of JSON for each board instead of a table.")
+    ] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show the pages in a browser, from this machine to itself.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port for --serve; 0: any that is free.")] = 0,
 ) -> None:
     """Make leaderboards again from their records.
 
-    Nothing is trained or measured.
+    Nothing is trained or measured. README.md, index.html, table.json, table.csv and table.tex are written.
     """
-    from harness.commands.leaderboard import leaderboard as make
+    from harness.commands import leaderboard as make
+    from harness.errors import BadInput
 
-    make(recipes or [], boards, check, _console())
+    if every and recipes:
+        raise BadInput("--all: makes every board, so no recipe can be given. Leave one of the two out.")
+    output = _output(context)
+    if serve:
+        from harness.commands.serve import serve as serve_pages
+
+        chosen = make.choose(recipes or [], boards)
+        board = chosen[0].folder.name if recipes else None
+        serve_pages(chosen[0].folder.parent, board, port, output)
+    elif check:
+        make.check(recipes or [], boards, output)
+    else:
+        make.leaderboard(recipes or [], boards, output, sort, as_json)
+
+
+@app.command()
+def plot(
+    context: typer.Context,
+    board: Annotated[Path, typer.Argument(help="A board's folder, or its recipe.", metavar="BOARD")],
+    boards: Boards = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder to write to. Default: plots/BOARD.", metavar="DIR"),
+    ] = None,
+) -> None:
+    """Draw a board's plots for papers, as SVG and PNG.
+
+    Differences, quality against cost, cost by stage, breadth and depth, learning curves, all pairs.
+    """
+    from harness.commands.plot import plot as draw
+
+    draw(board, boards, out, _output(context))
+
+
+@app.command()
+def compare(
+    before: Annotated[
+        str,
+        typer.Argument(
+            help="A board: its folder, its table.json, or REVISION:PATH of either in a git commit.",
+            metavar="BEFORE",
+        ),
+    ],
+    after: Annotated[str, typer.Argument(help="The board to compare it with.", metavar="AFTER")],
+    fail_if: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            help="Exit with 1 where a row changed so: METRIC drops|rises N[%]. May be given again.",
+            metavar="CONDITION",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every change as JSON.")] = False,
+) -> None:
+    """Show what got better, worse or costlier between two boards.
+
+    Paired where both hold the same prompts and seeds. Metrics are named as in table.json, costs as
+    cost.alone.flops; a condition counts only a change whose interval leaves out zero.
+    """
+    from harness.commands.compare import compare as compare_boards
+
+    compare_boards(before, after, fail_if or [], as_json, _console())
+
+
+imports = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Put results that were made elsewhere on a board."
+)
+app.add_typer(imports, name="import")
+
+
+@imports.command("alpaca-eval")
+def import_alpaca_eval(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of results: MODEL/ANNOTATOR/annotations.json, or annotations.jsonl(.gz)."
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="Name of the board.", metavar="NAME")],
+    boards: Boards = None,
+    annotator: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Which annotator's results, where there are several.", metavar="NAME"),
+    ] = None,
+    reference: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="What the models were compared with, where the results do not name it.", metavar="NAME"
+        ),
+    ] = None,
+) -> None:
+    """Make a board of published AlpacaEval results.
+
+    With intervals, ranks with ties, and length-controlled win rates of one model of all rows.
+    """
+    from harness.commands.imports import import_alpaca_eval as make
+
+    make(folder, name, boards, annotator, reference, _console())
 
 
 @app.command()
@@ -227,16 +361,79 @@ def pool(
 
 
 @app.command()
-def schema() -> None:
+def doctor(
+    recipes: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(help="Recipes whose needs to look for.", metavar="[RECIPE...]"),
+    ] = None,
+    store: Store = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Import the heavy packages, too.")] = False,
+) -> None:
+    """Show what this machine has, and what recipes need and lack.
+
+    Packages, device, memory, disk, hub; of each recipe its models, data, files, keys and extras. Nothing is
+    fetched, and no key is shown. Exit code 1: something is lacking.
+    """
+    from harness.commands.doctor import doctor as look
+    from harness.commands.places import places_of
+
+    places = [places_of(recipe, store) for recipe in recipes or []]
+    here = places[0] if places else places_of(Path("recipes/any.toml"), store)
+    if not look(places, here, deep, _console()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def prefetch(recipe: Recipe) -> None:
+    """Fetch all that a recipe needs from the hub.
+
+    Models, datasets and benchmark tasks, with their sizes and hashes; the run itself then needs no network.
+    """
+    from harness.commands.places import places_of
+    from harness.commands.prefetch import prefetch as fetch
+
+    fetch(places_of(recipe), _console())
+
+
+@app.command()
+def export(
+    recipe: Recipe,
+    method: Annotated[str, typer.Argument(help="A method of the recipe.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder to write to; empty or new.", metavar="DIR")],
+    store: Store = None,
+    replicate: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Which replicate. Default: the recipe's first."),
+    ] = None,
+    push: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Also upload it to this repository of the hub, private.", metavar="OWNER/NAME"),
+    ] = None,
+) -> None:
+    """Write a trained method as others load it.
+
+    An adapter in PEFT's format, or a whole model, with tokenizer and model card. Nothing leaves this machine
+    without --push.
+    """
+    from harness.commands.export import export as write
+    from harness.commands.places import places_of
+
+    write(places_of(recipe, store), method, replicate, to, push, _console())
+
+
+@app.command()
+def schema(
+    table: Annotated[
+        bool, typer.Option("--table", help="The schema of a board's table.json instead, for programs.")
+    ] = False,
+) -> None:
     """Print the recipe's JSON Schema, for editors.
 
     With it they complete and check recipes.
     """
-    import json
+    from harness.commands.schema import schema_text
 
-    from harness.recipe.schema import Recipe as Schema
-
-    typer.echo(json.dumps(Schema.model_json_schema(), indent=2))
+    typer.echo(schema_text(table))
 
 
 def run_app() -> None:

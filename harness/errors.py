@@ -9,10 +9,11 @@ HarnessError
 │   └── DiskFull            there is no room for an artifact; the engine stops
 ├── Diverged            1   a training came to a loss that is no number; that is its result
 ├── TaskFailed          1   a task raised; the run goes on with what does not depend on it
-└── StaleBoard          1   a committed leaderboard is not what its records give
+├── StaleBoard          1   a committed leaderboard is not what its records give
+└── Regression          1   a board changed in a way that a condition of `harness compare` forbids
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 INTERRUPTED = "\nInterrupted. All finished tasks are stored; the same command goes on from there."
 
@@ -66,7 +67,12 @@ class DiskFull(StoreError):
 
 
 class Diverged(HarnessError):
-    """A training came to a loss that is not finite; says at which step, and for which pair."""
+    """A training came to a loss that is not finite; says at which step, and for which pair.
+
+    `work` is what it had done by then, as `Meter.count` takes it; empty where that is not known.
+    """
+
+    work: Mapping[str, int] = {}
 
 
 class TaskFailed(HarnessError):
@@ -75,3 +81,7 @@ class TaskFailed(HarnessError):
 
 class StaleBoard(HarnessError):
     """A leaderboard file differs from what its records give."""
+
+
+class Regression(HarnessError):
+    """A board is worse or costlier than another by as much as a condition names."""

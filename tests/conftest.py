@@ -1,5 +1,6 @@
 """A tiny random Llama and its word-level tokenizer, built in code; one thread, no network."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -101,8 +102,11 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny-llama")
     torch.manual_seed(0)
     with quiet():
-        LlamaForCausalLM(config).save_pretrained(folder)
+        model = LlamaForCausalLM(config)
+        model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+    # as the stage that makes a base model says what it is
+    (folder / "result.json").write_text(json.dumps({"parameters": model.num_parameters()}))
     return folder
 
 

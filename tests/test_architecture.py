@@ -34,7 +34,10 @@ ARROWS: dict[str, set[str]] = {
     },
     "engines": {"plan", "store"},
     "leaderboard": {"recipe", "plan", "store"},
-    "commands": {"recipe", "plan", "store", "engines", "stages", "leaderboard", "data"},
+    "commands": {
+        "recipe", "plan", "store", "engines", "stages", "leaderboard", "data", "endpoints", "models",
+        "evaluation", "training",
+    },
     "cli": {"commands", "recipe", "cli_store"},
     "cli_store": {"commands"},
     "__main__": {"cli"},
@@ -55,6 +58,10 @@ ONLY = {
     },
     ("stages", "plan"): {"harness.plan.task"},
     ("plan", "store"): {"harness.store.keys"},
+    ("commands", "endpoints"): {"harness.endpoints.prices"},
+    ("commands", "models"): {"harness.models", "harness.models.hub", "harness.models.weights"},
+    ("commands", "evaluation"): {"harness.evaluation.lm_eval", "harness.evaluation.alpaca_eval_official"},
+    ("commands", "training"): {"harness.training.export"},
 }
 
 DOORS = {
@@ -62,11 +69,20 @@ DOORS = {
     "alpaca_eval": {"evaluation/alpaca_eval.py", "evaluation/alpaca_eval_official.py"},
     "lm_eval": {"evaluation/lm_eval.py"},
     "typer": {"cli.py", "cli_store.py"},
+    "jinja2": {"leaderboard/page", "models"},
+    "markupsafe": {"leaderboard/page"},
+    "markdown_it": {"leaderboard/page"},
+    "matplotlib": {"leaderboard/plots.py", "data/report.py"},
     "httpx2": {"endpoints/http.py"},
     "sklearn": {"methods/clustering.py", "evaluation/alpaca_eval_official.py"},
     "datasets": {"data/hub.py", "evaluation/lm_eval.py", "training"},
     "pyarrow": {"data/sources.py"},
-    "huggingface_hub": {"models/hub.py", "models/quiet.py", "data/hub.py"},
+    "huggingface_hub": {
+        "models/hub.py",
+        "models/quiet.py",
+        "data/hub.py",
+        "evaluation/alpaca_eval_official.py",
+    },
     "sentence_transformers": {"models/sentence_transformer.py"},
     "vllm": {"models/vllm_sampling.py"},
 }
@@ -133,8 +149,8 @@ def test_each_outside_package_has_one_door() -> None:
 
 def test_the_catalog_and_the_stage_files_agree() -> None:
     helpers = {
-        "__init__", "asking", "bank", "drawn", "job", "losses", "options", "pool", "rank", "run", "sampling", "shared", "torchrun", "values",
-        "verdicts", "written",
+        "__init__", "asking", "bank", "drawn", "job", "judging", "losses", "options", "pool", "rank", "run",
+        "sampling", "shared", "torchrun", "values", "verdicts", "written",
     }  # fmt: skip
     assert {path.stem for path in (PACKAGE / "stages").glob("*.py")} - helpers == set(STAGES)
 
@@ -145,11 +161,15 @@ def test_the_catalog_and_the_stage_files_agree() -> None:
         ["--help"],
         ["check", "recipes/smoke.toml"],
         ["plan", "recipes/smoke.toml", "--store", "TMP"],
+        ["plan", "recipes/gpu/llama3-8b-ultrafeedback.toml", "--store", "TMP"],
         ["methods"],
         ["schema"],
+        ["schema", "--table"],
         ["leaderboard", "--boards", "TMP"],  # an empty folder: one sentence, after all is imported
+        ["compare", "leaderboards/bpo/table.json", "leaderboards/bpo/table.json"],
+        ["import", "alpaca-eval", "TMP", "--name", "x"],
     ],
-    ids=lambda arguments: arguments[0],
+    ids=lambda arguments: "-".join(arguments[:2]),
 )
 def test_light_commands_load_no_torch(arguments: list[str], tmp_path: Path) -> None:
     words = [word.replace("TMP", str(tmp_path)) for word in arguments]

@@ -36,7 +36,12 @@ def test_flops_by_hand() -> None:
     assert meter.cost.flops == pytest.approx(240)
     assert (meter.cost.tokens_forward, meter.cost.tokens_backward) == (10, 5)
     meter.count(forward=1)
-    meter.count_judge(calls=4, usd=0.25)
+    meter.count_judge(calls=4, usd=0.25, tokens=(900, 30), unpriced=1)
+    assert (meter.cost.judge_tokens_in, meter.cost.judge_tokens_out, meter.cost.judge_unpriced) == (
+        900,
+        30,
+        1,
+    )
     assert (meter.cost.tokens_forward, meter.cost.judge_calls, meter.cost.judge_usd) == (11, 4, 0.25)
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.chat_server import Say, error, good, question, serving
+from chat_server import Say, error, good, question, serving
 
 pytestmark = pytest.mark.slow
 

@@ -75,11 +75,11 @@ def test_the_board_has_the_promised_fields(finished: Path) -> None:
         "alpaca_eval.win_rate", "alpaca_eval.lc_win_rate", "alpaca_eval.mean_length",
         "lm_eval.atlas_facts.acc", "preference.accuracy", "world.breadth", "world.depth",
     }  # fmt: skip
-    assert rows["balanced"]["scores"]["alpaca_eval.lc_win_rate"] is None
+    assert rows["balanced"]["scores"]["alpaca_eval.lc_win_rate"]["ci_low"] is not None
     assert set(rows["balanced"]["cost"]) == {"alone", "shared", "stages"}
     assert set(rows["balanced"]["cost"]["alone"]) == {
         "wall_s", "cpu_s", "device_s", "flops", "tokens_forward", "tokens_backward", "peak_memory_bytes",
-        "judge_calls", "judge_usd",
+        "judge_calls", "judge_usd", "judge_tokens_in", "judge_tokens_out", "judge_unpriced",
     }  # fmt: skip
     assert set(rows["balanced"]["cost"]["stages"]) == {
         "prompts", "embeddings", "breadth", "responses", "scores", "gradients", "pairs", "adapter"

@@ -1,49 +1,131 @@
 """`harness leaderboard`: make boards again from their records, or say which are stale."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 
+from harness.commands.output import Output
 from harness.commands.places import places_of
 from harness.commands.words import counted
 from harness.errors import BadInput, StaleBoard
-from harness.leaderboard.board import stale_files, write_board
-from harness.leaderboard.terminal import print_board
+from harness.leaderboard.board import RECORDS, board_problems, unlike, write_board
+from harness.leaderboard.overview import make_overview, write_overview
+from harness.leaderboard.render import plain_table
+from harness.leaderboard.table import Table
+from harness.leaderboard.terminal import check_sort, print_board
+from harness.recipe.load import load_recipe
+from harness.recipe.schema import Recipe
 
 
-def leaderboard(recipes: Sequence[Path], boards: Path | None, check: bool, console: Console) -> None:
-    """Write the boards, or with `check` only compare them with what their records give.
+@dataclass(frozen=True)
+class Chosen:
+    """A board's folder, and the recipe file that it is of, where that is there."""
+
+    folder: Path
+    recipe: Path | None
+
+    def load(self) -> Recipe | None:
+        """The recipe as it is now; raises BadInput where it is wrong."""
+        return load_recipe(self.recipe) if self.recipe else None
+
+
+def leaderboard(
+    recipes: Sequence[Path], boards: Path | None, output: Output, sort: str = "rank", as_json: bool = False
+) -> None:
+    """Write the boards of `recipes`, or of all records there are, and show each.
+
+    With `as_json` each board is one line of JSON, as in its table.json.
 
     Raises:
-        BadInput: if there is no board to make.
-        StaleBoard: with `check`, naming every stale file.
+        BadInput: if there is no board to make, or no such column to sort by.
     """
-    folders = _folders(recipes, boards)
-    if check:
-        stale = [folder / name for folder in folders for name in stale_files(folder)]
-        if stale:
-            listed = "\n".join(f"{path}: is not what the records give" for path in stale)
-            raise StaleBoard(f"{listed}\nRun `harness leaderboard` to make them again.")
-        verb = "is what its" if len(folders) == 1 else "are what their"
-        console.print(f"{counted(len(folders), 'board')} {verb} records give", highlight=False)
-        return
-    for folder in folders:
-        print_board(write_board(folder), console)
-        console.print(f"board: {escape(str(folder / 'README.md'))}", highlight=False, soft_wrap=True)
+    check_sort(sort)
+    chosen = choose(recipes, boards)
+    for one in chosen:
+        table = write_board(one.folder, one.load())
+        if as_json:
+            output.result.print(_one_line(table), highlight=False, markup=False, soft_wrap=True)
+            continue
+        print_board(table, output.result, sort)
+        _say_changes(table, output)
+        output.details.print(_details(one, table), highlight=False, soft_wrap=True)
+        output.steps.print(f"board: {escape(str(one.folder / 'README.md'))}", highlight=False, soft_wrap=True)
+    for folder in dict.fromkeys(one.folder.parent for one in chosen):
+        write_overview(folder)
 
 
-def _folders(recipes: Sequence[Path], boards: Path | None) -> list[Path]:
+def check(recipes: Sequence[Path], boards: Path | None, output: Output) -> None:
+    """Compare the boards, and the overview above them, with what their records and recipes give.
+
+    Raises:
+        BadInput: if there is no board to check.
+        StaleBoard: naming every problem.
+    """
+    chosen = choose(recipes, boards)
+    problems = []
+    for one in chosen:
+        output.details.print(f"checking {escape(str(one.folder))}", highlight=False, soft_wrap=True)
+        problems += board_problems(one.folder, one.load())
+    for folder in {} if recipes else dict.fromkeys(one.folder.parent for one in chosen):
+        stale = unlike(folder, make_overview(folder))
+        problems += [f"{folder / name}: is not what the boards below it give" for name in stale]
+    if problems:
+        listed = "\n".join(problems)
+        raise StaleBoard(
+            f"{listed}\nRun `harness leaderboard` to make files again, `harness run` where a recipe changed."
+        )
+    verb = "is what its" if len(chosen) == 1 else "are what their"
+    output.steps.print(f"{counted(len(chosen), 'board')} {verb} records give", highlight=False)
+
+
+def choose(recipes: Sequence[Path], boards: Path | None) -> list[Chosen]:
+    """The boards of `recipes`, or all that have records; raises BadInput where one has none."""
     if recipes:
-        folders = [places_of(recipe, boards=boards).board for recipe in recipes]
+        chosen = [Chosen(places_of(recipe, boards=boards).board, recipe) for recipe in recipes]
     else:
-        folders = sorted(path.parent for path in (boards or Path("leaderboards")).glob("*/records"))
-    if not folders:
+        folders = sorted(path.parent for path in (boards or Path("leaderboards")).glob(f"*/{RECORDS}"))
+        chosen = [Chosen(folder, recipe_beside(folder)) for folder in folders]
+    if not chosen:
         raise BadInput(f"{boards or 'leaderboards'}: holds no board. Run a recipe first: harness run RECIPE")
-    missing = [folder for folder in folders if not any((folder / "records").glob("*.json"))]
+    missing = [one.folder for one in chosen if not any((one.folder / RECORDS).glob("*.json"))]
     if missing:
         raise BadInput(
             [f"{folder}: holds no records. Run its recipe first: harness run RECIPE" for folder in missing]
         )
-    return folders
+    return chosen
+
+
+def recipe_beside(folder: Path) -> Path | None:
+    """The recipe of a board's folder, if it lies where `harness run` finds it: `places_of` turned round."""
+    project = folder.parent.parent
+    for path in (project / "recipes" / f"{folder.name}.toml", project / f"{folder.name}.toml"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _one_line(table: Table) -> str:
+    return json.dumps(plain_table(table), allow_nan=False)
+
+
+def _say_changes(table: Table, output: Output) -> None:
+    """What the board says of the recipe as it is now."""
+    for change in table.recipe_changes:
+        output.result.print(
+            f"[yellow]of an earlier recipe[/yellow]: {escape(change)}", highlight=False, soft_wrap=True
+        )
+    for method in table.unrecorded:
+        output.result.print(
+            f"[yellow]no record[/yellow] of the recipe's method {escape(method)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _details(one: Chosen, table: Table) -> str:
+    records = counted(len(list((one.folder / RECORDS).glob("*.json"))), "record")
+    against = f"compared with {one.recipe}" if one.recipe else "there is no recipe to compare them with"
+    return escape(f"{records} of {counted(len(table.rows), 'row')}; {against}")

@@ -5,26 +5,29 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from rich.console import Console
 from rich.markup import escape
 
 from harness.commands.inputs import files_of
 from harness.commands.options import options_of
+from harness.commands.output import Output
 from harness.commands.places import Places
 from harness.commands.view import RunView
 from harness.engines.base import Outcome
 from harness.engines.local import LocalEngine
 from harness.errors import BadInput, CorruptArtifact, TaskFailed
 from harness.leaderboard.board import check_writable, write_board
-from harness.leaderboard.collect import collect, declare
+from harness.leaderboard.collect import Artifacts, collect, declare
+from harness.leaderboard.overview import write_overview
 from harness.leaderboard.record import Record, read_records, write_record
 from harness.leaderboard.terminal import print_board
 from harness.plan.build import Plan, build_plan
 from harness.plan.estimate import stage_seconds
+from harness.plan.task import Task
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import Recipe
 from harness.stages.options import Options
 from harness.stages.run import run_task
+from harness.store.formats import RESULT, read_json
 from harness.store.local import LocalStore
 
 CORRUPTIONS = 10
@@ -43,7 +46,7 @@ class Run:
 
 
 def run(
-    places: Places, jobs: int, console: Console, report_to: str | None = None, train_processes: int = 1
+    places: Places, jobs: int, output: Output, report_to: str | None = None, train_processes: int = 1
 ) -> None:
     """Run a recipe to its board.
 
@@ -59,47 +62,62 @@ def run(
     job = Run(places, recipe, plan, LocalStore(places.store), options)
     check_writable(places.board)
     with job.store.in_use():
-        _ask_again(job, console)
-        outcome, records = _run_and_collect(job, jobs, console)
+        _forget(job, output)
+        outcome, records = _run_and_collect(job, jobs, output)
     if records:
-        _write_board(job, records, console)
-    console.print(_summary(outcome), highlight=False)
+        _write_board(job, records, output)
+    output.steps.print(_summary(outcome), highlight=False)
     if outcome.failed:
         raise TaskFailed("\n".join(_failures(outcome, job.plan)))
 
 
-def _ask_again(job: Run, console: Console) -> None:
-    """Take results that lack verdicts out of the store; what was paid for is in the journal."""
+def _forget(job: Run, output: Output) -> None:
+    """Take out of the store what is to be made again."""
     for task in job.plan.tasks:
         with suppress(CorruptArtifact):
-            missing = job.store.has(task.stage, task.key) and job.store.manifest(task.stage, task.key).missing
-            if missing:
-                console.print(
-                    f"{task.stage}/{task.key}: asking again for {missing} verdicts", highlight=False
-                )
+            if job.store.has(task.stage, task.key) and (reason := outdated(task, job.store)):
+                output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False)
                 job.store.discard(task.stage, task.key)
 
 
-def _run_and_collect(job: Run, jobs: int, console: Console) -> tuple[Outcome, list[Record]]:
+def outdated(task: Task, store: LocalStore) -> str:
+    """Why a stored result does not serve any longer, whose key is right; empty where it does.
+
+    Verdicts that are missing can be asked for again, and those paid for are in the journal. The pointer to
+    a local model says where it lies, which the key, made from its content, does not.
+    """
+    if missing := store.manifest(task.stage, task.key).missing:
+        return f"asking again for {missing} verdicts"
+    if task.stage == "base_model" and "path" in task.knobs:
+        pointed_to = read_json(store.open(task.stage, task.key) / RESULT).get("name")
+        if pointed_to != task.knobs["path"]:
+            return f"the model has moved to {task.knobs['path']}"
+    return ""
+
+
+def _run_and_collect(job: Run, jobs: int, output: Output) -> tuple[Outcome, list[Record]]:
     """Run, and read the results; a result that does not match its digest is made again."""
     for _ in range(CORRUPTIONS):
         try:
-            outcome = _run_plan(job, jobs, console)
+            outcome = _run_plan(job, jobs, output)
             return outcome, list(_records(job, outcome))
         except CorruptArtifact as error:
-            console.print(f"[yellow]redone[/yellow]: {escape(str(error))}", highlight=False)
+            output.result.print(f"[yellow]redone[/yellow]: {escape(str(error))}", highlight=False)
             job.store.discard(error.stage, error.key)
     raise TaskFailed(f"{job.places.store}: results keep changing under us. Is the disk sound?")
 
 
-def _run_plan(job: Run, jobs: int, console: Console) -> Outcome:
+def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
     missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
     if missing:
         job.store.prepare()
     expected = stage_seconds(history(job.plan, job.store))
     seconds = {task.key: expected[task.stage] for task in missing}
+    for task in job.plan.tasks:
+        if task.key not in seconds:
+            output.details.print(f"stored: {task.stage} {task.key}", highlight=False, soft_wrap=True)
     engine = LocalEngine(job.store, partial(run_task, options=job.options), jobs)
-    with RunView(console, job.plan.users, seconds, jobs) as view:
+    with RunView(output.steps, job.plan.users, seconds, jobs) as view:
         return engine.run(job.plan.tasks, view)
 
 
@@ -114,12 +132,13 @@ def history(plan: Plan, store: LocalStore) -> list[tuple[str, float]]:
 
 def _records(job: Run, outcome: Outcome) -> Iterator[Record]:
     undone = set(outcome.failed) | {task.key for task in outcome.not_run}
+    artifacts = Artifacts(job.store)
     for cell in job.plan.cells:
         if not undone.intersection(task.key for task in cell.tasks):
-            yield collect(job.recipe, job.places.recipe.stem, cell, job.store)
+            yield collect(job.recipe, job.places.recipe.stem, cell, artifacts)
 
 
-def _write_board(job: Run, records: list[Record], console: Console) -> None:
+def _write_board(job: Run, records: list[Record], output: Output) -> None:
     """Write the records and the board.
 
     Other records stay only where they are of this very recipe and this run could not make them: a failure
@@ -129,8 +148,9 @@ def _write_board(job: Run, records: list[Record], console: Console) -> None:
     written = {write_record(folder, record) for record in [*records, *_earlier(job, records)]}
     for old in set(folder.glob("*.json")) - written:
         old.unlink(missing_ok=True)
-    print_board(write_board(job.places.board), console)
-    console.print(f"board: {escape(str(job.places.board / 'README.md'))}", highlight=False)
+    print_board(write_board(job.places.board, job.recipe), output.result)
+    write_overview(job.places.board.parent)
+    output.steps.print(f"board: {escape(str(job.places.board / 'README.md'))}", highlight=False)
 
 
 def _earlier(job: Run, records: list[Record]) -> Iterator[Record]:

@@ -7,18 +7,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.commands.inputs import files_of
+from harness.commands.chosen import chosen_cells
 from harness.commands.places import Places
 from harness.commands.words import harmless
 from harness.data.rows import Prompt, Response
-from harness.errors import BadInput, CorruptArtifact, StoreError
-from harness.plan.build import Cell, build_plan
-from harness.recipe.load import load_recipe
-from harness.recipe.wording import suggestion
+from harness.errors import CorruptArtifact, StoreError
+from harness.leaderboard.outputs import verdict
+from harness.plan.build import Cell
 from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_rows
 from harness.store.local import LocalStore
-
-VERDICTS = {1.0: "reference better", 1.5: "tie", 2.0: "better than the reference"}
 
 
 def show_outputs(places: Places, method: str, replicate: int | None, count: int, console: Console) -> None:
@@ -28,19 +25,7 @@ def show_outputs(places: Places, method: str, replicate: int | None, count: int,
         BadInput: if the recipe has no such method or replicate.
         StoreError: if the outputs are not in the store yet.
     """
-    recipe = load_recipe(places.recipe)
-    if method not in recipe.methods:
-        hint = suggestion(method, list(recipe.methods))
-        raise BadInput(f"{places.recipe}: methods: no method is called '{method}'.{hint}")
-    wanted = recipe.seeds.replicates[0] if replicate is None else replicate
-    if wanted not in recipe.seeds.replicates:
-        known = ", ".join(map(str, recipe.seeds.replicates))
-        raise BadInput(f"{places.recipe}: seeds.replicates: there is no replicate {wanted}. Known: {known}.")
-    cells = {
-        cell.method: cell
-        for cell in build_plan(recipe, files_of(recipe, places)).cells
-        if cell.replicate == wanted
-    }
+    recipe, cells = chosen_cells(places, method, replicate)
     store = LocalStore(places.store)
     rows = [_Outputs(name, cells[name], store, places) for name in dict.fromkeys((recipe.baseline, method))]
     for prompt in rows[0].prompts[:count]:
@@ -80,8 +65,7 @@ def _comparison(prompt: Prompt, rows: list[_Outputs]) -> Table:
     table = Table(title=_text(prompt.text), title_justify="left", title_style="bold", show_header=False)
     table.add_row("reference", _text(rows[0].references[prompt.id]), "")
     for row in rows:
-        verdict = row.verdicts[prompt.id][0]
-        words = "no verdict" if verdict is None else VERDICTS.get(verdict, f"preference {verdict:.2f}")
+        words = verdict(row.verdicts[prompt.id][0])
         table.add_row(_text(row.name), _text(row.texts[prompt.id]), words)
     return table
 

@@ -32,6 +32,19 @@ class TokenBatch:
             self.input_ids.to(device), self.attention_mask.to(device), self.response_mask.to(device)
         )
 
+    @property
+    def length(self) -> int:
+        """Columns: the tokens of the longest row."""
+        return self.input_ids.shape[1]
+
+    def from_first_response(self) -> "TokenBatch":
+        """The columns from the one on that predicts the first response token of any row; at least one."""
+        columns = self.response_mask.any(0).nonzero()
+        start = max(int(columns[0]) - 1, 0) if len(columns) else self.length - 1
+        return TokenBatch(
+            self.input_ids[:, start:], self.attention_mask[:, start:], self.response_mask[:, start:]
+        )
+
 
 def pad(rows: Sequence[Encoded], pad_id: int) -> TokenBatch:
     """Pad rows on the right to the longest of them.

@@ -1,6 +1,8 @@
 """AlpacaEval as published: the package's own evaluators, and its length control."""
 
+import math
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,8 +12,8 @@ from typing import Any, TypeAlias
 import pandas as pd
 import sklearn
 import yaml
-from huggingface_hub import hf_hub_download
 
+from harness.data.hub import fetched_file
 from harness.endpoints.batch import Failure
 from harness.endpoints.reading import Completion
 from harness.endpoints.request import Request
@@ -34,7 +36,7 @@ SIZE = 805
 Complete: TypeAlias = Callable[[Sequence[Request]], Sequence[Completion | Failure]]
 """Answers chat requests, in order."""
 
-_HUB = {"repo_id": "tatsu-lab/alpaca_eval", "repo_type": "dataset"}
+_HUB = "tatsu-lab/alpaca_eval"
 _GAMED = "df_gamed.csv"
 # What the package's OpenAI layer keeps for itself, and what it sends where a configuration says nothing.
 _NOT_SENT = {
@@ -81,11 +83,7 @@ def evaluator(name: str = EVALUATOR) -> Evaluator:
     Raises:
         BadInput: there is none of that name, or it cannot be asked through chat requests alone.
     """
-    file = EVALUATORS_CONFIG_DIR / name / "configs.yaml"
-    if not file.is_file():
-        known = sorted(path.parent.name for path in EVALUATORS_CONFIG_DIR.glob("*/configs.yaml"))
-        raise BadInput(f"alpaca_eval: no evaluator {name}. Known: {', '.join(known)}.")
-    (config, *more) = yaml.safe_load(file.read_text()).values()
+    config, *more = _config(name)
     options = config.get("completions_kwargs", {})
     wrong = [
         *(["it is a pool of several judges"] if more else []),
@@ -107,6 +105,15 @@ def evaluator(name: str = EVALUATOR) -> Evaluator:
     return Evaluator(name, options["model_name"], _params(options))
 
 
+def _config(name: str) -> list[dict[str, Any]]:
+    """The judges of one of the package's evaluators, as its file says: one, but for pools."""
+    file = EVALUATORS_CONFIG_DIR / name / "configs.yaml"
+    if not file.is_file():
+        known = sorted(path.parent.name for path in EVALUATORS_CONFIG_DIR.glob("*/configs.yaml"))
+        raise BadInput(f"alpaca_eval: no evaluator {name}. Known: {', '.join(known)}.")
+    return list(yaml.safe_load(file.read_text()).values())
+
+
 def _params(options: Mapping[str, Any]) -> dict[str, Any]:
     """What the package's OpenAI layer would send besides model and messages."""
     own = {"requires_chatml", "client_kwargs", "is_chat"}
@@ -120,7 +127,7 @@ def official_verdicts(
     seed: int = 0,
     both_orders: bool = False,
 ) -> Verdicts:
-    """Compare by an evaluator of the package: its prompt, parser and order of outputs; the calls are the caller's.
+    """Compare by an evaluator of the package: its prompt, parser and order of outputs, but our calls.
 
     What is asked equals what the package would ask, except that a text never moves another one: placeholders
     and ChatML marks in it stay text. The package draws the order of the two outputs from (instruction, seed).
@@ -150,7 +157,7 @@ class _Texts:
         self._texts: dict[str, int] = {}
 
     def token(self, text: str) -> str:
-        """One token for equal texts. Its signs are of the private use area: no prompt of the package has them."""
+        """One token for equal texts; no prompt of the package has its signs, of the private use area."""
         return f"\ue000{self._texts.setdefault(text, len(self._texts))}\ue001"
 
     def restore(self, text: str) -> str:
@@ -189,8 +196,22 @@ def _annotate(
         }
     )
     with quiet():
-        annotator = PairwiseAnnotator(
-            annotators_config=evaluator.name,
+        annotated = _annotator(evaluator, seed, ask)(rows, chunksize=None)
+    found = {row["position"]: row["preference"] for row in annotated}
+    return [None if pd.isna(found[index]) else float(found[index]) for index in range(len(rows))]
+
+
+def _annotator(evaluator: Evaluator, seed: int, ask: Callable[..., Any]) -> PairwiseAnnotator:
+    """The package's annotator with other calls. It reads a configuration from files, while it is made."""
+    config = {key: value for key, value in _config(evaluator.name)[0].items() if key != "fn_completions"}
+    config["prompt_template"] = str(EVALUATORS_CONFIG_DIR / config["prompt_template"])
+    with tempfile.TemporaryDirectory() as folder:
+        own = Path(folder) / evaluator.name
+        own.mkdir()
+        (own / "configs.yaml").write_text(yaml.safe_dump({evaluator.name: config}))
+        return PairwiseAnnotator(
+            annotators_config=str(own),
+            base_dir=folder,
             seed=seed,
             caching_path=None,
             input_keys=("asked", "instruction"),
@@ -198,9 +219,6 @@ def _annotate(
             packages_for_which_to_show_version=None,
             fn_completions=ask,
         )
-        annotated = annotator(rows, chunksize=None)
-    found = {row["position"]: row["preference"] for row in annotated}
-    return [None if pd.isna(found[index]) else float(found[index]) for index in range(len(rows))]
 
 
 def _as_choice(answer: Completion | Failure) -> dict[str, Any]:
@@ -246,27 +264,30 @@ def length_controlled(
         return LengthControl(
             None, why=f"The package's length control is defined for the {SIZE} official prompts only."
         )
-    try:
-        hf_hub_download(filename=_GAMED, local_files_only=True, **_HUB)
-    except OSError:
-        return LengthControl(
-            None, why=f"Length control needs {_GAMED} from the hub: harness prefetch fetches it."
-        )
     rows = pd.DataFrame(
         {
             "index": range(SIZE),
-            "preference": pd.Series(preferences, dtype=float),
+            "preference": [math.nan if value is None else value for value in preferences],
             "output_1": list(references),
             "output_2": list(outputs),
             "generator_1": "gpt4_1106_preview",
             "generator_2": "model",
         }
     )
-    with quiet(), sklearn.config_context():  # it switches on a global option of scikit-learn
-        metrics = get_length_controlled_winrate(rows, save_weights_dir=None, is_warn_extreme_changes=False)
-    return LengthControl(float(metrics["length_controlled_winrate"]), float(metrics["lc_standard_error"]))
+    try:
+        with quiet(), sklearn.config_context():  # it switches on a global option of scikit-learn
+            found = get_length_controlled_winrate(rows, save_weights_dir=None, is_warn_extreme_changes=False)
+    except OSError:  # inside `quiet` the hub is out of reach
+        return LengthControl(
+            None, why=f"Length control needs {_GAMED} of the hub: harness prefetch fetches it."
+        )
+    return LengthControl(float(found["length_controlled_winrate"]), float(found["lc_standard_error"]))
 
 
 def fetch_length_control() -> Path:
-    """Fetch what length control needs from the hub into its local cache."""
-    return Path(hf_hub_download(filename=_GAMED, **_HUB))
+    """Fetch what length control needs from the hub into its cache: the newest, as the package itself does.
+
+    Raises:
+        BadInput: the hub does not give it.
+    """
+    return fetched_file(_HUB, _GAMED, "main")

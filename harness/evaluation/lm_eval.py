@@ -17,6 +17,7 @@ from lm_eval.tasks import TaskManager
 from transformers import GenerationConfig
 
 from harness.errors import BadInput, StoreError
+from harness.models.chat import end_ids
 from harness.models.load import Policy
 from harness.models.quiet import quiet
 
@@ -193,11 +194,11 @@ def _without_side_work() -> Iterator[None]:
 
 @contextmanager
 def _stopping(policy: Policy) -> Iterator[None]:
-    """Generation stops where the model says it ends. lm-eval itself cuts at the end token's text only after
-    leaving special tokens out, so without this it keeps what a model babbles behind its end.
+    """Generation stops where the model or its template says it ends. lm-eval itself cuts at the end token's
+    text only after leaving special tokens out, so without this it keeps what a model babbles behind its end.
     """
     ends = policy.model.config.eos_token_id
-    ends = {policy.tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
+    ends = {*end_ids(policy.tokenizer), *(ends if isinstance(ends, list) else [ends])} - {None}
     config = GenerationConfig(eos_token_id=sorted(ends), pad_token_id=policy.tokenizer.pad_token_id)
     with patch.object(policy.model, "generation_config", config):
         yield

@@ -14,7 +14,7 @@ from harness.endpoints.reading import Completion, TokenLogprob
 from harness.endpoints.request import Request
 from harness.errors import BadInput
 from harness.judges.base import Usage
-from harness.models.batching import batches
+from harness.models.batching import Progress, batches
 from harness.models.chat import prompt_ids
 from harness.models.load import Policy
 from harness.models.quiet import quiet
@@ -27,9 +27,11 @@ _KNOWN = {"temperature", "max_tokens", "logprobs", "top_logprobs", "seed"}
 class LocalChat:
     """Answers with a causal language model, through its own chat template."""
 
-    def __init__(self, policy: Policy, name: str, batch_size: int = 16) -> None:
+    def __init__(
+        self, policy: Policy, name: str, batch_size: int = 16, progress: Progress | None = None
+    ) -> None:
         """`name` is the model's, with its revision: it becomes part of the judge's id."""
-        self._policy, self._name, self._batch_size = policy, name, batch_size
+        self._policy, self._name, self._batch_size, self._progress = policy, name, batch_size, progress
         self._usage = Usage(parameters=int(policy.model.num_parameters()))
         limit = getattr(policy.model.config.get_text_config(), "max_position_embeddings", None)
         self._limit: int | None = limit
@@ -100,7 +102,7 @@ class LocalChat:
             batch_size=self._batch_size,
         )
         lengths = [len(prompt_ids(self._policy.tokenizer, prompt.turns)) for prompt in prompts]
-        drawn = sample(self._policy, prompts, sampling)
+        drawn = sample(self._policy, prompts, sampling, self._progress)
         self._count(lengths, [response.tokens for response in drawn])
         return [
             Completion(
@@ -119,7 +121,7 @@ class LocalChat:
         decode = self._policy.tokenizer.decode
         rows = [prompt_ids(self._policy.tokenizer, prompt.turns) for prompt in prompts]
         found: dict[int, Completion] = {}
-        for picked in batches([len(row) for row in rows], self._batch_size):
+        for picked in batches([len(row) for row in rows], self._batch_size, self._progress):
             best = self._logprobs([rows[index] for index in picked]).topk(settings["top_logprobs"])
             for index, values, ids in zip(picked, best.values.tolist(), best.indices.tolist(), strict=True):
                 top = tuple((decode([token]), value) for token, value in zip(ids, values, strict=True))

@@ -11,7 +11,8 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.errors import BadInput
 from harness.judges.base import Answer, Contest, Usage, preference
-from harness.models.batching import batches
+from harness.models.batching import Progress, batches
+from harness.models.hub import locate
 from harness.models.quiet import quiet
 
 
@@ -19,7 +20,7 @@ from harness.models.quiet import quiet
 class RewardModel:
     """Which reward model, and how it runs.
 
-    `name` is a folder, or the id of a model in the local hub cache, and `revision` then its commit. What is
+    `name` is a folder, or the id of a model in the hub's cache, and `revision` then its commit. What is
     longer than `max_length` tokens (or than the model can read) loses its beginning.
     """
 
@@ -28,7 +29,6 @@ class RewardModel:
     precision: torch.dtype = torch.bfloat16
     max_length: int = 4096
     batch_size: int = 16
-    trust_remote_code: bool = False
 
 
 class RewardModelJudge:
@@ -38,13 +38,13 @@ class RewardModelJudge:
     something (Bradley-Terry; Ouyang et al. 2022, section 3.5).
     """
 
-    def __init__(self, table: RewardModel) -> None:
+    def __init__(self, table: RewardModel, progress: Progress | None = None) -> None:
         """Load the model, on the GPU where there is one.
 
         Raises:
-            BadInput: it cannot be loaded, has more than one output, or its tokenizer has no chat template.
+            BadInput: it is not here or not in safetensors, or no classifier with one output and a template.
         """
-        self._table = table
+        self._table, self._progress = table, progress
         self._model, self._tokenizer = _load(table)
         self._text_config = self._model.config.get_text_config()
         self._own_pad: int | None = self._text_config.pad_token_id
@@ -57,7 +57,7 @@ class RewardModelJudge:
         """The model, its revision, and what else can change a score."""
         folder = Path(self._table.name)
         name = folder.name if folder.is_dir() else self._table.name
-        revision = self._table.revision or getattr(self._model.config, "_commit_hash", None) or "local"
+        revision = self._table.revision or "local"
         precision = str(self._table.precision).removeprefix("torch.")
         return f"reward-model-1:{name}@{revision}:{precision}:{self._limit}"
 
@@ -95,7 +95,7 @@ class RewardModelJudge:
     @torch.inference_mode()
     def _rewards(self, rows: Sequence[tuple[int, ...]]) -> list[float]:
         rewards = [0.0] * len(rows)
-        for picked in batches([len(row) for row in rows], self._table.batch_size):
+        for picked in batches([len(row) for row in rows], self._table.batch_size, self._progress):
             ids, mask = self._padded([rows[index] for index in picked])
             logits = self._model(input_ids=ids, attention_mask=mask).logits
             for index, reward in zip(picked, logits[:, 0].tolist(), strict=True):
@@ -122,27 +122,23 @@ class RewardModelJudge:
 
 
 def _load(table: RewardModel) -> tuple[PreTrainedModel, Tokenizer]:
-    options = {
-        "revision": table.revision,
-        "trust_remote_code": table.trust_remote_code,
-        "local_files_only": True,
-    }
+    folder = locate(table.name, table.revision)
     try:
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(table.name, **options)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             model = AutoModelForSequenceClassification.from_pretrained(
-                table.name, dtype=table.precision, use_safetensors=True, **options
+                folder, dtype=table.precision, use_safetensors=True, local_files_only=True
             )
     except (OSError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0].rstrip(".")
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise BadInput(
-            f"judge {table.name}: cannot be loaded as a reward model ({reason}). Give a sequence classifier "
-            "in safetensors: a folder, or an id fetched before with harness prefetch."
+            f"judge {table.name}: is no sequence classifier that can be loaded: {reason}."
         ) from error
-    if model.config.num_labels != 1:
-        raise BadInput(f"judge {table.name}: a reward model has one output. Got {model.config.num_labels}.")
+    if (outputs := model.config.num_labels) != 1:
+        raise BadInput(f"judge {table.name}: a reward model has one output. Got {outputs}. Name another.")
     if tokenizer.chat_template is None:
         raise BadInput(
-            f"judge {table.name}: its tokenizer has no chat template to render a conversation with."
+            f"judge {table.name}: its tokenizer has no chat template to render a conversation with. "
+            "Add chat_template to its tokenizer_config.json."
         )
     return model.eval().requires_grad_(False).to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

@@ -7,11 +7,24 @@ from dataclasses import replace
 from harness.leaderboard import cost, scores
 from harness.leaderboard.cost import UNKNOWN
 from harness.leaderboard.groups import Group, check_one_recipe, merged, split
+from harness.leaderboard.lengths import Controlled, controlled
 from harness.leaderboard.rank import Ranking, pareto_front, rank_methods
 from harness.leaderboard.record import SCHEMA_VERSION, Record
-from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE, Judged
-from harness.leaderboard.statistics import Estimate, Parts, holm, smallest_detectable_difference
-from harness.leaderboard.table import Costs, Difference, Judgments, Overheads, Row, Score, Section, Table
+from harness.leaderboard.scores import LENGTH_CONTROLLED, REFERENCE_LENGTH, WIN_RATE, Judged
+from harness.leaderboard.statistics import Estimate, Parts, smallest_detectable_difference
+from harness.leaderboard.table import (
+    Costs,
+    Difference,
+    Judgments,
+    LengthControl,
+    Overheads,
+    Pair,
+    RankInterval,
+    Row,
+    Score,
+    Section,
+    Table,
+)
 
 
 def make_table(records: Sequence[Record]) -> Table:
@@ -22,7 +35,8 @@ def make_table(records: Sequence[Record]) -> Table:
     check_one_recipe(records)
     users = cost.task_users(records)
     metrics = sorted(
-        {metric for record in records for metric in record.items} | {WIN_RATE, LENGTH_CONTROLLED}
+        {metric for record in records for metric in record.items} - {REFERENCE_LENGTH}
+        | {WIN_RATE, LENGTH_CONTROLLED}
     )
     parts = [
         _make_section(number, group, metrics, users) for number, group in enumerate(split(records), start=1)
@@ -38,6 +52,7 @@ def make_table(records: Sequence[Record]) -> Table:
         provenance=merged([record.provenance for record in records]),
         smallest_detectable_difference=sections[0].smallest_detectable_difference,
         sections=sections,
+        has_costs=cost.has_costs(records),
         rows=[row for _, rows in parts for row in rows],
     )
 
@@ -49,6 +64,9 @@ def _make_section(
         metric: {method: scores.judged(records, metric) for method, records in group.methods.items()}
         for metric in metrics
     }
+    control = controlled(group.methods)
+    if control is not None:
+        judged[LENGTH_CONTROLLED] |= control.methods
     by_metric = {metric: _scores(methods, group.baseline) for metric, methods in judged.items()}
     expected = {metric: scores.count_expected(group.records, metric) for metric in metrics}
     rows = [
@@ -58,8 +76,8 @@ def _make_section(
     rows = [_with_completeness(row, group, expected) for row in rows]
     rankable = [row.method for row in rows if row.complete and row.scores[WIN_RATE] is not None]
     ranking = rank_methods({method: judged[WIN_RATE][method] for method in rankable})
-    rows = _with_ranks(_with_overheads(rows, group.baseline), ranking)
-    return _section(number, group, ranking), sorted(rows, key=_place)
+    rows = _with_ranks(_with_overheads(rows, group.baseline), ranking, cost.has_costs(group.records))
+    return _section(number, group, ranking, control), sorted(rows, key=_place)
 
 
 def _scores(methods: Mapping[str, Judged], baseline: str) -> dict[str, Score | None]:
@@ -69,7 +87,7 @@ def _scores(methods: Mapping[str, Judged], baseline: str) -> dict[str, Score | N
         for method, judged in methods.items()
         if baseline in methods and method != baseline
     }
-    adjusted = dict(zip(against, holm([gap.p if gap else None for gap in against.values()]), strict=True))
+    adjusted = scores.holm_adjusted(against, methods)
     table: dict[str, Score | None] = {}
     for method, judged in methods.items():
         own, gap = scores.score(judged), against.get(method)
@@ -94,6 +112,7 @@ def _row(
         method=method,
         section=number,
         rank=None,
+        rank_interval=None,
         complete=False,
         tied_with=[],
         missing=[],
@@ -158,17 +177,19 @@ def _with_overheads(rows: Sequence[Row], baseline: str) -> list[Row]:
     ]
 
 
-def _with_ranks(rows: Sequence[Row], ranking: Ranking) -> list[Row]:
+def _with_ranks(rows: Sequence[Row], ranking: Ranking, priced: bool) -> list[Row]:
+    """Ranks, ties and, where costs are known, the Pareto front."""
     points = {
         row.method: (_win_rate(row), float(row.cost.alone.flops))
         for row in rows
-        if row.method in ranking.ranks
+        if priced and row.method in ranking.ranks
     }
     front = dict(zip(points, pareto_front(list(points.values())), strict=True))
     return [
         replace(
             row,
             rank=ranking.ranks.get(row.method),
+            rank_interval=_interval(ranking, row.method),
             tied_with=ranking.ties.get(row.method, []),
             pareto=front.get(row.method),
         )
@@ -176,7 +197,19 @@ def _with_ranks(rows: Sequence[Row], ranking: Ranking) -> list[Row]:
     ]
 
 
-def _section(number: int, group: Group, ranking: Ranking) -> Section:
+def _interval(ranking: Ranking, method: str) -> RankInterval | None:
+    ends = ranking.intervals.get(method)
+    return None if ends is None else RankInterval(*ends)
+
+
+def _pairs(ranking: Ranking) -> list[Pair]:
+    return [
+        Pair(*pair, gap.mean, gap.ci_low, gap.ci_high, gap.p, ranking.adjusted[pair])
+        for pair, gap in ranking.comparisons.items()
+    ]
+
+
+def _section(number: int, group: Group, ranking: Ranking, control: Controlled | None) -> Section:
     """What holds for the group; power and noise are of comparisons with the baseline, if ranked."""
     with_baseline = [gap for pair, gap in ranking.comparisons.items() if group.baseline in pair]
     gaps = [gap for gap in with_baseline or ranking.comparisons.values() if gap.standard_error > 0]
@@ -189,6 +222,8 @@ def _section(number: int, group: Group, ranking: Ranking) -> Section:
         noise=_mean_parts([gap.parts for gap in gaps]),
         separated=ranking.separated,
         compared=len(ranking.comparisons),
+        pairs=_pairs(ranking),
+        length_control=None if control is None else LengthControl(control.slope, list(control.methods)),
     )
 
 

@@ -2,52 +2,97 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
+from harness.leaderboard.drift import with_recipe
 from harness.leaderboard.files import unwritable, write_whole
+from harness.leaderboard.latex import table_tex
+from harness.leaderboard.page.board import board_page
 from harness.leaderboard.readme import board_block
 from harness.leaderboard.record import Record, Sample, read_records
 from harness.leaderboard.render import table_csv, table_json
 from harness.leaderboard.table import Table
 from harness.leaderboard.text import markdown
+from harness.recipe.schema import Recipe
 
 RECORDS = "records"
+PROVENANCE = ("harness", "python", "packages")
+IMPORTED = ("results", "sha256")
+"""What a record must say of what made it; or, if its results were made elsewhere, of what they are."""
 BEGIN, END = "<!-- board:begin -->", "<!-- board:end -->"
 
 
-def make_board(folder: Path) -> dict[str, str]:
-    """File name -> text of every generated file, from `folder`/records; the same records give the same bytes.
+def make_board(folder: Path, recipe: Recipe | None = None) -> dict[str, str]:
+    """File name -> text of every generated file, from `folder`/records.
 
-    In README.md only the part between the markers is made anew; what people wrote around it stays.
-    Raises BadInput for records or markers that cannot be used.
+    The same records and recipe give the same bytes. With the recipe as it is now the board says where its
+    records are of an earlier one. In README.md only the part between the markers is made anew; what people
+    wrote around it stays. Raises BadInput for records or markers that cannot be used.
     """
-    return _made(folder)[1]
+    return _made(folder, read_records(folder / RECORDS), recipe)[1]
 
 
-def _made(folder: Path) -> tuple[Table, dict[str, str]]:
+def _made(folder: Path, records: Sequence[Record], recipe: Recipe | None) -> tuple[Table, dict[str, str]]:
     """The table, and the files that show it."""
-    records = read_records(folder / RECORDS)
-    table = make_table(records)
+    table = with_recipe(make_table(records), records, recipe)
     block = board_block(table, _one_sample_each(records, [row.method for row in table.rows]))
     return table, {
-        "README.md": _readme(folder / "README.md", table.title, block),
+        "README.md": marked_readme(folder / "README.md", table.title, block),
         "table.json": table_json(table),
         "table.csv": table_csv(table),
+        "table.tex": table_tex(table),
+        "index.html": board_page(table, records),
     }
 
 
-def write_board(folder: Path) -> Table:
+def write_board(folder: Path, recipe: Recipe | None = None) -> Table:
     """Write every generated file of `folder`, each in one step; returns the table that they show.
 
     Raises BadInput as `make_board`, and where a file cannot be written.
     """
-    table, board = _made(folder)
-    for name, text in board.items():
+    table, files = _made(folder, read_records(folder / RECORDS), recipe)
+    for name, text in files.items():
         write_whole(folder / name, text)
     return table
+
+
+def board_problems(folder: Path, recipe: Recipe | None = None) -> list[str]:
+    """Why the board in `folder` should not be trusted as it stands, a sentence each.
+
+    A file is not what the records give, the recipe is another one now, or a record does not say what made it.
+    """
+    records = read_records(folder / RECORDS)
+    table, files = _made(folder, records, recipe)
+    return [
+        *(f"{folder / name}: is not what the records give" for name in unlike(folder, files)),
+        *(f"{folder}: of an earlier recipe: {change}" for change in table.recipe_changes),
+        *(f"{folder}: has no record of the recipe's method {method}" for method in table.unrecorded),
+        *_without_provenance(folder, records),
+    ]
+
+
+def stale_files(folder: Path, recipe: Recipe | None = None) -> list[str]:
+    """Names of the generated files in `folder` that are missing or are not what its records give."""
+    return unlike(folder, make_board(folder, recipe))
+
+
+def unlike(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Names of those of `files` that are missing in `folder` or have other bytes there."""
+    return [name for name, text in files.items() if _content(folder / name) != text.encode()]
+
+
+def _without_provenance(folder: Path, records: Sequence[Record]) -> Iterator[str]:
+    for record in records:
+        said = {key for key, value in record.provenance.items() if value}
+        missing = [key for key in (IMPORTED if "results" in said else PROVENANCE) if key not in said]
+        if missing:
+            yield (
+                f"{folder / RECORDS}: the record of {record.method}, seed {record.replicate}, does not say "
+                f"its {', '.join(missing)}"
+            )
 
 
 def check_writable(folder: Path) -> None:
@@ -61,7 +106,8 @@ def check_writable(folder: Path) -> None:
                 pass
         except OSError as error:
             raise unwritable(place, error) from None
-    _readme(folder / "README.md", "", "")
+    for place in (folder, folder.parent):
+        marked_readme(place / "README.md", "", "")
 
 
 def _nearest_there(place: Path) -> Path:
@@ -71,16 +117,11 @@ def _nearest_there(place: Path) -> Path:
     return place
 
 
-def stale_files(folder: Path) -> list[str]:
-    """Names of the generated files in `folder` that are missing or are not what its records give."""
-    return [name for name, text in make_board(folder).items() if _content(folder / name) != text.encode()]
-
-
 def _content(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _readme(path: Path, title: str, block: str) -> str:
+def marked_readme(path: Path, title: str, block: str) -> str:
     """The README with its marked part replaced; without markers the part is added at the end."""
     marked = f"{BEGIN}\n{block}\n{END}"
     if not path.exists():

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from functools import cache, lru_cache
+from math import isfinite
 from statistics import fmean
 from typing import Any
 
@@ -22,26 +23,48 @@ SHOWN = 8
 LONG = 2.0
 """Outputs longer than the reference's by more than this factor, in the mean, are noted."""
 NEW_LINE = "\n"
+FILES_KEPT = 16
+"""More than one cell reads. Cells follow each other by replicate, so what they share is still there."""
 
 
-def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
-    """The record of one cell. Every artifact that it reads is checked against its digest.
+class Artifacts:
+    """A store's artifacts as many cells read them: what several of them share is read once.
+
+    Every artifact is checked against its digest. What is read must not be changed.
+    """
+
+    def __init__(self, store: LocalStore) -> None:
+        self.manifest = cache(store.manifest)
+        self.content = lru_cache(FILES_KEPT)(self._content)
+        self._store = store
+
+    def _content(self, stage: str, key: str, name: str) -> Any:
+        """A JSON file's value, or the list of the values of a file that has one on each line."""
+        path = self._store.open(stage, key) / name
+        if path.suffix == ".json":
+            return read_json(path)
+        # one document is read many times quicker than as many as there are lines
+        return json.loads(f"[{path.read_text(encoding='utf-8').rstrip().replace(NEW_LINE, ',')}]")
+
+
+def collect(recipe: Recipe, name: str, cell: Cell, artifacts: Artifacts) -> Record:
+    """The record of one cell.
 
     Raises:
-        CorruptArtifact: if one does not match.
+        CorruptArtifact: if an artifact does not match its digest.
     """
-    reader = _Reader(cell, store)
+    reader = _Reader(cell, artifacts)
     method = recipe.methods[cell.method]
     training = reader.result("adapter")
     pairs = reader.rows("pairs", PAIRS)
-    manifests = [store.manifest(task.stage, task.key) for task in cell.tasks]
+    manifests = [artifacts.manifest(task.stage, task.key) for task in cell.tasks]
     return Record(
         recipe=name,
         title=recipe.title,
         baseline=recipe.baseline,
         method=cell.method,
         replicate=cell.replicate,
-        fixed=_fixed(recipe),
+        fixed=fixed_part(recipe),
         declared=declare(method),
         order=list(recipe.methods).index(cell.method),
         comparable=_comparable(reader, manifests),
@@ -57,7 +80,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, store: LocalStore) -> Record:
         ],
         items=_items(reader),
         tasks=[_task_cost(manifest) for manifest in manifests],
-        training=as_plain(training),
+        training=as_plain(dict(training)),
         samples=_samples(reader),
         provenance=merged(manifest.provenance for manifest in manifests),
     )
@@ -68,7 +91,7 @@ def declare(method: Method) -> dict[str, Any]:
     return method.model_dump(mode="json", exclude_unset=True)
 
 
-def _fixed(recipe: Recipe) -> dict[str, Any]:
+def fixed_part(recipe: Recipe) -> dict[str, Any]:
     """The tables that are the same for all methods; one that the recipe lacks is not there."""
     tables = recipe.model_dump(mode="json", exclude={"methods", "title", "baseline", "extends"})
     return {name: table for name, table in tables.items() if table is not None}
@@ -77,44 +100,37 @@ def _fixed(recipe: Recipe) -> dict[str, Any]:
 class _Reader:
     """Reads a cell's artifacts by the role they have in it; a role that the cell lacks is empty."""
 
-    def __init__(self, cell: Cell, store: LocalStore) -> None:
-        self._cell, self._store = cell, store
-        self._rows: dict[str, list[dict[str, Any]]] = {}
+    def __init__(self, cell: Cell, artifacts: Artifacts) -> None:
+        self._cell, self._artifacts = cell, artifacts
 
-    def result(self, role: str) -> dict[str, Any]:
-        folder = self._folder(role)
-        return dict(read_json(folder / RESULT)) if folder else {}
+    def result(self, role: str) -> Mapping[str, Any]:
+        task = self._cell.ends.get(role)
+        return self._artifacts.content(task.stage, task.key, RESULT) if task else {}
 
-    def rows(self, role: str, name: str) -> list[dict[str, Any]]:
-        if role not in self._rows:
-            folder = self._folder(role)
-            text = (folder / name).read_text(encoding="utf-8") if folder else ""
-            # one document is read many times quicker than as many as there are lines
-            self._rows[role] = json.loads(f"[{text.rstrip().replace(NEW_LINE, ',')}]")
-        return self._rows[role]
+    def rows(self, role: str, name: str) -> Sequence[dict[str, Any]]:
+        task = self._cell.ends.get(role)
+        return self._artifacts.content(task.stage, task.key, name) if task else []
 
     def key(self, role: str) -> str:
         return self._cell.ends[role].key
 
-    def _folder(self, role: str) -> Path | None:
-        task = self._cell.ends.get(role)
-        return self._store.open(task.stage, task.key) if task else None
-
 
 def _items(reader: _Reader) -> dict[str, Items]:
     """Item-level results; win rates on AlpacaEval's scale, 100 x (preference - 1)."""
-    preferences = reader.result("alpaca_eval")["preferences"]
-    lengths: dict[str, list[float | None]] = {}
-    for output in reader.rows("outputs", RESPONSES):
-        lengths.setdefault(output["prompt_id"], []).append(float(len(output["text"])))
     found = {
         "alpaca_eval.win_rate": {
             item: [None if value is None else 100.0 * (value - 1.0) for value in values]
-            for item, values in preferences.items()
+            for item, values in _preferences(reader).items()
         },
-        "alpaca_eval.mean_length": lengths,
+        "alpaca_eval.mean_length": _lengths(reader.rows("outputs", RESPONSES)),
+        "alpaca_eval.reference_length": _lengths(reader.rows("reference", RESPONSES)),
         "preference.accuracy": _single(reader.result("preference")),
     }
+    official = reader.result("alpaca_eval").get("official", {})
+    if official.get("rate") is not None:
+        found["alpaca_eval.official_lc_win_rate"] = {"all": [official["rate"]]}
+    if graded := reader.result("mt_bench").get("items"):
+        found["mt_bench.grade"] = {item: [grade] for item, grade in graded.items()}
     for metric, values in reader.result("lm_eval").get("items", {}).items():
         found[f"lm_eval.{metric}"] = _single(values)
     for measure, values in reader.result("knowledge").items():
@@ -126,8 +142,26 @@ def _items(reader: _Reader) -> dict[str, Items]:
     }
 
 
-def _single(values: dict[str, float]) -> dict[str, list[float | None]]:
-    return {item: [float(value)] for item, value in values.items()}
+def _preferences(reader: _Reader) -> dict[str, list[float | None]]:
+    preferences = reader.result("alpaca_eval")["preferences"]
+    return {item: [_known(value) for value in values] for item, values in preferences.items()}
+
+
+def _known(value: float | None) -> float | None:
+    """A value that is no number is a missing judgment: it leaves its row incomplete, and is counted."""
+    return None if value is None or not isfinite(value) else float(value)
+
+
+def _lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+    """Prompt id -> characters of each response."""
+    lengths: dict[str, list[float | None]] = {}
+    for row in rows:
+        lengths.setdefault(row["prompt_id"], []).append(float(len(row["text"])))
+    return lengths
+
+
+def _single(values: Mapping[str, float]) -> dict[str, list[float | None]]:
+    return {item: [_known(value)] for item, value in values.items()}
 
 
 def _comparable(reader: _Reader, manifests: Sequence[Manifest]) -> dict[str, str]:
@@ -157,6 +191,8 @@ def _joined(values: Iterable[str]) -> str:
 def _model_notes(recipe: Recipe, reader: _Reader) -> list[str]:
     """What a reader of the board must know of the untrained start."""
     notes = [f"token lint: {sentence}" for sentence in reader.result("lint").get("warnings", [])]
+    if why := reader.result("alpaca_eval").get("official", {}).get("why"):
+        notes.append(f"no length-controlled rate by alpaca_eval itself: {why}")
     if isinstance(recipe.model, RandomModel):
         notes.append("the model's weights are random: the path is real, and no number here means anything")
     return notes
@@ -191,7 +227,7 @@ def _training_notes(training: Mapping[str, Any]) -> list[str]:
 def _length_notes(reader: _Reader) -> list[str]:
     """Outputs that are much longer than the reference's: what a judge that likes length would reward."""
     own, start = (
-        fmean(len(row["text"]) for row in reader.rows(role, RESPONSES)) for role in ("outputs", "reference")
+        fmean([len(row["text"]) for row in reader.rows(role, RESPONSES)]) for role in ("outputs", "reference")
     )
     if own <= LONG * start:
         return []
@@ -209,7 +245,7 @@ def _task_cost(manifest: Manifest) -> TaskCost:
 
 def _samples(reader: _Reader) -> list[Sample]:
     """The first sample of the first few prompts, beside the reference's."""
-    preferences = reader.result("alpaca_eval")["preferences"]
+    preferences = _preferences(reader)
     outputs = _first_texts(reader.rows("outputs", RESPONSES))
     references = _first_texts(reader.rows("reference", RESPONSES))
     return [
@@ -223,5 +259,5 @@ def _samples(reader: _Reader) -> list[Sample]:
     ]
 
 
-def _first_texts(rows: list[dict[str, Any]]) -> dict[str, str]:
+def _first_texts(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
     return {row["prompt_id"]: row["text"] for row in rows if row["index"] == 0}

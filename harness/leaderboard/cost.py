@@ -50,6 +50,11 @@ def task_users(records: Iterable[Record]) -> Counter[str]:
     return Counter(task.key for record in records for task in _charged(record))
 
 
+def has_costs(records: Iterable[Record]) -> bool:
+    """Whether any record names a task: imported results name none, and then zero is no measurement."""
+    return any(record.tasks for record in records)
+
+
 def overhead(cost: Cost, baseline: Cost) -> Overhead:
     """How much more than the baseline, as a ratio; a method without training has -1."""
     return Overhead(_excess(cost.wall_s, baseline.wall_s), _excess(cost.flops, baseline.flops))

@@ -7,31 +7,34 @@ from typing import Any
 EXACT = 2.0**53
 """Below this, a float that is an integer is exactly that integer."""
 
+_NESTED = frozenset((dict, list))
+_encoded = json.JSONEncoder(allow_nan=False).encode
+
 
 def layout(value: Any, indent: str = "") -> str:
     """JSON with one line for each innermost list or object: a changed judgment is one changed line.
 
     Characters outside ASCII are escaped, so that no text can hide or reorder anything.
     """
-    parts = value.values() if isinstance(value, dict) else value
-    if not isinstance(value, dict | list) or not any(isinstance(part, dict | list) for part in parts):
-        return json.dumps(value, allow_nan=False)
+    if type(value) not in _NESTED:
+        return _encoded(value)
+    if _NESTED.isdisjoint(map(type, value.values() if isinstance(value, dict) else value)):
+        return _encoded(value)
     inner = indent + " "
     if isinstance(value, dict):
-        lines = [f"{inner}{json.dumps(key)}: {layout(part, inner)}" for key, part in value.items()]
+        lines = [f"{inner}{_encoded(key)}: {layout(part, inner)}" for key, part in value.items()]
         return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
     return "[\n" + ",\n".join(inner + layout(part, inner) for part in value) + f"\n{indent}]"
 
 
 def whole(value: Any) -> Any:
     """The same JSON with every float that is an integer written as one: 100.0 -> 100."""
-    match value:
-        case dict():
-            return {key: whole(part) for key, part in value.items()}
-        case list():
-            return [whole(part) for part in value]
-        case float() if value.is_integer() and abs(value) < EXACT:
-            return int(value)
+    if isinstance(value, float):  # by far the most of a record, so asked first
+        return int(value) if value.is_integer() and abs(value) < EXACT else value
+    if isinstance(value, list):
+        return [whole(part) for part in value]
+    if isinstance(value, dict):
+        return {key: whole(part) for key, part in value.items()}
     return value
 
 

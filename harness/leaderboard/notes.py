@@ -14,23 +14,34 @@ HOW_TO_READ = (
     "`±` is half of a 95 % interval over seeds and prompts. Differences are taken against the baseline, on "
     f"the same prompts and seeds; one in **bold** has p < {ALPHA} after Holm's correction over the rows.",
     "Rank is 1 + the number of rows that are significantly better in win rate (paired tests of all ranked "
-    "rows with each other, Holm-corrected together). Equal rank is a tie: the order inside it means nothing.",
+    "rows with each other, by their own noise and that of all rows' seeds, Holm-corrected together). Equal "
+    "rank is a tie: the order inside it means nothing. "
+    "*Places* are those by win rate alone that hold 95 % of 10,000 bootstrap draws of seeds and prompts.",
+)
+COSTS = (
     "A cost counts all that a method needs, evaluation and the base model left out: *alone* as if nothing "
     "else had run, *shared* with each task split among the rows and seeds that use it. ◆ marks the Pareto "
     "front: no other ranked row is at least as good in win rate and as cheap in FLOPs alone, and better in "
-    "one of them.",
+    "one of them."
+)
+NO_COSTS = (
+    "The results were made elsewhere: what rows were trained on and what they cost is not known, so there "
+    "are no columns of data and costs, no overheads and no Pareto front."
 )
 
 
 def notes(table: Table) -> list[str]:
     """All sentences for `table`, as inert Markdown, without bullets."""
-    lines = [*HOW_TO_READ, _drawn_anew(table)]
+    return [*board_notes(table), *(line for row in table.rows for line in row_notes(row))]
+
+
+def board_notes(table: Table) -> list[str]:
+    """The sentences that are not of single rows."""
+    lines = [*HOW_TO_READ, COSTS if table.has_costs else NO_COSTS, _drawn_anew(table)]
     for section in table.sections:
         rows = [row for row in table.rows if row.section == section.number]
         prefix = f"Section {section.number}: " if len(table.sections) > 1 else ""
         lines += [prefix + line for line in _of_section(section, rows, table)]
-    for row in table.rows:
-        lines += _of_row(row)
     return lines
 
 
@@ -72,6 +83,7 @@ def _of_section(section: Section, rows: list[Row], table: Table) -> list[str]:
         lines.append("There are no win rates, so nothing is ranked.")
     elif section.compared:
         lines.append(_separation(section, rows))
+        lines.append(_length_control(section))
     if section.smallest_detectable_difference is not None:
         lines.append(
             "Smallest difference in win rate that one such comparison finds with 80 % chance "
@@ -95,6 +107,21 @@ def _seeds(section: Section) -> str:
                 "may cover as little as 87 %. Use three or more."
             )
     return f"{len(section.seeds)} seeds: {', '.join(map(str, section.seeds))}."
+
+
+def _length_control(section: Section) -> str:
+    control = section.length_control
+    if control is None:
+        return (
+            "No length-controlled win rates: the records lack the lengths of the reference's outputs, or "
+            "no length varies."
+        )
+    return (
+        f"Length-controlled win rates come from one model of all {len(control.methods)} rows, so each rests "
+        "on the others: what the win rate would be at the reference's length, if length moved judges alike "
+        f"in all rows (slope {number(control.slope, 2, sign=True)}; above zero it prefers longer outputs). "
+        "They take out nothing but length, and ranks do not rest on them."
+    )
 
 
 def _separation(section: Section, rows: list[Row]) -> str:
@@ -131,12 +158,15 @@ def _noise(noise: Parts) -> str:
     return f"Variance of a difference in win rate, by source: {', '.join(shares)}."
 
 
-def _of_row(row: Row) -> list[str]:
+def row_notes(row: Row) -> list[str]:
+    """The sentences of one row: its own notes, and what it lacks."""
     name = markdown(row.method)
     lines = [markdown(f"{row.method}: {note}") for note in row.notes]
     if not row.complete:
         lines.append(f"{name} is incomplete and not ranked: {markdown('; '.join(row.missing))}.")
     own = row.scores[WIN_RATE]
+    if not row.complete and own is not None and own.difference is not None:
+        lines.append(f"{name}: its difference is taken on the prompts and seeds that both rows have.")
     if own is not None and own.ci_high is None:
         lines.append(f"{name}: no interval, because its win rates do not vary at all or there is only one.")
     if row.pairs_dropped or row.pairs_truncated:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
 from harness.leaderboard.rank import ALPHA
-from harness.leaderboard.record import Sample
-from harness.leaderboard.scores import LENGTH_CONTROLLED, WIN_RATE
+from harness.leaderboard.record import Cost, Sample
+from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Score, Table
 from harness.leaderboard.text import interval, markdown, number, percent, plain, scientific
 
-MEAN_LENGTH = "alpaca_eval.mean_length"
 COMMAND = "harness leaderboard recipes/{recipe}.toml"
 LONGEST_SAMPLE = 160  # characters
 
@@ -27,20 +26,21 @@ Columns = Sequence[tuple[str, Callable[[Row], str]]]
 
 def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
     """The generated part of a README; `samples` (method -> sample) are shown one to a method."""
-    parts = [f"Baseline: **{markdown(table.baseline)}**."]
+    parts = [*_earlier_recipe(table), f"Baseline: **{markdown(table.baseline)}**."]
     for section in table.sections:
         rows = [row for row in table.rows if row.section == section.number]
         if len(table.sections) > 1:
             parts.append(f"## Section {section.number}")
         if section.number > 1:
             parts.append(section_reason(section, table.sections[0]))
-        parts += [
-            _table(rows, _score_columns(rows)),
-            "### Cost (mean over seeds)",
-            _table(rows, _COST_COLUMNS),
-            "### Cost by stage, alone (seconds)",
-            _table(rows, _stage_columns(rows)),
-        ]
+        parts.append(_table(rows, _score_columns(rows, table.has_costs)))
+        if table.has_costs:
+            parts += [
+                "### Cost (mean over seeds)",
+                _table(rows, _COST_COLUMNS),
+                "### Cost by stage, alone (seconds)",
+                _table(rows, _stage_columns(rows)),
+            ]
     parts += [
         "### Held equal",
         _held_equal(table),
@@ -55,6 +55,20 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
     return "\n\n".join(parts)
 
 
+def _earlier_recipe(table: Table) -> list[str]:
+    """What has changed in the recipe since the records were made, and what it has no record of."""
+    parts = []
+    if table.recipe_changes:
+        changes = "".join(f"\n> - {markdown(change)}" for change in table.recipe_changes)
+        parts.append(
+            f"> **Of an earlier recipe.** What it says now is not what these records hold:\n>{changes}"
+        )
+    if table.unrecorded:
+        methods = ", ".join(markdown(method) for method in table.unrecorded)
+        parts.append(f"> **Incomplete.** The recipe's methods without a record: {methods}.")
+    return parts
+
+
 def _table(rows: Sequence[Row], columns: Columns) -> str:
     head = [name for name, _ in columns]
     lines = [head, ["---" if name in ("method", "declared") else "---:" for name in head]]
@@ -62,24 +76,23 @@ def _table(rows: Sequence[Row], columns: Columns) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _score_columns(rows: Sequence[Row]) -> Columns:
+def _score_columns(rows: Sequence[Row], has_costs: bool) -> Columns:
     """Rank, win rate, and after them every metric that some row has; length control only once it exists."""
     first = (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)
     present = [metric for metric in rows[0].scores if any(row.scores[metric] is not None for row in rows)]
     others = [metric for metric in (*first[1:], *present) if metric in present]
     return [
         ("rank", lambda row: "–" if row.rank is None else str(row.rank)),
+        ("places", _places),
         ("method", lambda row: markdown(row.method) + (" ◆" if row.pareto else "")),
         ("win rate", lambda row: _score(row, WIN_RATE)),
         ("against baseline", lambda row: _difference(row.scores[WIN_RATE])),
         *[
-            (_heading(metric), lambda row, metric=metric: _score(row, metric))
+            (markdown(heading(metric)), lambda row, metric=metric: _score(row, metric))
             for metric in dict.fromkeys(others)
             if metric != WIN_RATE
         ],
-        ("pairs", lambda row: number(row.pairs, 0)),
-        ("prompts", lambda row: number(row.prompts, 0)),
-        ("mean depth", lambda row: number(row.mean_depth, 1)),
+        *(_DATA_COLUMNS if has_costs else ()),
         ("judgments", lambda row: f"{row.judgments.found}/{row.judgments.expected}"),
     ]
 
@@ -96,6 +109,12 @@ def _seconds(row: Row, stage: str) -> str:
     return number(row.cost.stages[stage].wall_s, 1) if stage in row.cost.stages else ""
 
 
+_DATA_COLUMNS: Columns = (
+    ("pairs", lambda row: number(row.pairs, 0)),
+    ("prompts", lambda row: number(row.prompts, 0)),
+    ("mean depth", lambda row: number(row.mean_depth, 1)),
+)
+
 _COST_COLUMNS: Columns = (
     ("method", lambda row: markdown(row.method)),
     ("seconds alone", lambda row: number(row.cost.alone.wall_s, 1)),
@@ -108,7 +127,7 @@ _COST_COLUMNS: Columns = (
     ("overhead (FLOPs, shared)", lambda row: percent(row.overhead.shared.flops)),
     ("peak MiB", lambda row: number(row.cost.alone.peak_memory_bytes / 2**20, 0)),
     ("judge calls", lambda row: number(row.cost.alone.judge_calls, 0)),
-    ("judge $", lambda row: number(row.cost.alone.judge_usd, 2)),
+    ("judge $", lambda row: _dollars(row.cost.alone)),
 )
 
 _DECLARED_COLUMNS: Columns = (
@@ -118,6 +137,18 @@ _DECLARED_COLUMNS: Columns = (
         lambda row: markdown(json.dumps(row.declared, ensure_ascii=False)) if row.declared else "nothing",
     ),
 )
+
+
+def _places(row: Row) -> str:
+    places = row.rank_interval
+    if places is None:
+        return "–"
+    return str(places.best) if places.best == places.worst else f"{places.best}–{places.worst}"
+
+
+def _dollars(cost: Cost) -> str:
+    """What is known of it: more than that where some calls have no price."""
+    return ("> " if cost.judge_unpriced else "") + number(cost.judge_usd, 2)
 
 
 def _score(row: Row, metric: str) -> str:
@@ -138,9 +169,9 @@ def _decimals(metric: str) -> int:
     return {WIN_RATE: 1, LENGTH_CONTROLLED: 1, MEAN_LENGTH: 0}.get(metric, 3)
 
 
-def _heading(metric: str) -> str:
+def heading(metric: str) -> str:
     """A metric's column; what the world measures is not called as the words breadth and depth of a method."""
-    return _HEADINGS.get(metric) or markdown(metric.removeprefix("lm_eval."))
+    return _HEADINGS.get(metric) or metric.removeprefix("lm_eval.")
 
 
 def _samples(samples: Mapping[str, Sample]) -> str:

@@ -25,7 +25,10 @@ class _Strict(BaseModel):
 
 
 class Cost(_Strict):
-    """What a piece of work took: seconds, operations, tokens, bytes, judge calls and dollars."""
+    """What a piece of work took: seconds, operations, tokens, bytes, judge calls, their dollars and tokens.
+
+    `judge_unpriced` calls are not in `judge_usd`, as their price is not known.
+    """
 
     wall_s: Number
     cpu_s: Number
@@ -36,6 +39,9 @@ class Cost(_Strict):
     peak_memory_bytes: Number
     judge_calls: Number
     judge_usd: Number
+    judge_tokens_in: Number = 0
+    judge_tokens_out: Number = 0
+    judge_unpriced: Number = 0
 
 
 class TaskCost(_Strict):

@@ -17,18 +17,26 @@ SIGNIFICANT = 6  # digits kept: more than any reader needs, fewer than machines 
 
 def table_json(table: Table) -> str:
     """The whole table as JSON, in the order of `table.py`."""
-    return layout(as_plain(table)) + "\n"
+    return layout(plain_table(table)) + "\n"
 
 
 def table_csv(table: Table) -> str:
     """One line for each row, nested fields named by dotted paths; an empty cell is a missing value."""
-    rows = [dict(_flat(as_plain(row))) for row in table.rows]
+    rows = [dict(_flat(row)) for row in plain_table(table)["rows"]]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows({column: _cell(value) for column, value in row.items()} for row in rows)
     return out.getvalue()
+
+
+def plain_table(table: Table) -> dict[str, Any]:
+    """As plain values; costs that are not known are null, not zero."""
+    plain: dict[str, Any] = as_plain(table)
+    if not table.has_costs:
+        plain["rows"] = [row | {"cost": None, "overhead": None} for row in plain["rows"]]
+    return plain
 
 
 def as_plain(value: Any) -> Any:

@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.leaderboard.record import Record
-from harness.leaderboard.statistics import Estimate, estimate
+from harness.leaderboard.statistics import Estimate, Noise, estimate, family_p, holm, replicate_noise
+
+K = TypeVar("K")
 
 WIN_RATE = "alpaca_eval.win_rate"
 LENGTH_CONTROLLED = "alpaca_eval.lc_win_rate"
+MEAN_LENGTH = "alpaca_eval.mean_length"
+REFERENCE_LENGTH = "alpaca_eval.reference_length"
+"""In records, so that length control is made from them alone; a property of the prompts, not a score."""
 
 Judged = Mapping[int, Mapping[str, float]]
 """Replicate -> item id -> mean over the samples that were judged; nothing else is in it."""
@@ -66,6 +72,25 @@ def difference(method: Judged, other: Judged) -> Estimate | None:
     """The mean of method - other, paired by (item, replicate): what is equal for both cancels out."""
     tables = rectangle(method, other)
     return None if tables is None else estimate(tables[0] - tables[1])
+
+
+def holm_adjusted(gaps: Mapping[K, Estimate | None], methods: Mapping[str, Judged]) -> dict[K, float | None]:
+    """P values of differences between `methods`, adjusted for their number and for the noise of replicates.
+
+    A single comparison keeps its own p.
+    """
+    made = [gap for gap in gaps.values() if gap is not None]
+    noise = _pooled_noise(methods) if len(made) > 1 else None
+    p_values = [None if gap is None else family_p(gap, noise) for gap in gaps.values()]
+    return dict(zip(gaps, holm(p_values), strict=True))
+
+
+def _pooled_noise(methods: Mapping[str, Judged]) -> Noise | None:
+    """Over the methods that have every replicate that any has."""
+    replicates = {replicate for method in methods.values() for replicate in method}
+    whole = [method for method in methods.values() if method and set(method) == replicates]
+    tables = rectangle(*whole) if len(whole) > 1 else None
+    return None if tables is None else replicate_noise(np.stack(tables))
 
 
 def count_judgments(records: Sequence[Record], metric: str) -> int:

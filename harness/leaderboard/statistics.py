@@ -17,6 +17,13 @@ Simulated coverage of the 95 % interval, with normal effects of replicates (P va
 prompts (var(b) up to 4 var(e)), at 100 to 805 prompts: 92.8-97.4 % with 3 replicates, 94.3-97.6 % with 5. It
 errs to the wide side where there is no effect at all (20 prompts: up to 98.5 %). With 2 replicates it goes
 down to 87 %, and no formula repairs that. With 3, a percentile bootstrap goes down to 75 %.
+
+That holds at 95 %, but Holm's correction asks for p values far out in the tail, and there 3. does not hold:
+where few replicates happen to agree, their part counts as zero and the degrees of freedom as hundreds. Of 6
+to 11 equal methods some were told apart on 12-33 % of simulated boards with a usual noise of replicates, and
+on up to 65 %. So a comparison that is one of several has to stand against the noise of replicates pooled
+over all methods too (`family_p`), which has (methods - 1) (R - 1) degrees of freedom: then it is 1-6 %, with
+unequal noise as well.
 """
 
 from collections.abc import Sequence
@@ -49,6 +56,15 @@ class Estimate:
     standard_error: float
     degrees_of_freedom: float
     parts: Parts
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Variance, in one replicate, of the difference of two methods' means over prompts."""
+
+    variance: float
+    degrees_of_freedom: int
 
 
 def estimate(table: NDArray[np.float64]) -> Estimate:
@@ -61,11 +77,42 @@ def estimate(table: NDArray[np.float64]) -> Estimate:
     variance, df, parts = _variance_of_mean(table)
     resolution = float(np.abs(table).max()) * 1e-9  # below this, spread is rounding
     if variance <= resolution**2:
-        return Estimate(mean, None, None, 1.0 if mean == 0 else None, 0.0, df, parts)
+        return Estimate(mean, None, None, 1.0 if mean == 0 else None, 0.0, df, parts, table.shape)
     error = float(np.sqrt(variance))
     half = float(special.stdtrit(df, (1 + LEVEL) / 2)) * error
     p = 2 * float(special.stdtr(df, -abs(mean) / error))
-    return Estimate(mean, mean - half, mean + half, p, error, df, parts)
+    return Estimate(mean, mean - half, mean + half, p, error, df, parts, table.shape)
+
+
+def replicate_noise(tables: NDArray[np.float64]) -> Noise | None:
+    """The noise of a replicate in a difference, pooled over `tables` [methods, replicates, prompts].
+
+    Twice the interaction mean square of the means over prompts [methods, replicates], as in a two-way
+    analysis of variance: what moves all methods alike cancels out. None for one method or one replicate.
+    """
+    methods, replicates, _ = tables.shape
+    degrees = (methods - 1) * (replicates - 1)
+    if degrees == 0:
+        return None
+    means = tables.mean(axis=2)
+    left = means - means.mean(axis=0) - means.mean(axis=1, keepdims=True) + means.mean()
+    return Noise(2 * float((left**2).sum()) / degrees, degrees)
+
+
+def family_p(gap: Estimate, noise: Noise | None) -> float | None:
+    """The p value of a comparison that is one of several: the larger of its own and that by the pooled noise.
+
+    The latter is of t = mean / sqrt(noise / R + prompt part), with Satterthwaite's degrees of freedom.
+    """
+    if gap.p is None or noise is None or gap.parts.prompts is None:
+        return gap.p
+    replicates, prompts = gap.shape
+    by_replicate, by_prompt = noise.variance / replicates, gap.parts.prompts
+    variance = by_replicate + by_prompt
+    if variance <= 0 or min(gap.shape) == 1:
+        return gap.p
+    degrees = variance**2 / (by_replicate**2 / noise.degrees_of_freedom + by_prompt**2 / (prompts - 1))
+    return max(gap.p, 2 * float(special.stdtr(degrees, -abs(gap.mean) / np.sqrt(variance))))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -1,6 +1,6 @@
 """The leaderboard as data: what `table.json` holds, field by field."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.leaderboard.cost import Overhead
@@ -10,7 +10,11 @@ from harness.leaderboard.statistics import Parts
 
 @dataclass(frozen=True)
 class Difference:
-    """Method - baseline, paired. `p` fits the interval; `p_holm` is adjusted for all rows of the section."""
+    """Method - baseline, paired. `p` fits the interval.
+
+    `p_holm` is adjusted for all rows of the section and for the noise of their replicates
+    (`statistics.family_p`).
+    """
 
     mean: float
     ci_low: float | None
@@ -55,16 +59,25 @@ class Judgments:
 
 
 @dataclass(frozen=True)
+class RankInterval:
+    """The places by win rate, 1 being the best, that hold 95 % of bootstrap draws (`bootstrap.py`)."""
+
+    best: int
+    worst: int
+
+
+@dataclass(frozen=True)
 class Row:
     """One method in one section; counts of pairs and prompts are means over its seeds.
 
-    `rank` and `pareto` are None for a row that is not ranked. `tied_with` names the ranked rows that are not
-    significantly different; `missing` says why a row is incomplete.
+    `rank`, `rank_interval` and `pareto` are None for a row that is not ranked. `tied_with` names the ranked
+    rows that are not significantly different; `missing` says why a row is incomplete.
     """
 
     method: str
     section: int
     rank: int | None
+    rank_interval: RankInterval | None
     complete: bool
     tied_with: list[str]
     missing: list[str]
@@ -83,13 +96,48 @@ class Row:
     notes: list[str]
 
 
+PAIRED = "paired difference in win rate against the reference"
+"""What `Section.pairs` compares: no judge saw the two methods' outputs side by side."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`PAIRED`: win rate of `method` - win rate of `other`, on the prompts and replicates of both.
+
+    `p_holm` is adjusted as that of `Difference`, for all pairs of the section, and is what ranks rest on.
+    Without spread there is no interval, and no p unless the difference is exactly zero.
+    """
+
+    method: str
+    other: str
+    mean: float
+    ci_low: float | None
+    ci_high: float | None
+    p: float | None
+    p_holm: float | None
+
+
+@dataclass(frozen=True)
+class LengthControl:
+    """The pooled model behind `alpaca_eval.lc_win_rate` (`length_control.py`), of all rows of a section.
+
+    `slope` is the log odds that tanh(length difference / its standard deviation) = 1 adds: above zero, the
+    judge prefers longer answers. `methods` are the rows that the model was fitted on: with others, every
+    length-controlled rate would be another.
+    """
+
+    slope: float
+    methods: list[str]
+
+
 @dataclass(frozen=True)
 class Section:
     """Rows that may be ranked together: all their records agree in `comparable`.
 
     Over its comparisons in win rate: `smallest_detectable_difference` (points, power 80 %, alpha 5 %) is the
     median, `noise` (variance of a difference, split by source) the mean; `separated` of the `compared` pairs
-    are significant.
+    are significant. `pairs` holds each pair of ranked rows once; `length_control` is None where the records
+    hold no lengths of the reference, or only one method.
     """
 
     number: int
@@ -100,11 +148,18 @@ class Section:
     noise: Parts | None
     separated: int
     compared: int
+    pairs: list[Pair]
+    length_control: LengthControl | None
 
 
 @dataclass(frozen=True)
 class Table:
-    """A whole leaderboard; rows are sorted by section, rank and win rate, and `fixed` is equal for all."""
+    """A whole leaderboard; rows are sorted by section, rank and win rate, and `fixed` is equal for all.
+
+    `has_costs` is False where the records name no task at all, as imported results do: then what rows hold of
+    costs and overheads means nothing, and is not written or shown. `recipe_changes` is what the recipe says
+    otherwise now, a sentence each, and `unrecorded` names its methods that have no record (`drift.py`).
+    """
 
     schema_version: int
     recipe: str
@@ -115,4 +170,7 @@ class Table:
     provenance: dict[str, Any]
     smallest_detectable_difference: float | None
     sections: list[Section]
+    has_costs: bool
     rows: list[Row]
+    recipe_changes: list[str] = field(default_factory=list)
+    unrecorded: list[str] = field(default_factory=list)

@@ -71,24 +71,29 @@ def captured(factors: Sequence[Factor], shape: tuple[int, int], sink: Sink) -> I
     Args:
         factors: of the model.
         shape: (rows, length) of the batches that run while open.
-        sink: called in the backward pass.
+        sink: called in the backward pass. What it is handed is memory that the next factor's gradients take:
+            the sink may change it, and must copy what it wants to keep.
     """
+    # One piece of memory for all: on a CPU, new memory for each would cost as much as the arithmetic.
+    weights = [factor.layer.weight for factor in factors]
+    space = weights[0].new_empty(shape[0] * max(weight.numel() for weight in weights), dtype=torch.float32)
     with ExitStack() as undo:
         for factor in factors:
             # An instance attribute hides the class's method, and goes away without a trace.
-            factor.layer.__dict__["forward"] = _forward(factor, shape, sink)
+            factor.layer.__dict__["forward"] = _forward(factor, shape, sink, space)
             undo.callback(factor.layer.__dict__.pop, "forward")
         yield
 
 
-def _forward(factor: Factor, shape: tuple[int, int], sink: Sink) -> Callable[[Tensor], Tensor]:
+def _forward(factor: Factor, shape: tuple[int, int], sink: Sink, space: Tensor) -> Callable[[Tensor], Tensor]:
     """The forward pass that stands in for the layer's own."""
     weight = factor.layer.weight
 
     def receive(gradient: Tensor, inputs: Tensor) -> None:
         rows = shape[0]
-        outward = gradient.reshape(rows, -1, gradient.shape[-1]).float()
-        sink(factor.name, outward.transpose(1, 2) @ inputs.reshape(rows, -1, inputs.shape[-1]).float())
+        outward, inward = (side.reshape(rows, -1, side.shape[-1]).float() for side in (gradient, inputs))
+        found = space[: rows * weight.numel()].view(rows, *weight.shape)
+        sink(factor.name, torch.bmm(outward.transpose(1, 2), inward, out=found))
 
     def forward(inputs: Tensor) -> Tensor:
         # Some models flatten rows and positions; any other first axis is not one of rows.

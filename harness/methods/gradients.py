@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.data.tokens import Encoded, TokenBatch, pad, response_logprobs
+from harness.data.tokens import Encoded, TokenBatch, pad, token_logprobs
 from harness.errors import BadInput
 from harness.methods.capture import Factor, Sink, captured, lora_factors, refuse
 from harness.methods.clustering import Matrix
@@ -49,7 +50,8 @@ class GradientPass:
         """[dim] sketch of one gradient, given by parameter, scaled like those of responses."""
         cells = torch.zeros((1, self.dim), device=self.device)
         for name, table in self.tables.items():
-            add_sketch(cells, self.scaled(name, gradient[name].to(self.device).flatten()[None]), table)
+            rows = gradient[name].to(self.device).flatten()[None].clone()
+            add_sketch(cells, self.scaled(name, rows), table)
         found: Matrix = cells[0].cpu().numpy()
         return found
 
@@ -151,8 +153,11 @@ def backward(taken: GradientPass, rows: Sequence[Encoded], sink_for: Callable[[T
     batch, context = _split(taken, rows) if taken.response_only else _whole(taken, rows)
     shape = (len(rows), batch.input_ids.shape[1])
     with captured(taken.factors, shape, sink), torch.enable_grad():
-        logits = taken.model(input_ids=batch.input_ids, **context).logits
-        logprobs = response_logprobs(logits, batch)
+        # The head is not asked for what it predicts inside the prompts.
+        asked = batch.from_first_response()
+        logits = taken.model(input_ids=batch.input_ids, logits_to_keep=asked.length, **context).logits
+        # Summed with the zeros of those places: in the same order, and so to the same bit, as whole rows.
+        logprobs = F.pad(token_logprobs(logits, asked), (batch.length - asked.length, 0)).sum(-1)
         sinks["now"] = sink_for(logprobs.detach())
         torch.autograd.backward(logprobs.sum())
     # A weight that was read past its layer's forward has got an ordinary gradient, which the sink never saw.

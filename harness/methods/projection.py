@@ -80,8 +80,8 @@ def sketch_table(sketch: Sketch, name: str, shape: tuple[int, ...]) -> SketchTab
 
 
 def add_sketch(cells: Tensor, rows: Tensor, table: SketchTable) -> None:
-    """Add the sketch of `rows` [b, D] to `cells` [b, dim] (fp32), in place."""
-    signed = rows.float() * table.sign
+    """Add the sketch of `rows` [b, D] to `cells` [b, dim] (fp32), in place. Rows in fp32 are used up."""
+    signed = rows.float().mul_(table.sign)
     match table:
         case CountTable():
             cells.index_add_(1, table.index, signed)

@@ -1,17 +1,14 @@
 """What a base model is, without loading its weights."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.models.chat import template_hash
-from harness.models.hub import weight_files
+from harness.models.hub import file_sha256, folder_digest, weight_files
 from harness.models.load import hollow_model, load_tokenizer
 from harness.models.source import resolve
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -20,8 +17,8 @@ class Description:
 
     `parameters` counts tied weights once. `template` is the hash of the chat template in use, which the
     source may have overridden. `weights` is the SHA-256 of each weight file by name, `bytes` their size.
-    `commit` is the hub's, None for a local folder. `licence` is what the model card states, "" where it
-    does not.
+    `digest` stands for all files that a model is loaded from (`hub.folder_digest`). `commit` is the hub's,
+    None for a local folder. `licence` is what the model card states, "" where it does not.
     """
 
     architecture: str
@@ -29,6 +26,7 @@ class Description:
     template: str
     weights: Mapping[str, str]
     bytes: int
+    digest: str
     commit: str | None
     licence: str
 
@@ -47,18 +45,10 @@ def describe_model(base: Path) -> Description:
         template=template_hash(load_tokenizer(base)),
         weights={file.name: file_sha256(file) for file in files},
         bytes=sum(file.stat().st_size for file in files),
+        digest=folder_digest(folder),
         commit=folder.name if folder.parent.name == "snapshots" else None,
         licence=_licence(folder),
     )
-
-
-def file_sha256(file: Path) -> str:
-    """The SHA-256 of a file's bytes, which the hub's cache has for the name of a large file already."""
-    blob = file.resolve()
-    if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name):
-        return blob.name
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _licence(folder: Path) -> str:

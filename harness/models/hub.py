@@ -1,9 +1,14 @@
 """Models of the Hugging Face hub: found in its cache, fetched on request, and pushed on request only."""
 
+import hashlib
 import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, constants, get_token, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -15,9 +20,39 @@ from huggingface_hub.errors import (
 
 from harness.errors import BadInput
 
-WANTED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "README.md"]
-UNWANTED = ["original/*", "consolidated*", "onnx/*", "openvino/*"]
+_READ = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py"]
+"""What a model is loaded from; code is read only where `trust_remote_code` says so."""
+
+_UNWANTED = ["original/*", "consolidated*", "onnx/*", "openvino/*"]
 """The same weights once more, in formats that are not read."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Access:
+    """The hub's address, whether it may be asked and answers, and whether there is a token."""
+
+    endpoint: str
+    offline: bool
+    answers: bool
+    token: bool
+
+
+def access(seconds: float = 3.0) -> Access:
+    """How the hub can be reached, by one HEAD request; never raises."""
+    answers = not constants.HF_HUB_OFFLINE and _answers(constants.ENDPOINT, seconds)
+    return Access(constants.ENDPOINT, constants.HF_HUB_OFFLINE, answers, get_token() is not None)
+
+
+def _answers(address: str, seconds: float) -> bool:
+    try:
+        with urlopen(Request(address, method="HEAD"), timeout=seconds):
+            return True
+    except HTTPError:  # refused, but there
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def locate(name: str, revision: str | None = None) -> Path:
@@ -93,6 +128,26 @@ def weight_files(folder: Path) -> list[Path]:
     )
 
 
+def folder_digest(folder: Path) -> str:
+    """The identity of a model in a folder: SHA-256 over the names and digests of the files it is loaded from.
+
+    Raises:
+        BadInput: as `weight_files`.
+    """
+    others = {file for pattern in _READ if pattern != "*.safetensors" for file in folder.glob(pattern)}
+    files = sorted({*weight_files(folder), *others})
+    return hashlib.sha256(json.dumps([(file.name, file_sha256(file)) for file in files]).encode()).hexdigest()
+
+
+def file_sha256(file: Path) -> str:
+    """The SHA-256 of a file's bytes, which the hub's cache has for the name of a large file already."""
+    blob = file.resolve()
+    if blob.parent.name == "blobs" and _SHA256.fullmatch(blob.name):
+        return blob.name
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 def _snapshot(name: str, revision: str | None, offline: bool) -> str:
     what = f"model '{name}'" + (f" at revision {revision}" if revision else "")
     try:
@@ -100,8 +155,8 @@ def _snapshot(name: str, revision: str | None, offline: bool) -> str:
             name,
             revision=revision,
             local_files_only=offline,
-            allow_patterns=[*WANTED, "*.py"],  # read only where `trust_remote_code` says so
-            ignore_patterns=UNWANTED,
+            allow_patterns=[*_READ, "README.md"],  # the card states the licence
+            ignore_patterns=_UNWANTED,
         )
     except HFValidationError as error:
         raise BadInput(f"{what}: is neither a folder nor a name on the hub ('owner/name').") from error

@@ -19,6 +19,7 @@ from transformers import (
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.errors import BadInput
+from harness.models.chat import end_ids
 from harness.models.quiet import quiet
 from harness.models.source import DTYPES, Source, code_options, read_source, resolve
 
@@ -83,7 +84,7 @@ def load_policy(
 
     An adapter is merged into the weights: sampling and scoring then run at the speed of the base model.
     The base model's own generation settings are dropped, so that sampling is what the caller asks for
-    and nothing else.
+    and nothing else; whoever generates stops where the chat template ends a turn.
 
     Args:
         base: folder of the base model and its tokenizer, or of a pointer to them (`models.source`).
@@ -109,7 +110,11 @@ def load_policy(
         )
         if trained is not None and whole is None:
             model = PeftModel.from_pretrained(model, trained).merge_and_unload()
-    model.generation_config = GenerationConfig()
+    model.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=list(end_ids(tokenizer)),
+        pad_token_id=tokenizer.pad_token_id,
+    )
     model.requires_grad_(False)
     if not four_bits:  # those are on the GPU already, and must not be moved
         model.to("cuda" if torch.cuda.is_available() else "cpu")

@@ -5,6 +5,7 @@ id, response index), so that it draws the same whatever else is sampled, up to w
 of the logits. Two policies do not share their noise. So one comparison must use one engine.
 """
 
+import gc
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ def sample_with_vllm(
 ) -> list[Response]:
     """Draw `per_prompt` responses to every prompt; ordered by prompt, then by index.
 
-    The engine is made anew, as it takes most of the GPU's memory; `batch_size` is its own affair.
+    The engine is made anew and given up at the end, as it takes most of the GPU's memory, so one call should
+    hold all there is to sample. `batch_size` is its own affair.
 
     Args:
         base: folder of the base model, or of a pointer to it.
@@ -57,22 +59,33 @@ def sample_with_vllm(
             "sampling.engine: 'vllm' needs the extra 'vllm' and a GPU. Run: pip install 'harness[vllm]', or "
             "use engine 'hf'."
         )
+    tokenizer = load_tokenizer(base)
+    requests = make_requests(tokenizer, prompts, settings)
+    parameters = [sampling_arguments(tokenizer, settings, request) for request in requests]
+    outputs = _generate(base, trained, requests, parameters, engine)
+    gc.collect()  # the engine, which nothing names any more, lets go of the GPU
+    return [_response(tokenizer, *each) for each in zip(requests, outputs, strict=True)]
+
+
+def _generate(
+    base: Path,
+    trained: Path | None,
+    requests: Sequence[Request],
+    parameters: Sequence[dict[str, Any]],
+    engine: dict[str, Any],
+) -> list[Any]:
+    """A `vllm.CompletionOutput` for each request."""
     from vllm import LLM, SamplingParams
     from vllm.lora.request import LoRARequest
 
-    tokenizer = load_tokenizer(base)
-    requests = make_requests(tokenizer, prompts, settings)
-    adapter = trained is not None and not (trained / "config.json").is_file()
-    outputs = LLM(**engine_arguments(base, trained), **engine).generate(
+    arguments = engine_arguments(base, trained)
+    outputs = LLM(**arguments, **engine).generate(
         [{"prompt_token_ids": list(request.tokens)} for request in requests],
-        [SamplingParams(**sampling_arguments(tokenizer, settings, request)) for request in requests],
-        lora_request=LoRARequest("trained", 1, str(trained)) if adapter else None,
+        [SamplingParams(**each) for each in parameters],
+        lora_request=LoRARequest("trained", 1, str(trained)) if "enable_lora" in arguments else None,
         use_tqdm=False,
     )
-    return [
-        _response(tokenizer, request, output.outputs[0])
-        for request, output in zip(requests, outputs, strict=True)
-    ]
+    return [output.outputs[0] for output in outputs]
 
 
 def engine_arguments(base: Path, trained: Path | None) -> dict[str, Any]:

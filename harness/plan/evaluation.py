@@ -45,10 +45,14 @@ def evaluation_tasks(draw: Draw, name: str, policies: Policies) -> dict[str, Tas
 
 
 def _has_held_out_pairs(draw: Draw) -> bool:
-    """Whether the reference's samples of a prompt differ, and their scores cost no words of a chat model."""
+    """Whether the reference has several samples of a prompt, whose scores cost no words of a chat model."""
     alpaca = draw.recipe.evaluation.alpaca_eval
-    sampled = isinstance(alpaca.reference, tables.StartReference | tables.MethodReference)
-    return sampled and not isinstance(alpaca.judge, LocalJudge | EndpointJudge)
+    if isinstance(alpaca.reference, tables.MethodReference):
+        sampled = draw.recipe.methods[alpaca.reference.method].answer is None
+    else:
+        sampled = isinstance(alpaca.reference, tables.StartReference)
+    differ = alpaca.samples_per_prompt > 1 and alpaca.temperature > 0
+    return sampled and differ and not isinstance(alpaca.judge, LocalJudge | EndpointJudge)
 
 
 def held_out_task(draw: Draw) -> Task:
@@ -66,7 +70,7 @@ def held_out_task(draw: Draw) -> Task:
             params = {"source": {"kind": table.kind, "count": table.count}}
             return Task("held_out", params, {"dataset": dataset_task(draw, table)})
         case tables.OfficialPrompts():
-            return Task("held_out", {"source": draw.content(table, "path")}, {}, draw.where(table.path))
+            return Task("held_out", {"source": draw.content(table, "path")}, {}, draw.where(table, "path"))
         case _:
             assert_never(table)
 
@@ -113,10 +117,10 @@ def _sampled(draw: Draw, held_out: Task, policy: Mapping[str, Task], stream: str
 
 def _lm_eval(draw: Draw, table: tables.LmEval, policy: Mapping[str, Task]) -> Task:
     params: dict[str, Any] = draw.content(table, "include") | {"world": draw.world}
-    return Task("lm_eval", params, policy, draw.where(table.include))
+    return Task("lm_eval", params, policy, draw.where(table, "include"))
 
 
 def _mt_bench(draw: Draw, table: tables.MtBench, policy: Mapping[str, Task]) -> Task:
     judge, knobs = judge_of(draw, table.judge)
     params = draw.content(table, "questions") | judge | {"seed": draw.seed("evaluation")}
-    return Task("mt_bench", params, policy, knobs | policy_knobs(draw) | draw.where(table.questions))
+    return Task("mt_bench", params, policy, knobs | policy_knobs(draw) | draw.where(table, "questions"))

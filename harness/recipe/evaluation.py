@@ -40,6 +40,8 @@ class OfficialPrompts(Table):
 
 
 OFFICIAL_PROMPTS = 805
+OFFICIAL_DATASET, OFFICIAL_FILE = "tatsu-lab/alpaca_eval", "alpaca_eval_gpt4_baseline.json"
+"""On the hub; the file holds the prompts, and the baseline's outputs."""
 WORLD_TASK = "atlas_facts"
 
 EvaluationPrompts = Annotated[

@@ -51,6 +51,7 @@ def run(job: Job) -> None:
             train_adapter(job, keep_moments=False)
     except Diverged as error:
         write_json(job.out / RESULT, {DIVERGED: str(error)})
+        job.meter.count(**error.work)
 
 
 def train_adapter(job: Job, keep_moments: bool) -> None:

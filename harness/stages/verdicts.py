@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from harness.data.rows import Prompt, Response
 from harness.evaluation.alpaca_eval import Comparison, compare, winrate_summary
@@ -36,9 +37,10 @@ class Found:
         return self._all.count(None)
 
     @property
-    def summary(self) -> dict[str, float]:
-        """alpaca_eval's win rate over all of them."""
-        return winrate_summary(self._all)
+    def summary(self) -> dict[str, float | None]:
+        """alpaca_eval's win rate over all that there are; None where they are too few for a figure."""
+        figures = winrate_summary(self._all)
+        return {name: value if isfinite(value) else None for name, value in figures.items()}
 
 
 def verdicts(
@@ -79,5 +81,6 @@ def _by_evaluator(job: Job, table: EndpointJudge, comparisons: Sequence[Comparis
     """By alpaca_eval's own evaluator: its words, parser and parameters, and our calls."""
     chat, rules = EndpointChat(caller_of(job, table), job.progress), evaluator(table.template)
     found = official_verdicts(comparisons, chat.complete, rules, job.params["seed"], table.both_orders)
-    job.meter.count_judge(calls=chat.usage.calls, usd=chat.usage.usd)
+    used = chat.usage
+    job.meter.count_judge(used.calls, used.usd, (used.tokens_in, used.tokens_out), used.unpriced)
     return rules.id(table.model, table.both_orders), found.preferences, found.flips

@@ -58,20 +58,17 @@ def exact_prefix(
 ) -> Prefix:
     """The first of the candidates that is exact for this model on these prompts, else "rows".
 
-    The longest prompt alone, and the longest, the shortest and a middle one together, with a few responses
-    each: every token's log-probability and the gradient of a weighted sum of them must be those of plain
-    rows with the model's own logits.
+    The shortest and the longest prompt together, with two responses each: every token's log-probability and
+    the gradient of a weighted sum of them must be those of plain rows with the model's own logits. Then the
+    shortest alone, as models take other ways where nothing is padded: the same log-probabilities again.
 
     Raises:
         HarnessError: not even unique rows are.
     """
-    trials = _trials(groups)
-    plain = [_plain(model, trial, pad_id) for trial in trials]
+    trial = _trial(groups)
+    plain = _plain(model, trial, pad_id)
     for prefix in (*candidates, "rows"):
-        if all(
-            _agrees(model, trial, prefix, pad_id, expected, tolerance)
-            for trial, expected in zip(trials, plain, strict=True)
-        ):
+        if _agrees(model, trial, prefix, pad_id, plain, tolerance):
             return prefix
     raise HarnessError(
         "training.batching: scoring the responses' positions alone gives other log-probabilities than this "
@@ -79,17 +76,18 @@ def exact_prefix(
     )
 
 
-def _trials(groups: Sequence[PromptGroup]) -> list[list[PromptGroup]]:
-    ordered = sorted((_few(group) for group in groups), key=lambda group: group.tokens(shared=True))
-    longest = ordered[-1]
-    return [[longest], [ordered[0], longest, ordered[len(ordered) // 2]]]
+def _trial(groups: Sequence[PromptGroup]) -> list[PromptGroup]:
+    """The shortest and the longest that have anything to predict; one where there is but one."""
+    some = (_two(group) for group in groups if any(group.responses))
+    ordered = sorted(some, key=lambda group: group.tokens(shared=True))
+    return list(dict.fromkeys((ordered[0], ordered[-1])))
 
 
-def _few(group: PromptGroup) -> PromptGroup:
-    """The same prompt with its shortest and its longest response, and one between."""
+def _two(group: PromptGroup) -> PromptGroup:
+    """The same prompt with its longest response behind the shortest of which it could see anything."""
     ordered = sorted(group.responses, key=len)
-    few = dict.fromkeys((ordered[0], ordered[-1], ordered[len(ordered) // 2]))
-    return PromptGroup(group.prompt, tuple(few), (), (), ())
+    other = next((response for response in ordered if len(response) > 1), ordered[0])
+    return PromptGroup(group.prompt, tuple(dict.fromkeys((other, ordered[-1]))), (), (), ())
 
 
 def _agrees(
@@ -101,16 +99,27 @@ def _agrees(
     tolerance: Tolerance,
 ) -> bool:
     try:
-        scores = response_scores(model, groups, prefix, pad_id)
-        values = scores.logprobs[scores.mask]
+        values = _values(model, groups, prefix, pad_id)
         gradient = _gradient(model, values)
+        alone = _values(model, groups[:1], prefix, pad_id)
     except Exception:  # a model may refuse a cache, a mask or positions in any way it likes
         return False
-    error = ((values.detach() - expected[0]).abs() / expected[0].abs().clamp(min=1)).max()
     apart = torch.linalg.vector_norm(gradient - expected[1])
-    return bool(
-        error <= tolerance.logprob and apart <= tolerance.gradient * torch.linalg.vector_norm(expected[1])
+    return (
+        _error(values, expected[0]) <= tolerance.logprob
+        and _error(alone, expected[0][: len(alone)]) <= tolerance.logprob
+        and bool(apart <= tolerance.gradient * torch.linalg.vector_norm(expected[1]))
     )
+
+
+def _values(model: Any, groups: Sequence[PromptGroup], prefix: Prefix, pad_id: int) -> Tensor:
+    """The log-probability of every response token."""
+    scores = response_scores(model, groups, prefix, pad_id)
+    return scores.logprobs[scores.mask]
+
+
+def _error(values: Tensor, expected: Tensor) -> float:
+    return float(((values.detach() - expected).abs() / expected.abs().clamp(min=1)).max())
 
 
 def _plain(model: Any, groups: Sequence[PromptGroup], pad_id: int) -> tuple[Tensor, Tensor]:

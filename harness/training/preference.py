@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from harness.data.rows import PreferencePair
-from harness.errors import BadInput
+from harness.data.tokens import Encoded
+from harness.errors import BadInput, Diverged
 from harness.models.load import Policy, load_policy, scoring_dtype
 from harness.models.quiet import quiet
 from harness.training.adapter import save_policy
@@ -48,7 +49,7 @@ def train(
     Raises:
         BadInput: what the settings ask for cannot be had here, or a pair cannot be trained on.
         HarnessError: policy and reference do not start equal.
-        Diverged: a loss is not finite.
+        Diverged: a loss is not finite. It knows the work that was done before that forward pass.
     """
     _check_machine(settings)
     policy = load_policy(base, precision=_precision(settings), four_bits=settings.weights == "qlora")
@@ -58,7 +59,11 @@ def train(
     reference = _reference(policy, examples, settings, usable)
     with quiet(), tracked(runtime.tracking):
         trainer = make_trainer(policy, examples, reference, settings, out, runtime)
-        run_trainer(trainer, runtime)
+        try:
+            run_trainer(trainer, runtime)
+        except Diverged as error:
+            error.work = _work(trainer, reference)
+            raise
     if trainer.is_world_process_zero():
         save_policy(trainer.model, out)
         if keep_moments:
@@ -95,8 +100,8 @@ def _reference(policy: Policy, examples: Examples, settings: TrainingSettings, k
 def _report(
     trainer: PairTrainer, examples: Examples, reference: Reference, settings: TrainingSettings
 ) -> TrainingReport:
-    history, batching = trainer.history(), trainer.batching
-    computed = [*reference.computed, *batching.computed]
+    history, batching, work = trainer.history(), trainer.batching, _work(trainer, reference)
+    computed = _computed(trainer, reference)
     return TrainingReport(
         loss_first=history[0].loss,
         loss_last=history[-1].loss,
@@ -109,10 +114,25 @@ def _report(
         pairs_truncated=examples.truncated,
         reference="computed" if computed else reference.source,
         reference_rows=len(computed),
-        tokens_forward=trainer.tokens + sum(map(len, computed)),
-        tokens_backward=trainer.tokens,
-        parameters=trainer.model.num_parameters(),
-        trainable=trainer.model.num_parameters(only_trainable=True),
+        tokens_forward=work["forward"],
+        tokens_backward=work["backward"],
+        parameters=work["parameters"],
+        trainable=work["trainable"],
         flags=flags_of(history),
         processes=trainer.accelerator.num_processes,
     )
+
+
+def _work(trainer: PairTrainer, reference: Reference) -> dict[str, int]:
+    """What has been done so far, as `Meter.count` takes it."""
+    return {
+        "forward": trainer.tokens + sum(map(len, _computed(trainer, reference))),
+        "backward": trainer.tokens,
+        "parameters": trainer.model.num_parameters(),
+        "trainable": trainer.model.num_parameters(only_trainable=True),
+    }
+
+
+def _computed(trainer: PairTrainer, reference: Reference) -> list[Encoded]:
+    """The rows whose reference this training computed."""
+    return [*reference.computed, *trainer.batching.computed]

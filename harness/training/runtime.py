@@ -1,6 +1,8 @@
 """What goes along with a training and does not change what comes out of it."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +41,24 @@ def run_trainer(trainer: Any, runtime: Runtime) -> None:
     if runtime.progress is not None and trainer.is_world_process_zero():
         trainer.add_callback(_Progress(runtime.progress))
     last = go_on(trainer, runtime.checkpoints) if runtime.checkpoints else None
-    trainer.train(resume_from_checkpoint=last)
+    with _no_garbage_hunt():
+        trainer.train(resume_from_checkpoint=last)
     if runtime.processes > 1:
         trainer.restore_progress(merged(from_all(trainer.progress_state())))
+
+
+@contextmanager
+def _no_garbage_hunt() -> Iterator[None]:
+    """Leave what is there now out of garbage collection.
+
+    The trainer collects once at its start, which goes through all objects of the libraries: with a tiny model
+    as long as several steps.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _Progress(TrainerCallback):  # type: ignore[misc]  # transformers ships no types

@@ -77,5 +77,6 @@ class SupervisedSettings:
     def __post_init__(self) -> None:
         if self.micro_batch is not None and self.batch_size % self.micro_batch:
             raise BadInput(
-                f"model.sft.micro_batch: must divide batch_size ({self.batch_size}). Got {self.micro_batch}."
+                f"model.sft.micro_batch: must divide rows_per_step ({self.batch_size}). "
+                f"Got {self.micro_batch}."
             )

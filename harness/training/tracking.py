@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,6 +81,8 @@ def tracked(tracking: Tracking | None) -> Iterator[None]:
     if tracking is None:
         yield
         return
+    from unittest.mock import patch  # loads much, and every command loads this module
+
     tracking.folder.mkdir(parents=True, exist_ok=True)
     with patch.dict(os.environ, tracking.environment):
         try:

@@ -67,30 +67,55 @@ def record_of(folder: Path) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     return record, samples
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("chat", [False, True], ids=["plain", "chat"])
-def test_results_and_samples_equal_those_of_the_command(
-    tiny_base: Path, tiny_policy: Policy, tmp_path: Path, chat: bool
-) -> None:
-    """One of the two runs has two shots and a limit, the other neither."""
-    write_tasks(tmp_path)
-    options = ["--num_fewshot", "2", "--limit", "12"] if chat else []
-    command = [
-        *[sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--device", "cpu", "--batch_size", "8"],
-        *["--model_args", f"pretrained={tiny_base}", "--tasks", "own_group", "--include_path", str(tmp_path)],
-        *["--output_path", str(tmp_path / "command"), "--log_samples", *options],
-        *(["--apply_chat_template"] if chat else []),
-    ]
-    # without bootstrap or plug-ins it differs in nothing; its caches stay in the test's folder
-    environment = os.environ | {"HF_HOME": str(tmp_path / "cache"), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    settings = LmEvalSettings(2 if chat else None, 12 if chat else None, chat, batch_size=8)
-    own = tmp_path / "own"
-    result = run_tasks(tiny_policy, ["own_group"], tmp_path, settings, own, str(tiny_base))
+SETTINGS = {
+    "plain": LmEvalSettings(apply_chat_template=False, batch_size=8),
+    "chat": LmEvalSettings(num_fewshot=2, limit=12, batch_size=8),
+}
+OPTIONS = {"plain": [], "chat": ["--num_fewshot", "2", "--limit", "12", "--apply_chat_template"]}
 
-    theirs, their_samples = record_of(tmp_path / "command")
-    ours, our_samples = record_of(own)
+# The command's own entry point, twice in one process: its imports take most of its time.
+COMMANDS = """
+import json, sys
+from lm_eval.__main__ import cli_evaluate
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["lm-eval", *words]
+    cli_evaluate()
+"""
+
+
+@pytest.fixture(scope="module")
+def command(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tasks, and what the command made of the saved model with either settings."""
+    folder = tmp_path_factory.mktemp("command")
+    write_tasks(folder)
+    words = [
+        [
+            *["run", "--model", "hf", "--device", "cpu", "--batch_size", "8", "--log_samples"],
+            *["--model_args", f"pretrained={tiny_base}", "--tasks", "own_group"],
+            *["--include_path", str(folder), "--output_path", str(folder / name), *options],
+        ]
+        for name, options in OPTIONS.items()
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, json.dumps(words)],
+        cwd=folder,
+        env=os.environ | {"HF_HOME": str(folder / "cache"), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETTINGS)
+def test_results_and_samples_equal_those_of_the_command(
+    command: Path, tiny_base: Path, tiny_policy: Policy, tmp_path: Path, name: str
+) -> None:
+    result = run_tasks(tiny_policy, ["own_group"], command, SETTINGS[name], tmp_path, str(tiny_base))
+    theirs, their_samples = record_of(command / name)
+    ours, our_samples = record_of(tmp_path)
     assert set(our_samples) == {"own_choice", "own_answer"}
     assert our_samples == their_samples
     about_the_run = {"config", "date", "git_hash", "total_evaluation_time_seconds", "fewshot_as_multiturn"}
@@ -98,7 +123,7 @@ def test_results_and_samples_equal_those_of_the_command(
     assert set(theirs) - set(ours) <= about_the_machine
     shared = set(ours) - about_the_run
     assert {"results", "configs", "versions", "n-shot", "n-samples", "task_hashes", "model_name"} <= shared
-    assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
+    assert {key: ours[key] for key in shared} == {key: theirs[key] for key in shared}
     accuracy = ours["results"]["own_choice"]["acc,none"]
     assert result.scores["own_choice.acc"] == accuracy
     assert 0 < accuracy < 1

@@ -53,6 +53,7 @@ def test_a_few_kills() -> None:
     check(SMALL, kills=3, seed=1)
 
 
+@pytest.mark.slow  # so that `-m 'not slow'`, which takes the place of the default, leaves it out too
 @pytest.mark.faults
 def test_as_many_kills_as_the_benchmark() -> None:
     check((ROOT / "recipes" / "smoke.toml").read_text(), KILLS, seed=2)

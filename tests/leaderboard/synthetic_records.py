@@ -59,7 +59,7 @@ def record(method: str = "dpo", replicate: int = 0, **changes: object) -> Record
         "tasks": [task(f"{method}-{replicate}")],
         "training": {},
         "samples": [],
-        "provenance": {"commit": "abc"},
+        "provenance": {"commit": "abc", "harness": "0.1.0", "python": "3.11.7", "packages": {"torch": "2"}},
     }
     return Record.model_validate(fields | changes)
 

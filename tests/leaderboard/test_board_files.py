@@ -19,6 +19,7 @@ from harness.leaderboard.board import BEGIN, END, check_writable, make_board, st
 from harness.leaderboard.record import Record, Sample, read_records, write_record
 from harness.leaderboard.terminal import print_board
 
+FILES = ["README.md", "table.json", "table.csv", "table.tex", "index.html"]
 NASTY = f"=1+1|x\n# <script>alert(1)</script> {END} [a](http://b) `c` \x1b[31m\u202e **d**"
 
 
@@ -57,20 +58,15 @@ def test_the_same_records_give_the_same_bytes(folder: Path, tmp_path_factory: py
 
 
 def test_written_files_are_fresh_until_something_changes(folder: Path) -> None:
-    assert stale_files(folder) == ["README.md", "table.json", "table.csv"]
+    assert stale_files(folder) == FILES
     assert write_board(folder) == make_table(read_records(folder / "records"))
     assert stale_files(folder) == []
     with (folder / "table.csv").open("a") as file:
         file.write("\n")
     assert stale_files(folder) == ["table.csv"]
     write_record(folder / "records", record("new", order=9, comparable={"judge": "other"}))
-    assert stale_files(folder) == ["README.md", "table.json", "table.csv"]
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "README.md",
-        "records",
-        "table.csv",
-        "table.json",
-    ]
+    assert stale_files(folder) == FILES
+    assert {path.name for path in folder.iterdir()} == {*FILES, "records"}
 
 
 def test_text_around_the_markers_stays(folder: Path) -> None:
@@ -107,7 +103,7 @@ def test_a_readme_that_is_not_text_is_refused(folder: Path) -> None:
 def test_readme_shows_ranks_intervals_and_how_to_make_it_again(folder: Path) -> None:
     lines = make_board(folder)["README.md"].splitlines()
     first = next(line for line in lines if line.startswith("| 1 |"))
-    assert first.startswith("| 1 | uniform ◆ | 6")
+    assert first.startswith("| 1 | 1 | uniform ◆ | 6")
     assert "| **+22.3 ± " in first
     assert first.endswith("| 8 | 4 | 2.0 | 480/480 |")
     assert "    harness leaderboard recipes/bpo.toml" in lines
@@ -328,6 +324,8 @@ def test_the_terminal_shows_each_row_and_no_markup_of_others() -> None:
 @pytest.mark.parametrize(("boards", "words"), [(1, "1 board is what its"), (2, "2 boards are what their")])
 def test_counted_boards(tmp_path: Path, boards: int, words: str) -> None:
     for number in range(boards):
-        write_board(folder_with(tmp_path / str(number), board({"dpo": 50})))
+        folder_with(tmp_path / str(number), board({"dpo": 50}))
+    made = CliRunner().invoke(app, ["leaderboard", "--boards", str(tmp_path)])
+    assert made.output.count("board: ") == boards
     done = CliRunner().invoke(app, ["leaderboard", "--check", "--boards", str(tmp_path)])
     assert done.output == f"{words} records give\n"

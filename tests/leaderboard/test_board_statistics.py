@@ -7,7 +7,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.leaderboard.statistics import estimate, holm, smallest_detectable_difference
+from harness.leaderboard.statistics import (
+    Noise,
+    estimate,
+    family_p,
+    holm,
+    replicate_noise,
+    smallest_detectable_difference,
+)
 
 Array = NDArray[np.float64]
 
@@ -165,6 +172,42 @@ def test_no_spread_gives_no_interval(shape: tuple[int, int]) -> None:
         found = estimate(np.full(shape, value))
         assert (found.ci_low, found.ci_high, found.p) == (None, None, p)
         assert found.mean == pytest.approx(value)
+
+
+def test_pooled_noise_of_two_methods_is_the_variance_of_their_difference() -> None:
+    """Means over prompts (0, 2) and (0, -2): the difference is 0 and 4, whose variance is 8."""
+    tables = np.array([[[-1.0, 1.0], [2.0, 2.0]], [[0.0, 0.0], [-3.0, -1.0]]])
+    assert replicate_noise(tables) == Noise(8.0, 1)
+    assert replicate_noise(tables + np.array([[5.0], [9.0]])) == Noise(8.0, 1)
+    assert replicate_noise(tables[:, :1]) is None
+    assert replicate_noise(tables[:1]) is None
+
+
+def test_pooled_noise_is_that_of_all_methods() -> None:
+    """Replicates of ten methods differ by 0.7, residual 1 over 100 prompts: 2 (0.49 + 0.01) on average."""
+    rng = np.random.default_rng(8)
+    found = [replicate_noise(np.stack([drawn(rng, (3, 100), 0.7, 1) for _ in range(10)])) for _ in range(300)]
+    assert np.mean([one.variance for one in found if one]) == pytest.approx(1.0, abs=0.03)
+    assert {one.degrees_of_freedom for one in found if one} == {18}
+
+
+def test_family_p_by_hand() -> None:
+    """The table of the first test: mean 4, prompt part 3. Noise 200 with 4 degrees: V = 200 / 2 + 3 = 103.
+
+    Degrees: 103^2 / (100^2 / 4 + 3^2 / 1). With next to no noise its own p is the larger one.
+    """
+    gap = estimate(np.array([[1.0, 3.0], [3.0, 9.0]]))
+    assert gap.p is not None
+    much = Noise(200.0, 4)
+    degrees = 103**2 / (100**2 / 4 + 9)
+    assert family_p(gap, much) == pytest.approx(2 * stats.t.sf(4 / math.sqrt(103), degrees))
+    assert family_p(gap, Noise(0.001, 400)) == gap.p
+    assert family_p(gap, None) == gap.p
+
+
+def test_family_p_of_what_cannot_be_tested_is_none() -> None:
+    assert family_p(estimate(np.full((3, 4), 2.0)), Noise(1.0, 4)) is None
+    assert family_p(estimate(np.zeros((3, 4))), Noise(0.0, 4)) == 1.0
 
 
 def test_holm_by_hand() -> None:

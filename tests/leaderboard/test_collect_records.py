@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.leaderboard.collect import collect
+from harness.leaderboard.collect import Artifacts, collect
 from harness.leaderboard.cost import cost_alone, cost_by_stage
 from harness.leaderboard.record import Record
 from harness.metering import Cost
@@ -71,9 +71,9 @@ def collected(
     path.write_text(text)
     recipe, store = load_recipe(path), LocalStore(folder / "store")
     (cell,) = [cell for cell in build_plan(recipe).cells if cell.method == method]
-    for task in cell.tasks:
+    for task in [task for task in cell.tasks if not store.has(task.stage, task.key)]:
         fill(store, task, USUAL | (elsewhere or {}).get(task.stage, {}))
-    return recipe, cell, collect(recipe, "hand", cell, store)
+    return recipe, cell, collect(recipe, "hand", cell, Artifacts(store))
 
 
 def test_a_record_holds_what_the_artifacts_say(tmp_path: Path) -> None:
@@ -82,10 +82,25 @@ def test_a_record_holds_what_the_artifacts_say(tmp_path: Path) -> None:
     assert (record.pairs, record.prompts, record.pairs_dropped) == (2, 2, 1)
     assert record.items["alpaca_eval.win_rate"].values == [[100.0, None]]
     assert record.items["alpaca_eval.mean_length"].values == [[0.0, 1.0]]
+    assert record.items["alpaca_eval.reference_length"].values == [[0.0, 1.0]]
     assert record.items["world.depth"].ids == ["e"]
     assert [task.key for task in record.tasks] == [task.key for task in cell.tasks]
     assert record.notes == ["training.learning_rate = 0.2, other than the recipe's"]
     assert record.training["history"] == [0.123457]
+
+
+def test_a_score_that_is_no_number_is_a_missing_judgment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stage, log in {
+        "alpaca_eval": {"judge": "oracle-1", "preferences": {"p": [float("nan"), 2.0]}},
+        "lm_eval": {"items": {"atlas_facts.acc": {"f": float("inf")}}},
+    }.items():
+        monkeypatch.setitem(FILES, stage, {"result.json": log})
+    _, _, record = collected(tmp_path, "random")
+    assert record.items["alpaca_eval.win_rate"].values == [[None, 100.0]]
+    assert record.items["lm_eval.atlas_facts.acc"].values == [[None]]
+    assert record.samples[0].preference is None
 
 
 def test_a_record_says_what_its_recipe_holds_equal(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def capture(model: nn.Module, rows: list[Encoded]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
 
     def sink(name: str, gradients: Tensor) -> None:
-        found[name] = found.get(name, torch.zeros(())) + gradients
+        found[name] = found.get(name, torch.zeros(())) + gradients  # a copy: the memory is the next factor's
 
     with captured(lora_factors(model), (len(rows), batch.input_ids.shape[1]), sink):
         logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False).logits

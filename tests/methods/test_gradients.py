@@ -36,7 +36,7 @@ def bank_of(
 def sketched(gradient: dict[str, Tensor]) -> Matrix:
     cells = torch.zeros(1, SKETCH.dim)
     for name, part in gradient.items():
-        add_sketch(cells, part.flatten()[None], sketch_table(SKETCH, name, tuple(part.shape)))
+        add_sketch(cells, part.flatten()[None].clone(), sketch_table(SKETCH, name, tuple(part.shape)))
     found: Matrix = cells[0].numpy()
     return found
 
@@ -180,3 +180,15 @@ def test_a_factor_that_the_pass_does_not_reach_is_refused() -> None:
     base.get_submodule("model.layers.1").add_module("spare", nn.Linear(32, 32))
     with pytest.raises(BadInput, match=r"layers\.1\.spare\.lora_B.* \(1 such"):
         bank_of(add_feature_adapter(base, 4, seed=0), random_rows(3))
+
+
+def test_the_head_is_not_asked_about_prompts() -> None:
+    """Prompts of 4 and 6 tokens, rows of 7 and 8: places 3 to 7 predict what follows the shorter prompt."""
+    model, rows = adapted("llama", 0.1), [Encoded((3, 4, 5, 6), (7, 8, 9)), Encoded((3,) * 6, (4, 5))]
+    asked: list[int] = []
+    head = model.get_submodule("base_model.model.lm_head")
+    head.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0].shape[1]))
+    found = bank_of(model, rows).logprobs
+    assert asked == [8 - 3]
+    expected = [float(logprob(model, row).detach()) for row in rows]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -27,7 +27,7 @@ def fold_table(sketch: Sketch, name: str, shape: tuple[int, ...]) -> FoldTable:
 
 def sketched(rows: Tensor, sketch: Sketch, name: str = "w") -> Tensor:
     cells = torch.zeros(len(rows), sketch.dim)
-    add_sketch(cells, rows, sketch_table(sketch, name, (rows.shape[1],)))
+    add_sketch(cells, rows.clone(), sketch_table(sketch, name, (rows.shape[1],)))
     return cells
 
 
@@ -74,7 +74,7 @@ def test_equals_the_plain_sum() -> None:
     table = count_table(Sketch(8, 0), "w", (4, 5))
     rows = torch.randn(3, 20, generator=torch.Generator().manual_seed(0))
     cells = torch.ones(3, 8)
-    add_sketch(cells, rows, table)
+    add_sketch(cells, rows.clone(), table)
     plain = torch.ones(3, 8)
     for at in range(20):
         plain[:, table.index[at]] += table.sign[at] * rows[:, at]
@@ -87,7 +87,7 @@ def test_folding_equals_the_plain_sum() -> None:
     assert table.turn > 0
     rows = torch.randn(3, 20, generator=torch.Generator().manual_seed(0))
     cells = torch.ones(3, 8)
-    add_sketch(cells, rows, table)
+    add_sketch(cells, rows.clone(), table)
     plain = torch.ones(3, 8)
     for at in range(20):
         plain[:, (at + table.turn) % 8] += table.sign[at] * rows[:, at]

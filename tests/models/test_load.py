@@ -10,6 +10,7 @@ from peft import LoraConfig, get_peft_model
 from harness.errors import BadInput
 from harness.models.load import load_policy
 from harness.models.quiet import quiet
+from harness.models.source import Source, write_source
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
@@ -41,6 +42,8 @@ def test_a_policy_is_frozen_fp32_and_without_sampling_settings_of_its_own(
     (base / "generation_config.json").write_text('{"repetition_penalty": 5.0, "do_sample": true}')
     model = load_policy(base).model
     assert model.generation_config.repetition_penalty is None
+    assert not model.generation_config.do_sample
+    assert model.generation_config.eos_token_id == [2]
     assert not model.training
     assert not any(weight.requires_grad for weight in model.parameters())
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
@@ -59,3 +62,10 @@ def test_a_merged_adapter_gives_the_logits_of_the_adapter(tiny_base: Path, tmp_p
     merged = load_policy(tiny_base, tmp_path / "adapter").model(ids).logits
     assert (expected - before).abs().max() > 0.1
     torch.testing.assert_close(merged, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_whoever_generates_stops_at_the_templates_end_of_turn(tiny_base: Path, tmp_path: Path) -> None:
+    """lm-eval generates with the model's own settings; <user> (4) ends a turn here, and <eos> is 2."""
+    template = "{{ messages[-1]['content'] }}{% if messages[-1]['role'] == 'assistant' %} <user>{% endif %}"
+    write_source(tmp_path, Source(str(tiny_base), template=template))
+    assert load_policy(tmp_path).model.generation_config.eos_token_id == [4, 2]

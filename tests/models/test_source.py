@@ -8,12 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants
+import numpy as np
 import pytest
 import torch
 
 from harness.errors import BadInput
+from harness.models.chat import encode
 from harness.models.describe import describe_model
+from harness.models.embeddings import embed_responses
+from harness.models.hub import folder_digest
 from harness.models.load import import_architecture, load_policy, load_tokenizer, scoring_dtype
+from harness.models.logprobs import sequence_logprobs
 from harness.models.source import POINTER, Source, read_source, write_source
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -162,6 +167,32 @@ def test_a_model_is_described_without_its_weights(cached: Path, tiny_base: Path,
 def test_the_template_that_is_used_is_described(tiny_base: Path, tmp_path: Path) -> None:
     own = describe_model(pointer(tmp_path, Source(str(tiny_base), template="{{ 1 }}")))
     assert own.template != describe_model(tiny_base).template
+
+
+def test_the_digest_is_of_all_that_a_model_is_loaded_from(tiny_base: Path, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_base, base)
+    before = folder_digest(tiny_base)
+    (base / "README.md").write_text("other words")
+    (base / "result.npy").write_bytes(b"of something else")
+    assert folder_digest(base) == before
+    (base / "chat_template.jinja").write_text("{{ bos_token }}")
+    assert folder_digest(base) != before
+
+
+def test_a_bf16_model_scores_and_embeds_as_the_fp32_one_to_its_precision(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    exact, policy = (
+        load_policy(tiny_base),
+        load_policy(pointer(tmp_path, Source(str(tiny_base), dtype="bf16"))),
+    )
+    rows = [encode(exact.tokenizer, f"w{n}", f"w{n + 1} w{n + 2}", finished=True) for n in range(5)]
+    scores = [sequence_logprobs(each, rows) for each in (exact, policy)]
+    np.testing.assert_allclose(scores[1], scores[0], rtol=0.02, atol=0.05)
+    vectors = [embed_responses(each, rows) for each in (exact, policy)]
+    assert vectors[1].dtype == np.float32
+    np.testing.assert_allclose(vectors[1], vectors[0], atol=0.1)
 
 
 def test_the_licence_comes_from_the_card(tiny_base: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from harness.stages import adapter, outputs, responses, trial, tuned
 from harness.stages.shared import read_responses
 from harness.store.formats import RESULT, read_json, write_json, write_rows
 
-SAMPLING = {"per_prompt": 2, "temperature": 1.0, "max_new_tokens": 6, "seed": 3}
+SAMPLING = {"kind": "sample", "per_prompt": 2, "temperature": 1.0, "max_new_tokens": 6, "seed": 3}
 JUDGE = {"judge": {"kind": "length"}, "world": 0}
 
 
@@ -65,7 +65,10 @@ def test_the_first_of_the_best_trials_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_diverges_is_no_failure_and_never_chosen(tmp_path: Path, tiny_base: Path) -> None:
-    """At a learning rate of 1e30 the second step's loss is no number: the artifact says so, and why."""
+    """At a learning rate of 1e30 the second step's loss is no number: the artifact says so, and why.
+
+    It states what was done before: the first step's forward and backward pass, and the reference's two rows.
+    """
     pairs = tmp_path / "pairs"
     pairs.mkdir()
     row = PreferencePair("p", "w1", "w2 w3", "w4", 0, 1, True, True, 1.0)
@@ -73,8 +76,14 @@ def test_a_trial_that_diverges_is_no_failure_and_never_chosen(tmp_path: Path, ti
     training = Training(steps=3, pairs_per_step=1, learning_rate=1e30, lora_rank=2).model_dump(mode="json")
     params = {"loss": {"kind": "dpo", "beta": 0.1}, "training": training, "seed": 0}
     inputs = {"base_model": tiny_base, "pairs": pairs}
-    broken = run_stage(tmp_path / "adapter", adapter.run, params, inputs).folder
+    made = run_stage(tmp_path / "adapter", adapter.run, params, inputs)
+    broken = made.folder
     assert "the loss at step 2 is nan for prompt 'p'" in read_json(broken / RESULT)["diverged"]
+    one_step = params | {"training": training | {"steps": 1}}
+    whole = run_stage(tmp_path / "one", adapter.run, one_step, inputs).cost
+    assert 0 < made.cost.tokens_backward < made.cost.tokens_forward
+    for name in ("tokens_forward", "tokens_backward", "flops"):
+        assert getattr(made.cost, name) == getattr(whole, name)
 
     inputs = write_pool(tmp_path / "pool", prompts=2) | {"base_model": tiny_base, "adapter": broken}
     tried = run_stage(tmp_path / "trial", trial.run, SAMPLING | JUDGE, inputs).folder

@@ -1,5 +1,6 @@
 """Preference training through TRL: the tokens trained on, the loss, the counts and the adapter."""
 
+import gc
 import json
 import math
 import shutil
@@ -19,6 +20,7 @@ from harness.models.chat import encode
 from harness.models.load import load_policy
 from harness.models.logprobs import sequence_logprobs
 from harness.models.quiet import quiet
+from harness.models.source import Source, write_source
 from harness.training.examples import make_examples
 from harness.training.moments import read_moments
 from harness.training.preference import train
@@ -112,6 +114,18 @@ def test_known_rows_need_no_reference_forward(tiny_base: Path, tmp_path: Path) -
     assert cut.reference_rows == 6
 
 
+def test_values_that_a_bf16_model_gave_are_no_reference_of_an_fp32_training(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    write_source(tmp_path / "base", Source(str(tiny_base), dtype="bf16"))
+    policy = load_policy(tmp_path / "base")
+    rows = make_examples(policy.tokenizer, PAIRS, SETTINGS.max_length).rows
+    known = dict(zip(rows, sequence_logprobs(policy, rows).tolist(), strict=True))
+    report = train(tmp_path / "base", PAIRS, SETTINGS, tmp_path / "out", known=known)
+    assert (report.reference, report.reference_rows) == ("computed", 12)
+    assert report.loss_first == pytest.approx(math.log(2), abs=1e-5)
+
+
 def test_the_moments_are_those_of_adam(tiny_base: Path, tmp_path: Path) -> None:
     """After one step from zero m = 0.1 g and v = 0.001 g^2, so v = 0.1 m^2; A has no gradient yet."""
     train(tiny_base, PAIRS, replace(SETTINGS, steps=1), tmp_path, keep_moments=True)
@@ -203,3 +217,8 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_pair(
     )
     with pytest.raises(HarnessError, match=named):
         train(tiny_base, PAIRS, settings, tmp_path)
+
+
+def test_garbage_is_collected_again_after_a_training(tiny_base: Path, tmp_path: Path) -> None:
+    train(tiny_base, PAIRS, SETTINGS, tmp_path)
+    assert gc.get_freeze_count() == 0

@@ -156,3 +156,18 @@ def test_common_sums_are_over_as_many_tokens_as_the_shorter_response_has() -> No
     assert common.reference_w.tolist() == pytest.approx([-0.1, -4.8])
     assert common.reference_l.tolist() == pytest.approx([-0.8, -0.3])
     assert common.len_w.tolist() == common.len_l.tolist() == [1, 2]
+
+
+def test_a_response_that_sees_another_is_found_out() -> None:
+    """Where only one of three has tokens that the next could see: a packed mask that hides nothing."""
+    group = PromptGroup((3, 4, 5), ((), (6,), (7, 8, 9), (10, 11, 12, 2)), (), (), ())
+    model, tolerance = still_model("llama"), TOLERANCES["fp32"]
+    assert exact_prefix(model, [group], 0, tolerance, ("packed",)) == "packed"
+    forward = model.forward
+
+    def open_eyed(*arguments: object, **named: Any) -> object:
+        named["attention_mask"] = None
+        return forward(*arguments, **named)
+
+    model.forward = open_eyed
+    assert exact_prefix(model, [group], 0, tolerance, ("packed",)) == "rows"

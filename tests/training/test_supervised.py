@@ -177,5 +177,5 @@ def test_a_loss_that_is_no_number_stops(tiny_base: Path, tmp_path: Path) -> None
 
 
 def test_a_micro_batch_that_does_not_divide_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"model\.sft\.micro_batch: must divide batch_size \(4\)\. Got 3"):
+    with pytest.raises(BadInput, match=r"model\.sft\.micro_batch: must divide rows_per_step \(4\)\. Got 3"):
         replace(SETTINGS, micro_batch=3)

@@ -1,0 +1,149 @@
+"""What each plot of a board shows, as plain data: the page and the plots for papers draw the same."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.leaderboard.rank import ALPHA
+from harness.leaderboard.scores import WIN_RATE
+from harness.leaderboard.table import Difference, Pair, Row, Section, Table
+
+_SIZES = (("breadth", "prompts"), ("depth", "pairs"))
+"""What a method declares of its size: methods that differ in nothing else form a grid."""
+
+SMALLEST_GRID = 4  # cells
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A method's value with the ends of its 95 % interval.
+
+    `sign` is +1 or -1 where it is significantly above or below what it is compared with, 0 for a tie.
+    """
+
+    method: str
+    value: float
+    low: float | None
+    high: float | None
+    sign: int = 0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A ranked method's win rate (points) against its FLOPs alone."""
+
+    mark: Mark
+    flops: float
+    pareto: bool
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Win rates by breadth (prompts, columns) and depth (pairs per prompt, rows), as the methods declare."""
+
+    prompts: tuple[int, ...]
+    depths: tuple[int, ...]
+    cells: Mapping[tuple[int, int], Mark]
+
+
+def win_rates(rows: Sequence[Row]) -> list[Mark]:
+    """Each row's own win rate."""
+    return [_mark(row) for row in rows if row.scores[WIN_RATE] is not None]
+
+
+def differences(rows: Sequence[Row]) -> list[Mark]:
+    """Each row's paired difference in win rate to the baseline."""
+    marks = []
+    for row in rows:
+        gap = difference_of(row)
+        if gap is not None:
+            marks.append(Mark(row.method, gap.mean, gap.ci_low, gap.ci_high, sign_of(gap)))
+    return marks
+
+
+def difference_of(row: Row) -> Difference | None:
+    """A row's difference in win rate, where there is one."""
+    own = row.scores[WIN_RATE]
+    return own.difference if own else None
+
+
+def sign_of(gap: Difference | Pair) -> int:
+    """+1 or -1 where a difference is significant after Holm's correction, else 0."""
+    if gap.p_holm is None or gap.p_holm >= ALPHA:
+        return 0
+    return 1 if gap.mean > 0 else -1
+
+
+def points(rows: Sequence[Row]) -> list[Point]:
+    """Quality against cost, of all ranked rows."""
+    return [
+        Point(_mark(row), float(row.cost.alone.flops), bool(row.pareto))
+        for row in rows
+        if row.rank is not None
+    ]
+
+
+def stages(rows: Sequence[Row]) -> list[str]:
+    """Every stage that some row pays for, in the order of first use."""
+    return list(dict.fromkeys(stage for row in rows for stage in row.cost.stages))
+
+
+def matrix(section: Section) -> dict[tuple[str, str], Mark]:
+    """(row, column) -> the difference row - column of every pair of ranked methods, both ways round."""
+    cells: dict[tuple[str, str], Mark] = {}
+    for pair in section.pairs:
+        sign = sign_of(pair)
+        low, high = pair.ci_low, pair.ci_high
+        cells[pair.method, pair.other] = Mark(pair.method, pair.mean, low, high, sign)
+        back_low, back_high = (None if end is None else -end for end in (high, low))
+        cells[pair.other, pair.method] = Mark(pair.other, -pair.mean, back_low, back_high, -sign)
+    return cells
+
+
+def grid(table: Table, rows: Sequence[Row]) -> Grid | None:
+    """The largest set of methods that differ in breadth and depth only, if it is large enough for a grid.
+
+    Where several methods share a cell, the first row stands.
+    """
+    groups: dict[str, dict[tuple[int, int], Mark]] = {}
+    for row in rows:
+        size = _size(table.fixed.get("budget", {}), row.declared)
+        if size is not None and row.scores[WIN_RATE] is not None:
+            groups.setdefault(_without_size(row.declared), {}).setdefault(size, _mark(row))
+    cells = max(groups.values(), key=len, default={})
+    prompts = tuple(sorted({size[0] for size in cells}, reverse=True))
+    depths = tuple(sorted({size[1] for size in cells}))
+    whole = len(cells) >= SMALLEST_GRID and len(prompts) > 1 and len(depths) > 1
+    return Grid(prompts, depths, cells) if whole else None
+
+
+def _mark(row: Row) -> Mark:
+    own = row.scores[WIN_RATE]
+    assert own is not None
+    gap = own.difference
+    return Mark(row.method, own.mean, own.ci_low, own.ci_high, sign_of(gap) if gap else 0)
+
+
+def _size(budget: Mapping[str, Any], declared: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(prompts, pairs per prompt) as a method and the budget declare them, before ties and truncation."""
+    responses = declared.get("responses_per_prompt")
+    if not responses:
+        return None
+    breadth, depth = declared.get("breadth", {}), declared.get("depth", {})
+    prompts = breadth.get("prompts") or (budget.get("responses") or 0) // responses
+    if not prompts:
+        return None
+    pairs = depth.get("pairs") or (round(budget["pairs"] / prompts) if budget.get("pairs") else 1)
+    return prompts, pairs
+
+
+def _without_size(declared: Mapping[str, Any]) -> str:
+    """What a method declares besides its size, as a key; a uniform depth is the same as none."""
+    rest = {name: dict(part) if isinstance(part, Mapping) else part for name, part in declared.items()}
+    rest.pop("responses_per_prompt")
+    for part, key in _SIZES:
+        rest.get(part, {}).pop(key, None)
+    if rest.get("depth", {}).get("kind") == "uniform":
+        rest.pop("depth")
+    return json.dumps({name: part for name, part in rest.items() if part != {}}, sort_keys=True)

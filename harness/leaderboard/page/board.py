@@ -1,0 +1,117 @@
+"""From a table and its records to index.html."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from harness.leaderboard import figures
+from harness.leaderboard.axes import Axis, linear_axis
+from harness.leaderboard.curves import LABELS, curves
+from harness.leaderboard.headline import headline, standings
+from harness.leaderboard.notes import board_notes, row_notes, section_reason
+from harness.leaderboard.outputs import comparisons
+from harness.leaderboard.page import charts
+from harness.leaderboard.page.render import inline, render
+from harness.leaderboard.record import Record
+from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
+from harness.leaderboard.table import Row, Section, Table
+
+LONGEST_NOTE = 600  # characters
+
+
+@dataclass(frozen=True)
+class SectionView:
+    """All that the template shows of one section: its rows, and its figures where they can be drawn."""
+
+    section: Section
+    reason: Markup | None
+    rows: list[Row]
+    score_axis: Axis
+    marks: dict[str, figures.Mark]
+    gaps: list[figures.Mark]
+    gap_axis: Axis
+    scatter: Markup | None
+    stages: list[str]
+    most_seconds: float
+    grid: figures.Grid | None
+    curves: dict[str, Markup]
+    ranked: list[str]
+    matrix: dict[tuple[str, str], figures.Mark]
+    most_apart: float
+    metrics: list[str]
+    length_controlled: bool
+    notes: dict[str, list[Markup]]
+    placed: bool
+
+
+def board_page(table: Table, records: Sequence[Record]) -> str:
+    """The whole page; it names no other file but those beside it, and runs no script but its own."""
+    ids = {method: number for number, method in enumerate(dict.fromkeys(row.method for row in table.rows))}
+    return render(
+        "board.html.j2",
+        table=table,
+        ids=ids,
+        headline=headline(standings(table), table.baseline),
+        sections=[_section(table, section, records, ids) for section in table.sections],
+        comparisons=comparisons(records, list(ids)),
+        notes=[_note(line) for line in board_notes(table)],
+        win_rate=WIN_RATE,
+        mean_length=MEAN_LENGTH,
+        length_controlled=LENGTH_CONTROLLED,
+        judged=sum(row.judgments.found for row in table.rows),
+        costs=("alone", "shared"),
+    )
+
+
+def _section(table: Table, section: Section, records: Sequence[Record], ids: charts.Ids) -> SectionView:
+    rows = [row for row in table.rows if row.section == section.number]
+    marks = figures.win_rates(rows)
+    gaps = figures.differences(rows)
+    same = [record for record in records if record.comparable == section.comparable]
+    logged = curves(same, [row.method for row in rows])
+    lead = next((row.method for row in rows if row.rank == 1), "")
+    metrics = [metric for metric in rows[0].scores if any(row.scores[metric] is not None for row in rows)]
+    matrix = figures.matrix(section)
+    return SectionView(
+        section=section,
+        reason=inline(section_reason(section, table.sections[0])) if section.number > 1 else None,
+        rows=rows,
+        score_axis=_axis(marks),
+        marks={mark.method: mark for mark in marks},
+        gaps=gaps,
+        gap_axis=_axis(gaps, 0.0),
+        scatter=charts.scatter(figures.points(rows), ids, table.baseline),
+        stages=figures.stages(rows),
+        most_seconds=max((float(row.cost.alone.wall_s) for row in rows), default=0.0),
+        grid=figures.grid(table, rows),
+        curves={
+            LABELS[measure]: charts.curve_panel(measure, drawn, ids, lead, table.baseline)
+            for measure, drawn in logged.items()
+        },
+        ranked=[row.method for row in rows if row.rank is not None],
+        matrix=matrix,
+        most_apart=_scale([abs(mark.value) for mark in matrix.values()]),
+        metrics=[metric for metric in metrics if metric not in (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)],
+        length_controlled=LENGTH_CONTROLLED in metrics,
+        notes={row.method: said for row in rows if (said := [inline(line) for line in row_notes(row)])},
+        placed=any(row.rank_interval for row in rows),
+    )
+
+
+def _axis(marks: Sequence[figures.Mark], *also: float) -> Axis:
+    ends = [end for mark in marks for end in (mark.low, mark.high) if end is not None]
+    return linear_axis([mark.value for mark in marks], [*ends, *also])
+
+
+def _scale(values: Sequence[float]) -> float:
+    """The value of the darkest shade: not the largest, or a control that fails leaves all others pale."""
+    return sorted(values)[len(values) * 3 // 4] if values else 0.0
+
+
+def _note(line: str) -> tuple[Markup, Markup | None]:
+    """A sentence below the board; of a very long one only the beginning stands in the open."""
+    if len(line) <= LONGEST_NOTE:
+        return inline(line), None
+    first, _, rest = line.partition(". ")
+    return inline(f"{first}."), inline(rest)

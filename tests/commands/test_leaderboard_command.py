@@ -1,0 +1,148 @@
+"""`harness leaderboard` and `plot`: what they write, show and refuse, and the pages as they are served."""
+
+import json
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.commands.leaderboard import choose, recipe_beside
+from harness.commands.output import make_output
+from harness.commands.serve import make_server, serve
+from harness.errors import BadInput, StaleBoard
+
+ROOT = Path(__file__).parent.parent.parent
+RECORDS = sorted((ROOT / "leaderboards" / "bpo" / "records").glob("*.[01].json"))
+runner = CliRunner()
+
+
+@pytest.fixture
+def boards(tmp_path: Path) -> Path:
+    """A project with one board of two replicates, and no recipe."""
+    folder = tmp_path / "leaderboards" / "bpo" / "records"
+    folder.mkdir(parents=True)
+    assert len(RECORDS) > 10
+    for path in RECORDS:
+        if path.name.startswith(("dpo", "sft", "null")):
+            (folder / path.name).write_bytes(path.read_bytes())
+    return tmp_path / "leaderboards"
+
+
+def run(*words: str) -> str:
+    done = runner.invoke(app, list(words))
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return str(done.output)
+
+
+def test_every_file_is_written_and_found_fresh(boards: Path) -> None:
+    run("leaderboard", "--all", "--boards", str(boards))
+    files = {path.name for path in (boards / "bpo").iterdir()}
+    assert files == {"README.md", "index.html", "table.json", "table.csv", "table.tex", "records"}
+    assert {path.name for path in boards.iterdir()} == {"README.md", "index.html", "bpo"}
+    assert run("leaderboard", "--check", "--boards", str(boards)) == "1 board is what its records give\n"
+    (boards / "index.html").write_text("")
+    with pytest.raises(StaleBoard, match=r"index\.html: is not what the boards below it give"):
+        run("leaderboard", "--check", "--boards", str(boards))
+
+
+def test_json_is_one_line_for_each_board(boards: Path) -> None:
+    (line,) = run("leaderboard", "--json", "--boards", str(boards)).splitlines()
+    assert json.loads(line) == json.loads((boards / "bpo" / "table.json").read_text())
+
+
+def test_quiet_shows_the_result_only_and_verbose_more(boards: Path) -> None:
+    words = ["leaderboard", "--boards", str(boards)]
+    quiet, usual, verbose = (run(*level, *words) for level in (["-q"], [], ["-v"]))
+    assert "board: " not in quiet
+    assert "against baseline" in quiet
+    assert "board: " in usual
+    assert "there is no recipe to compare them with" in verbose
+    assert len(quiet) < len(usual) < len(verbose)
+    assert run("-q", *words, "--check") == ""
+
+
+def test_colour_is_only_for_a_terminal(boards: Path) -> None:
+    assert "\x1b" not in run("leaderboard", "--boards", str(boards))
+
+
+def test_a_column_that_is_not_there_changes_nothing(boards: Path) -> None:
+    with pytest.raises(BadInput, match="no column is called 'costs'"):
+        run("leaderboard", "--sort", "costs", "--boards", str(boards))
+    assert not (boards / "bpo" / "README.md").exists()
+
+
+def test_all_takes_no_recipe(boards: Path) -> None:
+    with pytest.raises(BadInput, match="--all"):
+        run("leaderboard", "--all", "recipes/bpo.toml", "--boards", str(boards))
+
+
+def test_the_recipe_beside_a_board_is_the_one_that_a_run_would_take(boards: Path) -> None:
+    assert recipe_beside(boards / "bpo") is None
+    path = boards.parent / "recipes" / "bpo.toml"
+    path.parent.mkdir()
+    path.write_bytes((ROOT / "recipes" / "bpo.toml").read_bytes())
+    (one,) = choose([], boards)
+    assert one.recipe == path
+    run("leaderboard", "--boards", str(boards))
+    with pytest.raises(StaleBoard, match="has no record of the recipe's method balanced"):
+        run("leaderboard", "--check", "--boards", str(boards))
+
+
+def test_pages_are_served_to_this_machine_only(boards: Path) -> None:
+    run("leaderboard", "--boards", str(boards))
+    with make_server(boards, 0) as server:
+        host, port = server.server_address[:2]
+        assert host == "127.0.0.1"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/bpo/") as answer:
+                assert answer.read() == (boards / "bpo" / "index.html").read_bytes()
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_serving_says_its_address_and_stops_when_interrupted(
+    boards: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(server: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(BadInput, match="Make it first: harness leaderboard"):
+        serve(boards, "bpo", 0, make_output())
+    run("leaderboard", "--boards", str(boards))
+    monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", interrupt)
+    serve(boards, "bpo", 0, make_output())
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:")
+
+
+def test_a_port_that_is_taken_is_a_sentence(boards: Path) -> None:
+    with make_server(boards, 0) as server, pytest.raises(BadInput, match=r"--port: \d+ cannot be used"):
+        make_server(boards, server.server_address[1])
+
+
+@pytest.mark.slow
+def test_plots_are_drawn_of_a_board(boards: Path, tmp_path: Path) -> None:
+    shown = run("plot", str(boards / "bpo"), "--out", str(tmp_path / "out"))
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"differences.svg", "differences.png", "cost.svg", "matrix.svg"} <= names
+    assert len(shown.splitlines()) == len(names)
+
+
+def test_a_board_is_named_by_its_recipe_too_and_plots_into_a_file_are_refused(
+    boards: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="Choose another with --out"):
+        run("plot", "recipes/bpo.toml", "--boards", str(boards), "--out", str(tmp_path / "file"))
+    with pytest.raises(BadInput, match="holds no records"):
+        run("plot", "recipes/other.toml", "--boards", str(boards))
+
+
+def test_the_schema_of_tables_is_json() -> None:
+    assert json.loads(run("schema", "--table"))["title"].startswith("harness leaderboard table")

@@ -1,0 +1,74 @@
+"""The table for the terminal: sorted as asked, as wide as there is room, plain where it is piped."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+from synthetic_records import board, record
+
+from harness.errors import BadInput
+from harness.leaderboard.assemble import make_table
+from harness.leaderboard.table import Table
+from harness.leaderboard.terminal import print_board
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return make_table(board({"dpo": 50, "random": 51, "uniform": 75}, prompts=60))
+
+
+def printed(table: Table, width: int = 160, terminal: bool = False, sort: str = "rank") -> list[str]:
+    console = Console(width=width, file=io.StringIO(), force_terminal=terminal, color_system=None)
+    print_board(table, console, sort)
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
+
+
+def order(lines: list[str]) -> list[str]:
+    return [word for line in lines for word in line.split() if word in ("dpo", "random", "uniform")]
+
+
+@pytest.mark.parametrize(
+    ("sort", "methods"),
+    [
+        ("rank", ["uniform", "random", "dpo"]),
+        ("method", ["dpo", "random", "uniform"]),
+        ("win-rate", ["uniform", "random", "dpo"]),
+        ("difference", ["uniform", "random", "dpo"]),  # the baseline has none, so it is last
+        ("seconds", ["dpo", "random", "uniform"]),  # 18, 19 and 20
+        ("overhead", ["uniform", "random", "dpo"]),  # all the same: as they are ranked
+    ],
+)
+def test_rows_are_sorted_as_asked(table: Table, sort: str, methods: list[str]) -> None:
+    assert order(printed(table, sort=sort)) == methods
+
+
+def test_a_column_that_is_not_there_is_a_sentence(table: Table) -> None:
+    with pytest.raises(BadInput, match=r"no column is called 'overhed'\. Did you mean 'overhead'\?"):
+        printed(table, sort="overhed")
+
+
+def test_piped_the_table_is_plain_and_aligned(table: Table) -> None:
+    title, *lines = printed(table)
+    assert title.strip() == "Breadth and depth"
+    assert all(re.fullmatch(r"[\w .,:%+×–±-]+", line) for line in lines)
+    ends = [line.rstrip() for line in lines]
+    assert len({len(line) for line in ends}) == 1  # the last column ends at the right everywhere
+    column = lines[0].index("method")
+    assert all(line[column - 1] == " " and line[column] != " " for line in lines)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_a_narrow_terminal_has_fewer_columns_and_none_cut(table: Table, width: int) -> None:
+    lines = printed(table, width, terminal=True)
+    assert max(map(len, lines)) <= width
+    assert "…" not in "".join(lines)
+    head = " ".join(next(line for line in lines if "rank" in line).split())
+    assert head.startswith("rank")
+    assert {"method", "win", "rate", "against", "baseline", "overhead"} <= set(head.split())
+    assert ("pairs" in head) == (width >= 100)
+
+
+def test_costs_that_were_not_measured_are_no_columns() -> None:
+    lines = printed(make_table([record(tasks=[]), record("a", tasks=[])]))
+    assert not set("".join(lines).split()) & {"FLOPs", "seconds", "tokens", "overhead"}
