@@ -12,6 +12,8 @@ from benchmarks import (
     clustering,
     commands,
     features,
+    flips,
+    fuzz,
     grouped,
     grouped_gpu,
     kills,
@@ -26,6 +28,7 @@ from benchmarks.figure import Figure, Skipped, markdown
 SUBJECTS = (
     commands, bank, bank_gpu, pair_features, sketch, features, clustering, selection_scale, net_overhead,
     grouped, training, grouped_gpu, kills,
+    flips, fuzz,
 )  # fmt: skip
 BENCHMARKS = {benchmark.name: benchmark for subject in SUBJECTS for benchmark in subject.BENCHMARKS}
 

@@ -446,5 +446,7 @@ def run_app() -> None:
     try:
         app()
     except HarnessError as error:
-        typer.echo(str(error), err=True)
+        from harness.commands.words import harmless
+
+        typer.echo(harmless(str(error)), err=True)
         sys.exit(error.exit_code)

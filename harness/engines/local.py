@@ -7,6 +7,7 @@ only its task with it, and the caller never loads torch.
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -125,9 +126,9 @@ def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]
         done, of = content
         report(Event("progress", task, done, of))
         return
+    worker.task = None
     if isinstance(content, DiskFull):
         raise content
-    worker.task = None
     bad = _named(content, task) if kind == "corrupt" else None
     if bad is not None and schedule.redone(task) < REDO_LIMIT:
         report(Event("redo", task, made_again=schedule.redo(task, bad), reason=str(content)))
@@ -150,6 +151,7 @@ def _named(error: CorruptArtifact, task: Task) -> Task | None:
 
 def _serve(pipe: Connection, work: Work, root: Path) -> None:
     """A worker's life: take a task, do it, say how it went; ends when the caller is gone."""
+    signal.signal(signal.SIGTERM, _tidy_end)
     while True:
         try:
             task = pipe.recv()
@@ -159,6 +161,11 @@ def _serve(pipe: Connection, work: Work, root: Path) -> None:
             pipe.send(_attempt(pipe, work, task, root))
         except BrokenPipeError:
             return
+
+
+def _tidy_end(signum: int, frame: object) -> None:
+    """SIGTERM: end as if the task had failed, so that what is half made goes."""
+    sys.exit(128 + signum)
 
 
 def _attempt(pipe: Connection, work: Work, task: Task, root: Path) -> Message:
