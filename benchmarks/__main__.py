@@ -12,8 +12,11 @@ from benchmarks import (
     clustering,
     commands,
     features,
+    flips,
+    fuzz,
     grouped,
     grouped_gpu,
+    kills,
     net_overhead,
     pair_features,
     selection_scale,
@@ -24,7 +27,8 @@ from benchmarks.figure import Figure, Skipped, markdown
 
 SUBJECTS = (
     commands, bank, bank_gpu, pair_features, sketch, features, clustering, selection_scale, net_overhead,
-    grouped, training, grouped_gpu,
+    grouped, training, grouped_gpu, kills,
+    flips, fuzz,
 )  # fmt: skip
 BENCHMARKS = {benchmark.name: benchmark for subject in SUBJECTS for benchmark in subject.BENCHMARKS}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 import harness
+from harness.cli_store import app as store_app
 from harness.errors import INTERRUPTED, HarnessError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ app = typer.Typer(
         "Start here:  harness run recipes/bpo.toml"
     ),
 )
+app.add_typer(store_app, name="store")
 
 Recipe = Annotated[Path, typer.Argument(help="A recipe, for example recipes/bpo.toml.", metavar="RECIPE")]
 Store = Annotated[
@@ -86,7 +88,7 @@ def _options(
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913 - an argument for each option
     context: typer.Context,
     recipe: Recipe,
     store: Store = None,
@@ -109,6 +111,9 @@ def run(
             min=1, help="Processes that share each training (torchrun). The results do not depend on it."
         ),
     ] = 1,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Read the machine's energy counters too (extra 'energy').")
+    ] = False,
 ) -> None:
     """Train and measure every method, then write the leaderboard.
 
@@ -121,7 +126,9 @@ def run(
         from harness.commands.places import places_of
         from harness.commands.run import run as run_recipe
 
-        run_recipe(places_of(recipe, store, boards), jobs, _output(context), report_to, train_processes)
+        run_recipe(
+            places_of(recipe, store, boards), jobs, _output(context), report_to, train_processes, energy
+        )
     except KeyboardInterrupt:
         typer.echo(INTERRUPTED, err=True)
         raise typer.Exit(130) from None
@@ -136,6 +143,13 @@ def plan(
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes to plan for.")] = min(
         2, os.cpu_count() or 1
     ),
+    parameters: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Parameters of the base model, such as 8e9. Default: by its weights or its name."),
+    ] = None,
+    throughput: Annotated[
+        str, typer.Option(help="h100, a100, l40s, rtx4090, or FLOPs a second such as 2e14.")
+    ] = "h100",
 ) -> None:
     """Show what a run would do, and what it would cost.
 
@@ -145,7 +159,7 @@ def plan(
     from harness.commands.places import places_of
     from harness.commands.plan import show_plan
 
-    show_plan(places_of(recipe, store, boards), jobs, _output(context))
+    show_plan(places_of(recipe, store, boards), jobs, _output(context), parameters, throughput)
 
 
 @app.command()
@@ -352,6 +366,67 @@ def pool(
 
 
 @app.command()
+def doctor(
+    recipes: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(help="Recipes whose needs to look for.", metavar="[RECIPE...]"),
+    ] = None,
+    store: Store = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Import the heavy packages, too.")] = False,
+) -> None:
+    """Show what this machine has, and what recipes need and lack.
+
+    Packages, device, memory, disk, hub; of each recipe its models, data, files, keys and extras. Nothing is
+    fetched, and no key is shown. Exit code 1: something is lacking.
+    """
+    from harness.commands.doctor import doctor as look
+    from harness.commands.places import places_of
+
+    places = [places_of(recipe, store) for recipe in recipes or []]
+    here = places[0] if places else places_of(Path("recipes/any.toml"), store)
+    if not look(places, here, deep, _console()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def prefetch(recipe: Recipe) -> None:
+    """Fetch all that a recipe needs from the hub.
+
+    Models, datasets and benchmark tasks, with their sizes and hashes; the run itself then needs no network.
+    """
+    from harness.commands.places import places_of
+    from harness.commands.prefetch import prefetch as fetch
+
+    fetch(places_of(recipe), _console())
+
+
+@app.command()
+def export(
+    recipe: Recipe,
+    method: Annotated[str, typer.Argument(help="A method of the recipe.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder to write to; empty or new.", metavar="DIR")],
+    store: Store = None,
+    replicate: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Which replicate. Default: the recipe's first."),
+    ] = None,
+    push: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Also upload it to this repository of the hub, private.", metavar="OWNER/NAME"),
+    ] = None,
+) -> None:
+    """Write a trained method as others load it.
+
+    An adapter in PEFT's format, or a whole model, with tokenizer and model card. Nothing leaves this machine
+    without --push.
+    """
+    from harness.commands.export import export as write
+    from harness.commands.places import places_of
+
+    write(places_of(recipe, store), method, replicate, to, push, _console())
+
+
+@app.command()
 def schema(
     table: Annotated[
         bool, typer.Option("--table", help="The schema of a board's table.json instead, for programs.")
@@ -371,5 +446,7 @@ def run_app() -> None:
     try:
         app()
     except HarnessError as error:
-        typer.echo(str(error), err=True)
+        from harness.commands.words import harmless
+
+        typer.echo(harmless(str(error)), err=True)
         sys.exit(error.exit_code)

@@ -4,7 +4,9 @@ HarnessError
 ├── BadInput            2   a recipe, option or file is wrong: one sentence for each problem
 │   └── ShortBudget     2   a budget cannot be met by what a method asks for
 ├── StoreError          2   the store cannot be read or written
-│   └── CorruptArtifact     an artifact does not match its manifest; the engine redoes it
+│   ├── CorruptArtifact     an artifact does not match its manifest; the engine redoes it
+│   ├── NewerStore          an artifact was written by a newer program
+│   └── DiskFull            there is no room for an artifact; the engine stops
 ├── Diverged            1   a training came to a loss that is no number; that is its result
 ├── TaskFailed          1   a task raised; the run goes on with what does not depend on it
 ├── StaleBoard          1   a committed leaderboard is not what its records give
@@ -54,6 +56,14 @@ class CorruptArtifact(StoreError):
 
     def __reduce__(self) -> tuple[type["CorruptArtifact"], tuple[str, str, str]]:
         return type(self), (self.stage, self.key, self.reason)
+
+
+class NewerStore(StoreError):
+    """A newer program wrote to this store; nothing of it is made again in an older form."""
+
+
+class DiskFull(StoreError):
+    """There is no room on the store's disk."""
 
 
 class Diverged(HarnessError):

@@ -19,7 +19,8 @@ ARROWS: dict[str, set[str]] = {
     "recipe": set(),
     "store": set(),
     "data": set(),
-    "metering": set(),
+    "energy": set(),
+    "metering": {"energy"},
     "endpoints": set(),
     "methods": {"data"},
     "models": {"data"},
@@ -34,8 +35,12 @@ ARROWS: dict[str, set[str]] = {
     },
     "engines": {"plan", "store"},
     "leaderboard": {"recipe", "plan", "store"},
-    "commands": {"recipe", "plan", "store", "engines", "stages", "leaderboard", "data"},
-    "cli": {"commands", "recipe"},
+    "commands": {
+        "recipe", "plan", "store", "engines", "stages", "leaderboard", "data", "endpoints", "models",
+        "evaluation", "training", "energy",
+    },
+    "cli": {"commands", "recipe", "cli_store"},
+    "cli_store": {"commands"},
     "__main__": {"cli"},
 }  # fmt: skip
 
@@ -54,13 +59,17 @@ ONLY = {
     },
     ("stages", "plan"): {"harness.plan.task"},
     ("plan", "store"): {"harness.store.keys"},
+    ("commands", "endpoints"): {"harness.endpoints.prices"},
+    ("commands", "models"): {"harness.models", "harness.models.hub", "harness.models.weights"},
+    ("commands", "evaluation"): {"harness.evaluation.lm_eval", "harness.evaluation.alpaca_eval_official"},
+    ("commands", "training"): {"harness.training.export"},
 }
 
 DOORS = {
     "trl": {"training"},
     "alpaca_eval": {"evaluation/alpaca_eval.py", "evaluation/alpaca_eval_official.py"},
     "lm_eval": {"evaluation/lm_eval.py"},
-    "typer": {"cli.py"},
+    "typer": {"cli.py", "cli_store.py"},
     "jinja2": {"leaderboard/page", "models"},
     "markupsafe": {"leaderboard/page"},
     "markdown_it": {"leaderboard/page"},
@@ -76,6 +85,7 @@ DOORS = {
         "evaluation/alpaca_eval_official.py",
     },
     "sentence_transformers": {"models/sentence_transformer.py"},
+    "pynvml": {"energy.py"},
     "vllm": {"models/vllm_sampling.py"},
 }
 
@@ -153,6 +163,7 @@ def test_the_catalog_and_the_stage_files_agree() -> None:
         ["--help"],
         ["check", "recipes/smoke.toml"],
         ["plan", "recipes/smoke.toml", "--store", "TMP"],
+        ["plan", "recipes/gpu/llama3-8b-ultrafeedback.toml", "--store", "TMP"],
         ["methods"],
         ["schema"],
         ["schema", "--table"],
@@ -160,7 +171,7 @@ def test_the_catalog_and_the_stage_files_agree() -> None:
         ["compare", "leaderboards/bpo/table.json", "leaderboards/bpo/table.json"],
         ["import", "alpaca-eval", "TMP", "--name", "x"],
     ],
-    ids=lambda arguments: " ".join(arguments[:2]),
+    ids=lambda arguments: "-".join(arguments[:2]),
 )
 def test_light_commands_load_no_torch(arguments: list[str], tmp_path: Path) -> None:
     words = [word.replace("TMP", str(tmp_path)) for word in arguments]

@@ -16,25 +16,34 @@ def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
     Raises:
         BadInput: with one sentence for each that is not there.
     """
-    found: dict[str, DataFile] = {}
-    problems = []
-    for place, name in local_files(recipe):
-        path = places.data / name
-        if path.exists():
-            found[name] = DataFile(path.resolve(), _content(path))
-        else:
-            problems.append(
-                f"{places.recipe}: {place}: there is no '{name}' in {places.data}. Put it there, set "
-                "HARNESS_DATA to the folder that has it, or give a revision of the hub."
-            )
+    named = list(local_files(recipe))
+    problems = [
+        f"{places.recipe}: {place}: there is no '{name}' in {places.data}. Put it there, or set HARNESS_DATA "
+        f"to the folder that has it{_or_hub(place)}."
+        for place, name in named
+        if not (places.data / name).exists()
+    ]
     if problems:
         raise BadInput(problems)
-    return found
+    paths = {name: (places.data / name).resolve() for _, name in named}
+    return {name: DataFile(path, _content(path)) for name, path in paths.items()}
+
+
+def _or_hub(place: str) -> str:
+    """The other remedy, where a table can also name what the hub has."""
+    of_hub = place.endswith((".name", ".path"))
+    return f"; or give {place.rpartition('.')[0]}.revision, if the hub has it" if of_hub else ""
 
 
 def _content(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of its files' names and digests."""
+    """SHA-256 of a file; of a folder, that of its files' names and digests. Hidden files are no content."""
     if path.is_file():
         return file_digest(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    return digest({file.relative_to(path).as_posix(): file_digest(file) for file in files})
+    files = {file.relative_to(path): file for file in path.rglob("*") if file.is_file()}
+    return digest(
+        {
+            name.as_posix(): file_digest(file)
+            for name, file in files.items()
+            if not any(part.startswith(".") for part in name.parts)
+        }
+    )

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from harness.commands.places import Places
 from harness.errors import BadInput
 from harness.plan.build import Cell, Plan
+from harness.recipe.data import endpoints_of
 from harness.recipe.schema import Recipe
+from harness.stages.asking import endpoint_of
 from harness.stages.options import Options, split_problem, tracker_of
 
 
@@ -15,17 +17,28 @@ def options_of(
     """How the plan is run; a training that several cells share is named after the first of them.
 
     Raises:
-        BadInput: the tracker is not there, or so many processes cannot share a method's training.
+        BadInput: the tracker is not there, so many processes cannot share a method's training, or an endpoint
+            cannot be asked as the recipe says.
     """
     problems = [
         f"{places.recipe}: methods.{name}: {problem}"
         for name, method in recipe.methods.items()
         if method.trains and (problem := _split_problem(recipe, name, train_processes))
     ]
+    problems += _endpoint_problems(places, recipe)
     if problems:
         raise BadInput(problems)
     names = {key: name for cell in reversed(plan.cells) for key, name in _trainings(cell)}
     return Options(tracker_of(report_to), places.recipe.stem, names, train_processes)
+
+
+def _endpoint_problems(places: Places, recipe: Recipe) -> Iterator[str]:
+    """What only the call layer can judge, such as a budget without a price."""
+    for place, table in endpoints_of(recipe):
+        try:
+            endpoint_of(table)
+        except BadInput as error:
+            yield from (f"{places.recipe}: {place}: {problem}" for problem in error.problems)
 
 
 def _trainings(cell: Cell) -> Iterator[tuple[str, str]]:

@@ -18,12 +18,14 @@ class Places:
 def places_of(recipe: Path, store: Path | None = None, boards: Path | None = None) -> Places:
     """The store is `.harness/` in the recipe's project, boards are `leaderboards/` beside `recipes/`.
 
-    The project is the folder that holds `recipes/`, or the recipe's own folder. `store` or the
+    The project is the folder that holds `recipes/` (the recipe may lie in a folder inside), or the recipe's
+    own folder. `store` or the
     environment variable HARNESS_STORE, and `boards`, name other places. Files that the recipe names lie in
     HARNESS_DATA, else in `data/` beside `recipes/`.
     """
     folder = recipe.parent
-    project = folder.parent if folder.resolve().name == "recipes" else folder
+    above = [folder, folder.parent] if folder.parent != folder else [folder]
+    project = next((each.parent for each in above if each.resolve().name == "recipes"), folder)
     named = os.environ.get("HARNESS_STORE")
     return Places(
         recipe=recipe,

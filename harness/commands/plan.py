@@ -6,6 +6,7 @@ from collections import Counter
 from rich.markup import escape
 from rich.table import Table
 
+from harness.commands.costs import Planned, show_costs
 from harness.commands.inputs import files_of
 from harness.commands.output import Output
 from harness.commands.places import Places
@@ -20,6 +21,7 @@ from harness.plan.catalog import STAGES
 from harness.plan.estimate import stage_seconds
 from harness.recipe.evaluation import OFFICIAL_PROMPTS, OfficialPrompts
 from harness.recipe.load import load_recipe, prompts_of
+from harness.recipe.model import HfModel
 from harness.recipe.schema import Recipe
 from harness.store.local import LocalStore
 
@@ -27,11 +29,26 @@ WORST_DEVIATION = 50.0
 """Standard deviation of a verdict in points of win rate, at most: one won, one lost."""
 
 
-def show_plan(places: Places, jobs: int, output: Output) -> None:
-    """Print the plan of a recipe against its store; nothing is run or written."""
+def show_plan(
+    places: Places,
+    jobs: int,
+    output: Output,
+    parameters: float | None = None,
+    throughput: str = "h100",
+) -> None:
+    """Print the plan of a recipe against its store; nothing is run or written.
+
+    Args:
+        places: the recipe, its store and its board.
+        jobs: worker processes to plan for.
+        output: where to print.
+        parameters: of the base model, where they are stated.
+        throughput: the GPU by which FLOPs become hours, or a number of FLOPs a second.
+    """
     console = output.result
     recipe = load_recipe(places.recipe)
-    plan, store = build_plan(recipe, files_of(recipe, places)), LocalStore(places.store)
+    files, store = files_of(recipe, places), LocalStore(places.store)
+    plan = build_plan(recipe, files)
     stored = {task.key for task in plan.tasks if store.has(task.stage, task.key)}
     past = history(plan, store)
     seconds = stage_seconds(past)
@@ -44,18 +61,25 @@ def show_plan(places: Places, jobs: int, output: Output) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    for task in plan.tasks:
-        if task.key not in stored:
-            output.details.print(f"to run: {task.stage} {task.key}", highlight=False, soft_wrap=True)
-    left = sum(seconds[task.stage] for task in plan.tasks if task.key not in stored)
-    basis = "this store's history" if past else "the embedded default's figures"
+    missing = [task for task in plan.tasks if task.key not in stored]
+    show_costs(Planned(recipe, store, plan.tasks, missing, files), parameters, throughput, console)
+    for task in missing:
+        output.details.print(f"to run: {task.stage} {task.key}", highlight=False, soft_wrap=True)
+    left = sum(seconds[task.stage] for task in missing)
     console.print(
-        f"{len(plan.tasks) - len(stored)} of {len(plan.tasks)} tasks to run: about {left / jobs / 60:.1f} "
-        f"min with {counted(jobs, 'job')} (estimated from {basis}).",
+        f"{len(missing)} of {len(plan.tasks)} tasks to run: {_duration(recipe, left, jobs, bool(past))}.",
         highlight=False,
         soft_wrap=True,
     )
     console.print(_detectable(recipe, places), highlight=False, soft_wrap=True)
+
+
+def _duration(recipe: Recipe, seconds: float, jobs: int, past: bool) -> str:
+    """How long that takes; the embedded default's figures say nothing of another model."""
+    if not past and isinstance(recipe.model, HfModel):
+        return "how long that takes is not known until some are done"
+    basis = "this store's history" if past else "the embedded default's figures"
+    return f"about {seconds / jobs / 60:.1f} min with {counted(jobs, 'job')} (estimated from {basis})"
 
 
 def _stages(plan: Plan, stored: set[str], seconds: dict[str, float]) -> Table:

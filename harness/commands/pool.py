@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import assert_never
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from harness.commands.inputs import files_of
 from harness.commands.places import Places
 from harness.data.hub import HubDataset
+from harness.data.official import read_official
 from harness.data.original import OriginalData, read_original
 from harness.data.overlap import SIZES, find_overlaps
 from harness.data.report import DataReport, Spread, make_report, write_histograms
@@ -17,17 +18,22 @@ from harness.data.rows import Prompt
 from harness.data.split import split
 from harness.errors import BadInput
 from harness.plan.draw import DataFile
-from harness.recipe.evaluation import FilePrompts, HeldOutPrompts, OfficialPrompts
+from harness.recipe.evaluation import (
+    AtlasHeldOutPrompts,
+    EvaluationPrompts,
+    FilePrompts,
+    HeldOutPrompts,
+    OfficialPrompts,
+)
 from harness.recipe.load import load_recipe
 from harness.recipe.pool import DatasetPrompts
-from harness.recipe.schema import Recipe
 from harness.recipe.sources import Source
 
 SHOWN = 5
 """Line numbers of each reason, and overlapping prompts, that are named."""
 
 Texts = Mapping[str, str]
-"""Prompt id -> its text."""
+"""Prompt id -> the text of all its turns, whoever speaks."""
 
 
 def show_pool(places: Places, picture: Path | None, console: Console) -> None:
@@ -46,20 +52,29 @@ def show_pool(places: Places, picture: Path | None, console: Console) -> None:
     files = files_of(recipe, places)
     with console.status("reading the data"):
         data = _read(source, files)
-    console.print(_figures(make_report(data)))
-    for line in _problems(make_report(data)):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    report = make_report(data)
+    _say(console, [f"{report.place} ({report.layout})"])
+    console.print(_figures(report))
+    _say(console, _problems(report))
+    usable = _short(data.as_prompts, source.max_characters)
     if source.max_characters is not None:
-        long = len(data.prompts) - len(_short(data.as_prompts, source.max_characters))
-        console.print(f"{long:,} prompts of more than {source.max_characters:,} characters are left out.")
+        left_out = len(data.prompts) - len(usable)
+        _say(
+            console, [f"{left_out:,} prompts of more than {source.max_characters:,} characters are left out."]
+        )
     with console.status("comparing with the evaluation prompts"):
-        sides = _sides(recipe, data, files)
-        overlap = list(_overlap(*sides)) if sides else []
-    for line in overlap:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        halves = split(usable, source.held_out, seed=0)
+        evaluation = _evaluation(recipe.evaluation.alpaca_eval.prompts, halves.evaluation, files)
+        overlap = list(_overlap(_texts(halves.training), _texts(evaluation)))
+    _say(console, overlap)
     if picture is not None:
         write_histograms(data, picture)
-        console.print(f"picture: {escape(str(picture))}", highlight=False)
+        _say(console, [f"picture: {picture}"])
+
+
+def _say(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _read(source: Source, files: Mapping[str, DataFile]) -> OriginalData:
@@ -72,7 +87,7 @@ def _read(source: Source, files: Mapping[str, DataFile]) -> OriginalData:
 
 
 def _figures(report: DataReport) -> Table:
-    table = Table(title=escape(f"{report.place} ({report.layout})"), title_justify="left", show_header=False)
+    table = Table(show_header=False)
     for name, value in _rows(report):
         table.add_row(name, value)
     return table
@@ -122,19 +137,21 @@ def _problems(report: DataReport) -> Iterator[str]:
         yield "Every row can be used."
 
 
-def _sides(recipe: Recipe, data: OriginalData, files: Mapping[str, DataFile]) -> tuple[Texts, Texts] | None:
-    """The pool's prompts and those of the evaluation; None where the latter are not on this machine."""
-    prompts, source = recipe.evaluation.alpaca_eval.prompts, recipe.pool.prompts
-    match prompts, source:
-        case HeldOutPrompts(), DatasetPrompts():
-            halves = split(_short(data.as_prompts, source.max_characters), source.held_out, seed=0)
-            return _texts(halves.training), _texts(halves.evaluation[: prompts.count])
-        case FilePrompts(), _:
-            return _texts(data.as_prompts), _texts(_read(prompts, files).as_prompts)
-        case OfficialPrompts(path=str(path)), _:
-            return _texts(data.as_prompts), _texts(read_original(files[path].path).as_prompts)
+def _evaluation(
+    table: EvaluationPrompts, apart: Sequence[Prompt], files: Mapping[str, DataFile]
+) -> Sequence[Prompt]:
+    """The evaluation prompts; `apart` are those that the pool's dataset sets apart."""
+    match table:
+        case HeldOutPrompts():
+            return apart[: table.count]
+        case FilePrompts():
+            return _read(table, files).as_prompts[: table.count]
+        case OfficialPrompts():
+            return read_official(files[table.path].path if table.path else None, table.revision).as_prompts
+        case AtlasHeldOutPrompts():
+            raise AssertionError("load_recipe refuses the world's prompts beside a dataset")
         case _:
-            return None
+            assert_never(table)
 
 
 def _short(prompts: Sequence[Prompt], longest: int | None) -> list[Prompt]:
@@ -142,7 +159,7 @@ def _short(prompts: Sequence[Prompt], longest: int | None) -> list[Prompt]:
 
 
 def _texts(prompts: Iterable[Prompt]) -> Texts:
-    return {prompt.id: prompt.transcript for prompt in prompts}
+    return {prompt.id: "\n".join(turn["content"] for turn in prompt.turns) for prompt in prompts}
 
 
 def _overlap(training: Texts, evaluation: Texts) -> Iterator[str]:

@@ -1,31 +1,37 @@
 """`harness run`: do what a recipe's plan lacks, then write records and board."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rich.markup import escape
 
 from harness.commands.inputs import files_of
+from harness.commands.lm_eval_files import write_results
 from harness.commands.options import options_of
 from harness.commands.output import Output
 from harness.commands.places import Places
 from harness.commands.view import RunView
+from harness.energy import check_energy
 from harness.engines.base import Outcome
 from harness.engines.local import LocalEngine
 from harness.errors import BadInput, CorruptArtifact, TaskFailed
+from harness.leaderboard.artifacts import Artifacts
 from harness.leaderboard.board import check_writable, write_board
-from harness.leaderboard.collect import Artifacts, collect, declare
+from harness.leaderboard.collect import collect, declare
 from harness.leaderboard.overview import write_overview
 from harness.leaderboard.record import Record, read_records, write_record
 from harness.leaderboard.terminal import print_board
 from harness.plan.build import Plan, build_plan
 from harness.plan.estimate import stage_seconds
+from harness.plan.task import Task
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import Recipe
 from harness.stages.options import Options
 from harness.stages.run import run_task
+from harness.store.formats import RESULT, read_json
 from harness.store.local import LocalStore
 
 CORRUPTIONS = 10
@@ -44,23 +50,32 @@ class Run:
 
 
 def run(
-    places: Places, jobs: int, output: Output, report_to: str | None = None, train_processes: int = 1
+    places: Places,
+    jobs: int,
+    output: Output,
+    report_to: str | None = None,
+    train_processes: int = 1,
+    energy: bool = False,
 ) -> None:
     """Run a recipe to its board.
 
     Raises:
         BadInput: the recipe or an option is wrong.
+        StoreError: the store cannot be used, or its disk is full.
         TaskFailed: if tasks failed; all that did not depend on them is done, and on the board.
         KeyboardInterrupt: passed on; what is stored stays.
     """
     recipe = load_recipe(places.recipe)
     plan = build_plan(recipe, files_of(recipe, places))
     options = options_of(places, recipe, plan, report_to, train_processes)
+    if energy:
+        check_energy()
+        options = replace(options, energy=jobs > 1)
     job = Run(places, recipe, plan, LocalStore(places.store), options)
-    job.store.prepare()
     check_writable(places.board)
-    _ask_again(job, output)
-    outcome, records = _run_and_collect(job, jobs, output)
+    with job.store.in_use():
+        _forget(job, output)
+        outcome, records = _run_and_collect(job, jobs, output)
     if records:
         _write_board(job, records, output)
     output.steps.print(_summary(outcome), highlight=False)
@@ -68,16 +83,28 @@ def run(
         raise TaskFailed("\n".join(_failures(outcome, job.plan)))
 
 
-def _ask_again(job: Run, output: Output) -> None:
-    """Take results that lack verdicts out of the store; what was paid for is in the journal."""
+def _forget(job: Run, output: Output) -> None:
+    """Take out of the store what is to be made again."""
     for task in job.plan.tasks:
         with suppress(CorruptArtifact):
-            missing = job.store.has(task.stage, task.key) and job.store.manifest(task.stage, task.key).missing
-            if missing:
-                output.steps.print(
-                    f"{task.stage}/{task.key}: asking again for {missing} verdicts", highlight=False
-                )
+            if job.store.has(task.stage, task.key) and (reason := outdated(task, job.store)):
+                output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False)
                 job.store.discard(task.stage, task.key)
+
+
+def outdated(task: Task, store: LocalStore) -> str:
+    """Why a stored result does not serve any longer, whose key is right; empty where it does.
+
+    Verdicts that are missing can be asked for again, and those paid for are in the journal. The pointer to
+    a local model says where it lies, which the key, made from its content, does not.
+    """
+    if missing := store.manifest(task.stage, task.key).missing:
+        return f"asking again for {missing} verdicts"
+    if task.stage == "base_model" and "path" in task.knobs:
+        pointed_to = read_json(store.open(task.stage, task.key) / RESULT).get("name")
+        if pointed_to != task.knobs["path"]:
+            return f"the model has moved to {task.knobs['path']}"
+    return ""
 
 
 def _run_and_collect(job: Run, jobs: int, output: Output) -> tuple[Outcome, list[Record]]:
@@ -94,6 +121,9 @@ def _run_and_collect(job: Run, jobs: int, output: Output) -> tuple[Outcome, list
 
 def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
     missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
+    if missing:
+        _check_keys(job, missing)
+        job.store.prepare()
     expected = stage_seconds(history(job.plan, job.store))
     seconds = {task.key: expected[task.stage] for task in missing}
     for task in job.plan.tasks:
@@ -102,6 +132,24 @@ def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
     engine = LocalEngine(job.store, partial(run_task, options=job.options), jobs)
     with RunView(output.steps, job.plan.users, seconds, jobs) as view:
         return engine.run(job.plan.tasks, view)
+
+
+def _check_keys(job: Run, tasks: Sequence[Task]) -> None:
+    """Refuse to begin what would end at the first call of an endpoint.
+
+    Raises:
+        BadInput: a key that these tasks need is not in the environment.
+    """
+    wanted = {knobs["key_env"] for task in tasks for knobs in task.knobs.values() if _has_key(knobs)}
+    if lacking := sorted(wanted - set(os.environ)):
+        raise BadInput(
+            f"{job.places.recipe}: key_env: {', '.join(lacking)} is not set. Set it to the endpoint's key in "
+            "the environment; it is written nowhere."
+        )
+
+
+def _has_key(knobs: object) -> bool:
+    return isinstance(knobs, Mapping) and knobs.get("key_env") is not None
 
 
 def history(plan: Plan, store: LocalStore) -> list[tuple[str, float]]:
@@ -131,6 +179,7 @@ def _write_board(job: Run, records: list[Record], output: Output) -> None:
     written = {write_record(folder, record) for record in [*records, *_earlier(job, records)]}
     for old in set(folder.glob("*.json")) - written:
         old.unlink(missing_ok=True)
+    write_results(job.places.board, job.plan.cells, job.store, {path.stem for path in written})
     print_board(write_board(job.places.board, job.recipe), output.result)
     write_overview(job.places.board.parent)
     output.steps.print(f"board: {escape(str(job.places.board / 'README.md'))}", highlight=False)

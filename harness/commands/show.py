@@ -7,14 +7,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.commands.inputs import files_of
+from harness.commands.chosen import chosen_cells
 from harness.commands.places import Places
+from harness.commands.words import harmless
 from harness.data.rows import Prompt, Response
-from harness.errors import BadInput, CorruptArtifact, StoreError
+from harness.errors import CorruptArtifact, StoreError
 from harness.leaderboard.outputs import verdict
-from harness.plan.build import Cell, build_plan
-from harness.recipe.load import load_recipe
-from harness.recipe.wording import suggestion
+from harness.plan.build import Cell
 from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_rows
 from harness.store.local import LocalStore
 
@@ -26,19 +25,7 @@ def show_outputs(places: Places, method: str, replicate: int | None, count: int,
         BadInput: if the recipe has no such method or replicate.
         StoreError: if the outputs are not in the store yet.
     """
-    recipe = load_recipe(places.recipe)
-    if method not in recipe.methods:
-        hint = suggestion(method, list(recipe.methods))
-        raise BadInput(f"{places.recipe}: methods: no method is called '{method}'.{hint}")
-    wanted = recipe.seeds.replicates[0] if replicate is None else replicate
-    if wanted not in recipe.seeds.replicates:
-        known = ", ".join(map(str, recipe.seeds.replicates))
-        raise BadInput(f"{places.recipe}: seeds.replicates: there is no replicate {wanted}. Known: {known}.")
-    cells = {
-        cell.method: cell
-        for cell in build_plan(recipe, files_of(recipe, places)).cells
-        if cell.replicate == wanted
-    }
+    recipe, cells = chosen_cells(places, method, replicate)
     store = LocalStore(places.store)
     rows = [_Outputs(name, cells[name], store, places) for name in dict.fromkeys((recipe.baseline, method))]
     for prompt in rows[0].prompts[:count]:
@@ -75,8 +62,14 @@ class _Outputs:
 
 
 def _comparison(prompt: Prompt, rows: list[_Outputs]) -> Table:
-    table = Table(title=Text(prompt.text), title_justify="left", title_style="bold", show_header=False)
-    table.add_row("reference", Text(rows[0].references[prompt.id]), "")
+    table = Table(title=_text(prompt.transcript), title_justify="left", title_style="bold", show_header=False)
+    table.add_row("reference", _text(rows[0].references[prompt.id]), "")
     for row in rows:
-        table.add_row(row.name, Text(row.texts[prompt.id]), verdict(row.verdicts[prompt.id][0]))
+        words = verdict(row.verdicts[prompt.id][0])
+        table.add_row(_text(row.name), _text(row.texts[prompt.id]), words)
     return table
+
+
+def _text(text: str) -> Text:
+    """What a model or a recipe says, shown as it is."""
+    return Text(harmless(text))

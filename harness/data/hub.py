@@ -46,13 +46,34 @@ def _check(source: HubDataset) -> None:
         raise BadInput(problems)
 
 
-def _loaded(source: HubDataset) -> Any:
+def fetch(source: HubDataset) -> list[Path]:
+    """The files that hold a dataset on this machine, fetched where they are not there.
+
+    Raises:
+        BadInput: as `hub_rows`.
+    """
+    _check(source)
+    return [Path(file["filename"]) for file in _loaded(source).cache_files]
+
+
+def is_stored(source: HubDataset) -> bool:
+    """Whether a dataset is on this machine; the hub is not asked."""
+    return any(_cache_of(source).rglob("*.arrow"))
+
+
+def _cache_of(source: HubDataset) -> Path:
     import datasets
 
     # Where the hub does not answer, `datasets` takes the newest copy in its cache, whatever its revision or
     # configuration. With a cache for each of them, that copy is the right one or there is none.
     config = "default" if source.config is None else f"config-{quote(source.config, safe='')}"
-    cache = Path(datasets.config.HF_DATASETS_CACHE) / "pinned" / source.revision / config
+    return Path(datasets.config.HF_DATASETS_CACHE) / "pinned" / source.revision / config
+
+
+def _loaded(source: HubDataset) -> Any:
+    import datasets
+
+    cache = _cache_of(source)
     try:
         return datasets.load_dataset(
             f"hf://datasets/{source.id}",  # never a local folder of this name
@@ -100,3 +121,10 @@ def fetched_file(dataset: str, name: str, revision: str) -> Path:
         raise BadInput(
             f"{dataset}@{revision[:12]}: {name}: {_sentence(error)} Correct the revision."
         ) from None
+
+
+def is_file_stored(dataset: str, name: str, revision: str) -> bool:
+    """Whether one file of a hub dataset is on this machine; the hub is not asked."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(dataset, name, revision=revision, repo_type="dataset"), str)

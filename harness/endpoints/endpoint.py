@@ -75,7 +75,7 @@ class Endpoint:
         if self.budget_usd is not None and not _url_wrong(self.base_url) and self.price_now is None:
             yield (
                 f"endpoint budget_usd: needs a price, and the table has none for {self.model} at "
-                f"{urlsplit(self.base_url).hostname}. State price, in dollars per million tokens (0: free)."
+                f"{urlsplit(self.base_url).hostname}. State it, in dollars per million tokens (0: free)."
             )
 
 

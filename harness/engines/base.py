@@ -8,8 +8,11 @@ from typing import Literal
 from harness.plan.task import Task
 
 Progress = Callable[[int, int], None]
-Work = Callable[[Task, Path, Progress], None]
-"""Runs one task against the store at a path, reports (done, of) as it goes, and commits the artifact."""
+Work = Callable[[Task, Path, Progress], bool]
+"""Runs one task against the store at a path, reports (done, of) as it goes, and commits the artifact.
+
+False where another run has made it meanwhile.
+"""
 
 
 @dataclass(frozen=True)
@@ -17,10 +20,11 @@ class Event:
     """Something that happened to a task.
 
     `done` of `of` for progress; `reason` for failed and redo. A task is redone because an input of it was
-    corrupt; `made_again` says whether that input is new work of the run.
+    corrupt; `made_again` says whether that input is new work of the run. One that another run has made
+    meanwhile is found.
     """
 
-    kind: Literal["started", "progress", "finished", "failed", "redo"]
+    kind: Literal["started", "progress", "finished", "found", "failed", "redo"]
     task: Task
     done: int = 0
     of: int = 0

@@ -7,13 +7,14 @@ only its task with it, and the caller never loads torch.
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from harness.engines.base import Event, Outcome, Work
 from harness.engines.schedule import Schedule
-from harness.errors import CorruptArtifact, HarnessError
+from harness.errors import CorruptArtifact, DiskFull, HarnessError
 from harness.plan.task import Task
 from harness.store.local import LocalStore
 
@@ -26,6 +27,8 @@ ENVIRONMENT = {
 }
 REDO_LIMIT = 3
 PATIENCE_S = 5.0
+LOOK_AGAIN_S = 0.5
+"""How often to see whether another run is done with what this one waits for."""
 
 Message = tuple[str, object]
 
@@ -40,6 +43,7 @@ class LocalEngine:
         """Run what the store lacks, inputs before users; go on past failures.
 
         Raises:
+            DiskFull: there is no room for the artifact of a task; nothing else is begun.
             KeyboardInterrupt: passed on after the workers have stopped; the store stays whole.
         """
         schedule = Schedule(tasks, self._store)
@@ -48,7 +52,7 @@ class LocalEngine:
             while schedule.open:
                 _feed(schedule, workers, report)
                 busy = {worker.pipe: worker for worker in workers if worker.task is not None}
-                for pipe in wait(list(busy)):
+                for pipe in wait(list(busy), LOOK_AGAIN_S if schedule.elsewhere else None):
                     _listen(schedule, busy[pipe], report)  # type: ignore[index]
         finally:
             for worker in workers:
@@ -123,6 +127,8 @@ def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]
         report(Event("progress", task, done, of))
         return
     worker.task = None
+    if isinstance(content, DiskFull):
+        raise content
     bad = _named(content, task) if kind == "corrupt" else None
     if bad is not None and schedule.redone(task) < REDO_LIMIT:
         report(Event("redo", task, made_again=schedule.redo(task, bad), reason=str(content)))
@@ -130,6 +136,9 @@ def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]
     if kind == "finished":
         schedule.finish(task)
         report(Event("finished", task))
+    elif kind == "found":
+        schedule.find(task)
+        report(Event("found", task))
     else:
         schedule.fail(task, str(content))
         report(Event("failed", task, reason=str(content)))
@@ -142,6 +151,7 @@ def _named(error: CorruptArtifact, task: Task) -> Task | None:
 
 def _serve(pipe: Connection, work: Work, root: Path) -> None:
     """A worker's life: take a task, do it, say how it went; ends when the caller is gone."""
+    signal.signal(signal.SIGTERM, _tidy_end)
     while True:
         try:
             task = pipe.recv()
@@ -153,18 +163,24 @@ def _serve(pipe: Connection, work: Work, root: Path) -> None:
             return
 
 
+def _tidy_end(signum: int, frame: object) -> None:
+    """SIGTERM: end as if the task had failed, so that what is half made goes."""
+    sys.exit(128 + signum)
+
+
 def _attempt(pipe: Connection, work: Work, task: Task, root: Path) -> Message:
     def progress(done: int, of: int) -> None:
         pipe.send(("progress", (done, of)))
 
     try:
-        work(task, root, progress)
+        return "finished" if work(task, root, progress) else "found", None
     except BrokenPipeError:
         raise
+    except DiskFull as error:
+        return "failed", error
     except Exception as error:
         corrupt = error if isinstance(error, CorruptArtifact) else _corrupt_input(task, root)
         return ("failed", _reason(error)) if corrupt is None else ("corrupt", corrupt)
-    return "finished", None
 
 
 def _corrupt_input(task: Task, root: Path) -> CorruptArtifact | None:

@@ -18,6 +18,8 @@ class Schedule:
         self._waiting: dict[str, Task] = {}
         self._running: dict[str, Task] = {}
         self._redone: Counter[str] = Counter()
+        self.elsewhere = False
+        """Whether the last look for a task found one that another run is making."""
         self.outcome = Outcome()
         for task in tasks:
             there = store.has(task.stage, task.key)
@@ -29,12 +31,24 @@ class Schedule:
         return len(self._waiting) + len(self._running)
 
     def next(self) -> Task | None:
-        """The first waiting task whose inputs are there, marked as running; None where there is none."""
+        """The first waiting task whose inputs are there, marked as running; None where there is none.
+
+        What another run is making has to wait: it may soon be found.
+        """
+        self.elsewhere = False
         for key, task in self._waiting.items():
-            if not any(self._is_open(needed) for needed in task.inputs.values()):
-                self._running[key] = self._waiting.pop(key)
-                return task
+            if any(self._is_open(needed) for needed in task.inputs.values()):
+                continue
+            if self._store.is_claimed(task.stage, key):
+                self.elsewhere = True
+                continue
+            self._running[key] = self._waiting.pop(key)
+            return task
         return None
+
+    def find(self, task: Task) -> None:
+        """Another run has put a task's artifact into the store."""
+        self.outcome.stored[task.key] = self._running.pop(task.key)
 
     def finish(self, task: Task) -> None:
         """A task's artifact is in the store."""

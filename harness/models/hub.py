@@ -3,9 +3,12 @@
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, constants, get_token, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -24,6 +27,32 @@ _UNWANTED = ["original/*", "consolidated*", "onnx/*", "openvino/*"]
 """The same weights once more, in formats that are not read."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Access:
+    """The hub's address, whether it may be asked and answers, and whether there is a token."""
+
+    endpoint: str
+    offline: bool
+    answers: bool
+    token: bool
+
+
+def access(seconds: float = 3.0) -> Access:
+    """How the hub can be reached, by one HEAD request; never raises."""
+    answers = not constants.HF_HUB_OFFLINE and _answers(constants.ENDPOINT, seconds)
+    return Access(constants.ENDPOINT, constants.HF_HUB_OFFLINE, answers, get_token() is not None)
+
+
+def _answers(address: str, seconds: float) -> bool:
+    try:
+        with urlopen(Request(address, method="HEAD"), timeout=seconds):
+            return True
+    except HTTPError:  # refused, but there
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def locate(name: str, revision: str | None = None) -> Path:

@@ -11,10 +11,11 @@ from harness.recipe.schema import Recipe, Role
 from harness.recipe.sources import Source
 from harness.recipe.table import Table
 
-SPEED = ("key_env", "concurrency", "requests_per_minute", "timeout_s", "attempts", "budget_usd")
-PRICES = ("usd_per_million_in", "usd_per_million_out")
-KNOBS = (*SPEED, *PRICES)
-"""What an endpoint's table says that cannot change an answer."""
+KNOBS = (
+    "base_url", "key_env", "concurrency", "requests_per_minute", "timeout_s", "attempts",
+    "usd_per_million_in", "usd_per_million_out", "budget_usd",
+)  # fmt: skip
+"""What an endpoint's table says that cannot change an answer: where it is asked, how fast, for how much."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +46,26 @@ class Draw:
 
     def source(self, table: Source) -> dict[str, Any]:
         """A source of data as parameters; a local file is known by its content, not by its name."""
-        params = plain(table, *(set(type(table).model_fields) - set(Source.model_fields)))
-        if table.revision is None:
-            del params["path"]
-            params["sha256"] = self.files[table.path].sha256
-        return params
+        read = {"format": table.format, "strict": table.strict}
+        if file := self.local(table, "path"):
+            return read | {"sha256": file.sha256}
+        return read | table.model_dump(mode="json", include={"path", "revision", "config", "split"})
 
-    def where(self, name: str | None) -> dict[str, str]:
-        """The knob that says where a local file or folder lies; empty for what the hub has."""
-        file = self.files.get(name or "")
+    def local(self, table: Table, key: str) -> DataFile | None:
+        """The file or folder that one key of a table names; None where it names none, or what the hub has."""
+        name = getattr(table, key)
+        of_hub = getattr(table, "revision", None) is not None
+        return None if name is None or of_hub else self.files[name]
+
+    def where(self, table: Table, key: str) -> dict[str, str]:
+        """The knob that says where that file or folder lies; empty where there is none."""
+        file = self.local(table, key)
         return {"path": str(file.path)} if file else {}
 
     def content(self, table: Table, key: str) -> dict[str, Any]:
-        """A table as parameters, with the content of the local file or folder that one key names."""
-        params, name = plain(table), getattr(table, key)
-        return params | {key: self.files[name].sha256} if name in self.files else params
+        """A table as parameters, with the content of that file or folder in place of its name."""
+        file = self.local(table, key)
+        return plain(table) | ({key: file.sha256} if file else {})
 
 
 def plain(table: Table, *without: str) -> dict[str, Any]:
@@ -68,7 +74,7 @@ def plain(table: Table, *without: str) -> dict[str, Any]:
 
 
 def without_knobs(table: Table) -> dict[str, Any]:
-    """A table as parameters, less what cannot change an answer."""
+    """A table as parameters; of an endpoint's, only what can change an answer."""
     return plain(table, *KNOBS) if isinstance(table, Endpoint) else plain(table)
 
 

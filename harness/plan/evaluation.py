@@ -1,13 +1,14 @@
 """The tasks that measure a method."""
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any, assert_never
 
 from harness.plan.draw import Draw, plain
 from harness.plan.pool import dataset_task, judge_of, policy_knobs, split_of
 from harness.plan.task import Task
 from harness.recipe import evaluation as tables
-from harness.recipe.judges import EndpointJudge, LocalJudge
+from harness.recipe.judges import EndpointJudge, Judge, LocalJudge
 from harness.recipe.pool import DatasetPrompts
 
 Policies = Mapping[str, Mapping[str, Task]]
@@ -44,11 +45,39 @@ def evaluation_tasks(draw: Draw, name: str, policies: Policies) -> dict[str, Tas
     return ends
 
 
+def contest_tasks(draw: Draw, outputs: Mapping[str, Task]) -> dict[str, dict[str, Task]]:
+    """Method -> the comparisons of its outputs with each other method's, where the recipe asks for them.
+
+    A pair's one task knows the two outputs and nothing else of the recipe, whatever their order there: a
+    method that is added later changes none. A judge that sees two texts at once is asked both ways round; one
+    that scores single responses has no order.
+    """
+    found: dict[str, dict[str, Task]] = {name: {} for name in outputs}
+    if not draw.recipe.evaluation.head_to_head:
+        return found
+    judge, knobs = judge_of(draw, _both_ways(draw.recipe.evaluation.alpaca_eval.judge))
+    params, held_out = judge | {"seed": draw.seed("evaluation")}, held_out_task(draw)
+    for pair in combinations(outputs, 2):
+        one, other = sorted(pair, key=lambda name: outputs[name].key)
+        sides = {"held_out": held_out, "reference": outputs[one], "outputs": outputs[other]}
+        found[one][other] = found[other][one] = Task("head_to_head", params, sides, knobs)
+    return found
+
+
+def _both_ways(judge: Judge) -> Judge:
+    asked = isinstance(judge, LocalJudge | EndpointJudge)
+    return judge.model_copy(update={"both_orders": True}) if asked else judge
+
+
 def _has_held_out_pairs(draw: Draw) -> bool:
-    """Whether the reference's samples of a prompt differ, and their scores cost no words of a chat model."""
+    """Whether the reference has several samples of a prompt, whose scores cost no words of a chat model."""
     alpaca = draw.recipe.evaluation.alpaca_eval
-    sampled = isinstance(alpaca.reference, tables.StartReference | tables.MethodReference)
-    return sampled and not isinstance(alpaca.judge, LocalJudge | EndpointJudge)
+    if isinstance(alpaca.reference, tables.MethodReference):
+        sampled = draw.recipe.methods[alpaca.reference.method].answer is None
+    else:
+        sampled = isinstance(alpaca.reference, tables.StartReference)
+    differ = alpaca.samples_per_prompt > 1 and alpaca.temperature > 0
+    return sampled and differ and not isinstance(alpaca.judge, LocalJudge | EndpointJudge)
 
 
 def held_out_task(draw: Draw) -> Task:
@@ -66,7 +95,7 @@ def held_out_task(draw: Draw) -> Task:
             params = {"source": {"kind": table.kind, "count": table.count}}
             return Task("held_out", params, {"dataset": dataset_task(draw, table)})
         case tables.OfficialPrompts():
-            return Task("held_out", {"source": draw.content(table, "path")}, {}, draw.where(table.path))
+            return Task("held_out", {"source": draw.content(table, "path")}, {}, draw.where(table, "path"))
         case _:
             assert_never(table)
 
@@ -113,10 +142,10 @@ def _sampled(draw: Draw, held_out: Task, policy: Mapping[str, Task], stream: str
 
 def _lm_eval(draw: Draw, table: tables.LmEval, policy: Mapping[str, Task]) -> Task:
     params: dict[str, Any] = draw.content(table, "include") | {"world": draw.world}
-    return Task("lm_eval", params, policy, draw.where(table.include))
+    return Task("lm_eval", params, policy, draw.where(table, "include"))
 
 
 def _mt_bench(draw: Draw, table: tables.MtBench, policy: Mapping[str, Task]) -> Task:
     judge, knobs = judge_of(draw, table.judge)
     params = draw.content(table, "questions") | judge | {"seed": draw.seed("evaluation")}
-    return Task("mt_bench", params, policy, knobs | policy_knobs(draw) | draw.where(table.questions))
+    return Task("mt_bench", params, policy, knobs | policy_knobs(draw) | draw.where(table, "questions"))

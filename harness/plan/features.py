@@ -31,7 +31,9 @@ def embeddings_task(draw: Draw, base: Task, prompts: Task) -> Task:
     """One embedding for each prompt."""
     table = draw.recipe.features.embedding
     if isinstance(table, SentenceEmbedding):
-        return Task("embeddings", draw.content(table, "name"), {"prompts": prompts}, draw.where(table.name))
+        return Task(
+            "embeddings", draw.content(table, "name"), {"prompts": prompts}, draw.where(table, "name")
+        )
     return Task("embeddings", plain(table), {"base_model": base, "prompts": prompts})
 
 

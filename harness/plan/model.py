@@ -11,23 +11,20 @@ def base_task(draw: Draw) -> Task:
     model = draw.recipe.model
     if isinstance(model, AtlasModel):
         return Task("base_model", plain(model), {})
-    params, knobs = plain(model, "sft"), {}
-    if isinstance(model, HfModel):
-        params = draw.content(model, "name") | ({} if model.template is None else _template(draw, model))
-        params.pop("sft")
-        knobs = {key: str(draw.files[name].path) for key, name in _local(draw, model).items()}
-    base = Task("base_model", params, {}, knobs)
+    base = (
+        _pointer(draw, model) if isinstance(model, HfModel) else Task("base_model", plain(model, "sft"), {})
+    )
     return base if model.sft is None else _sft(draw, model.sft, base)
 
 
-def _template(draw: Draw, model: HfModel) -> dict[str, str]:
-    return {"template": draw.files[str(model.template)].sha256}
-
-
-def _local(draw: Draw, model: HfModel) -> dict[str, str]:
-    """What of a model lies in local files, by key."""
-    named = {"name": model.name, "template": model.template or ""}
-    return {key: name for key, name in named.items() if name in draw.files}
+def _pointer(draw: Draw, model: HfModel) -> Task:
+    """A model that is there already; its chat template is a local file, wherever the model lies."""
+    params, knobs = draw.content(model, "name"), draw.where(model, "name")
+    del params["sft"]
+    if model.template is not None:
+        file = draw.files[model.template]
+        params["template"], knobs["template"] = file.sha256, str(file.path)
+    return Task("base_model", params, {}, knobs)
 
 
 def _sft(draw: Draw, table: Sft, base: Task) -> Task:

@@ -14,13 +14,10 @@ from harness.recipe.pool import (
 )
 from harness.recipe.sources import Source
 
-SMALLEST_CHOICE = 2
-"""Responses that a prompt needs to make a pair."""
-
 
 def dataset_task(draw: Draw, source: Source) -> Task:
     """What a file or dataset of the hub holds, as prompts, responses and scores."""
-    return Task("dataset", draw.source(source), {}, draw.where(source.path))
+    return Task("dataset", draw.source(source), {}, draw.where(source, "path"))
 
 
 def lint_task(draw: Draw, base: Task) -> Task | None:
@@ -61,9 +58,14 @@ def validation_task(draw: Draw, count: int, skip: int) -> Task:
 
 def _drawn(draw: Draw, source: DatasetPrompts) -> dict[str, Any]:
     """How prompts are drawn from a dataset; of its own responses, each must have enough to choose from."""
-    own = isinstance(draw.recipe.pool.responses, DatasetResponses)
-    least = SMALLEST_CHOICE if own else 0
-    return split_of(source) | {"least": least, "seed": draw.seed("pool")}
+    responses = draw.recipe.pool.responses
+    least = responses.least if isinstance(responses, DatasetResponses) else 0
+    return split_of(source) | {"least": least, "scored": _scored(draw), "seed": draw.seed("pool")}
+
+
+def _scored(draw: Draw) -> bool:
+    """Whether the dataset's own responses count only where it scores them: where it is the judge."""
+    return isinstance(draw.recipe.pool.judge, judges.DataJudge)
 
 
 def split_of(source: DatasetPrompts) -> dict[str, Any]:
@@ -82,13 +84,13 @@ def responses_task(draw: Draw, base: Task, prompts: Task, per_prompt: int) -> Ta
         case SampledResponses(endpoint=endpoint):
             assert endpoint is not None
             params = plain(table, "endpoint") | sampling | {"endpoint": without_knobs(endpoint)}
-            return Task("responses", params, inputs, {"endpoint": knobs_of(endpoint)})
+            return Task("responses", params, {"prompts": prompts}, {"endpoint": knobs_of(endpoint)})
         case DatasetResponses():
-            data = {"dataset": _data(draw)}
-            return Task("responses", {"kind": "dataset", "per_prompt": per_prompt}, inputs | data)
+            params = {"kind": table.kind, "per_prompt": per_prompt, "scored": _scored(draw)}
+            return Task("responses", params, inputs | {"dataset": _data(draw)})
         case BothResponses():
-            inputs |= {"dataset": _data(draw)}
-            return Task("responses", plain(table) | sampling, inputs, policy_knobs(draw))
+            params = plain(table) | sampling | {"scored": False}
+            return Task("responses", params, inputs | {"dataset": _data(draw)}, policy_knobs(draw))
         case _:
             assert_never(table)
 
@@ -105,7 +107,7 @@ def judge_of(draw: Draw, judge: judges.Judge) -> tuple[dict[str, Any], dict[str,
     """A judge as the parameters and the knobs of a task."""
     table, knobs = without_knobs(judge), knobs_of(judge)
     if isinstance(judge, judges.RewardModelJudge | judges.LocalJudge):
-        table, knobs = draw.content(judge, "name"), draw.where(judge.name)
+        table, knobs = draw.content(judge, "name"), draw.where(judge, "name")
     return {"judge": table, "world": draw.world}, {"judge": knobs} if knobs else {}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from harness.recipe.endpoint import Endpoint
 from harness.recipe.evaluation import (
     WORLD_TASK,
     AtlasHeldOutPrompts,
@@ -15,7 +16,13 @@ from harness.recipe.evaluation import (
 from harness.recipe.features import SentenceEmbedding
 from harness.recipe.judges import DataJudge, Judge, LocalJudge, OracleJudge, RewardModelJudge
 from harness.recipe.model import AtlasModel, HfModel
-from harness.recipe.pool import AtlasPrompts, BothResponses, DatasetPrompts, DatasetResponses
+from harness.recipe.pool import (
+    AtlasPrompts,
+    BothResponses,
+    DatasetPrompts,
+    DatasetResponses,
+    SampledResponses,
+)
 from harness.recipe.schema import Recipe
 from harness.recipe.sources import Source
 from harness.recipe.wording import show, suggestion
@@ -45,6 +52,16 @@ def sources_of(recipe: Recipe) -> Iterator[tuple[str, Source]]:
         yield "evaluation.alpaca_eval.reference", alpaca.reference
 
 
+def endpoints_of(recipe: Recipe) -> Iterator[tuple[str, Endpoint]]:
+    """Every endpoint of a recipe, after its place."""
+    responses = recipe.pool.responses
+    if isinstance(responses, SampledResponses) and responses.endpoint:
+        yield "pool.responses.endpoint", responses.endpoint
+    for place, judge in judges_of(recipe):
+        if isinstance(judge, Endpoint):
+            yield place, judge
+
+
 def local_files(recipe: Recipe) -> Iterator[Named]:
     """What a recipe names that must lie on this machine: no revision says that the hub has it."""
     for place, source in sources_of(recipe):
@@ -72,9 +89,24 @@ def local_files(recipe: Recipe) -> Iterator[Named]:
 
 def data_problems(recipe: Recipe) -> Iterator[str]:
     """One sentence for each part of a recipe that is about other data, or another world, than the rest."""
+    yield from _source_problems(recipe)
     yield from _world_problems(recipe)
     yield from _pool_problems(recipe)
     yield from _evaluation_problems(recipe)
+
+
+def _source_problems(recipe: Recipe) -> Iterator[str]:
+    """Keys that would be ignored where they stand."""
+    for place, source in sources_of(recipe):
+        for key in ("config", "split"):
+            if source.revision is None and key in source.model_fields_set:
+                yield (
+                    f"{place}.{key}: a local file has none. Remove it, or give `revision` for a dataset of "
+                    "the hub."
+                )
+    for place, endpoint in endpoints_of(recipe):
+        if (endpoint.usd_per_million_in is None) != (endpoint.usd_per_million_out is None):
+            yield f"{place}: a price is `usd_per_million_in` and `usd_per_million_out`. Give both or none."
 
 
 def _world_problems(recipe: Recipe) -> Iterator[str]:
@@ -117,6 +149,14 @@ def _pool_problems(recipe: Recipe) -> Iterator[str]:
             f"pool.responses: '{pool.responses.kind}' needs pool.prompts of kind 'dataset'. "
             "Change one of the two."
         )
+    if isinstance(pool.responses, DatasetResponses):
+        for name, method in recipe.methods.items():
+            if (method.responses_per_prompt or 0) > pool.responses.least:
+                yield (
+                    f"methods.{name}.responses_per_prompt: must be at most pool.responses.least "
+                    f"({pool.responses.least}), as each prompt has so many of its own. "
+                    f"Got {method.responses_per_prompt}. Raise `least`."
+                )
     for place, judge in judges_of(recipe):
         if not isinstance(judge, DataJudge):
             continue
@@ -141,6 +181,11 @@ def _evaluation_problems(recipe: Recipe) -> Iterator[str]:
         yield (
             "pool.prompts.held_out: must be more than 0 where the evaluation prompts are 'held-out'. Got 0."
         )
+    if isinstance(prompts, FilePrompts) and isinstance(pool, DatasetPrompts) and _same(prompts, pool):
+        yield (
+            "evaluation.alpaca_eval.prompts: are those of the pool. Use kind 'held-out', which sets a part "
+            "of them apart, or another dataset."
+        )
     if isinstance(prompts, OfficialPrompts) and (prompts.path is None) == (prompts.revision is None):
         yield "evaluation.alpaca_eval.prompts: 'official' needs either a `path` or a `revision` of the hub."
     if isinstance(reference, OfficialReference) and not isinstance(prompts, OfficialPrompts):
@@ -153,3 +198,9 @@ def _evaluation_problems(recipe: Recipe) -> Iterator[str]:
             f"evaluation.alpaca_eval.reference.method: no method is called '{reference.method}'."
             + suggestion(reference.method, list(recipe.methods))
         )
+
+
+def _same(one: Source, other: Source) -> bool:
+    """Whether two sources are one dataset, in whatever format it is read."""
+    keys = {"path", "revision", "config", "split"}
+    return one.model_dump(include=keys) == other.model_dump(include=keys)

@@ -40,6 +40,8 @@ class OfficialPrompts(Table):
 
 
 OFFICIAL_PROMPTS = 805
+OFFICIAL_DATASET, OFFICIAL_FILE = "tatsu-lab/alpaca_eval", "alpaca_eval_gpt4_baseline.json"
+"""On the hub; the file holds the prompts, and the baseline's outputs."""
 WORLD_TASK = "atlas_facts"
 
 EvaluationPrompts = Annotated[
@@ -109,8 +111,12 @@ class MtBench(Table):
 
 
 class Evaluation(Table):
-    """How every method is measured."""
+    """How every method is measured.
+
+    `head_to_head` has alpaca_eval's judge compare every two methods' outputs too, both ways round.
+    """
 
     alpaca_eval: AlpacaEval = AlpacaEval()
     lm_eval: LmEval | None = None
     mt_bench: MtBench | None = None
+    head_to_head: bool = False

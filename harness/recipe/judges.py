@@ -54,6 +54,7 @@ class EndpointJudge(Endpoint):
 
     `template` says how two outputs are compared: in words that end in a verdict, by the probabilities of one
     letter (weighted), or by the words of alpaca_eval's own evaluator. Single responses are scored 1 to 10.
+    `length_parameter` is the name by which the model takes `max_tokens`.
     """
 
     kind: Literal["endpoint"]
@@ -61,6 +62,7 @@ class EndpointJudge(Endpoint):
     both_orders: bool = False
     temperature: NonNegative = 0.0
     max_tokens: Count = 1024
+    length_parameter: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
 
 
 Judge = Annotated[

@@ -46,9 +46,10 @@ class SampledResponses(Table):
 
 
 class DatasetResponses(Table):
-    """The dataset's own responses, the first K of each prompt."""
+    """The first K of the dataset's own responses. Prompts with fewer than `least` of them are not drawn."""
 
     kind: Literal["dataset"]
+    least: Annotated[int, Field(ge=2)] = 2
 
 
 class BothResponses(Table):

@@ -26,8 +26,9 @@ def run(job: Job) -> None:
             make_random_model(job.out, shape, job.params["max_length"])
             facts = asdict(describe_model(job.out))
         case _:
-            write_source(job.out, _source(job))
-            facts = asdict(describe_model(job.out))
+            source = _source(job)
+            write_source(job.out, source)
+            facts = asdict(describe_model(job.out)) | {"name": source.name}
     write_json(job.out / RESULT, facts)
 
 
@@ -35,7 +36,7 @@ def _source(job: Job) -> Source:
     """A model of the hub by its name and revision, a local one by where it lies."""
     template = job.knobs.get("template")
     return Source(
-        name=job.knobs.get("name", job.params["name"]),
+        name=job.knobs.get("path", job.params["name"]),
         revision=job.params["revision"],
         dtype=job.params["dtype"],
         attention=job.params["attention"],

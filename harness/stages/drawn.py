@@ -1,12 +1,14 @@
 """Prompts drawn from a dataset: some to train on, some set apart for evaluation."""
 
 from collections import Counter
+from pathlib import Path
 
-from harness.data.rows import Prompt
+from harness.data.rows import Prompt, Response, Score
 from harness.data.split import Split, split
 from harness.errors import BadInput
 from harness.stages.job import Job
 from harness.stages.shared import read_prompts, read_responses
+from harness.store.formats import SCORES, read_rows
 
 
 def drawn_prompts(job: Job) -> list[Prompt]:
@@ -16,15 +18,26 @@ def drawn_prompts(job: Job) -> list[Prompt]:
         BadInput: it has fewer that can be used.
     """
     first, count, least = (job.params[name] for name in ("first", "count", "least"))
-    answers = Counter(response.prompt_id for response in read_responses(job.inputs["dataset"]))
+    own = own_responses(job.inputs["dataset"], job.params["scored"])
+    answers = Counter(response.prompt_id for response in own)
     usable = [prompt for prompt in _half(job).training if answers[prompt.id] >= least]
     if len(usable) < first + count:
+        scored = "scored " if job.params["scored"] else ""
         raise BadInput(
             f"pool.prompts.count: the data have {len(usable)} prompts for training"
-            f"{f' with at least {least} responses' if least else ''}, but the pool and what follows it ask "
-            f"for {first + count}. Lower it."
+            f"{f' with at least {least} {scored}responses' if least else ''}, but the pool and what follows "
+            f"it ask for {first + count}. Lower it{' or pool.responses.least' if least else ''}."
         )
     return usable[first : first + count]
+
+
+def own_responses(dataset: Path, scored: bool) -> list[Response]:
+    """A dataset's responses, by prompt and in its order; only those that it scores, if `scored`."""
+    responses = read_responses(dataset)
+    if not scored:
+        return responses
+    known = {(row.prompt_id, row.index) for row in read_rows(dataset / SCORES, Score)}
+    return [row for row in responses if (row.prompt_id, row.index) in known]
 
 
 def held_out_of(job: Job) -> list[Prompt]:

@@ -2,20 +2,16 @@
 
 from pathlib import Path
 
-from harness.data.hub import fetched_file
-from harness.data.original import OriginalData, read_original
+from harness.data.official import read_official
+from harness.data.original import OriginalData
 from harness.data.rows import Prompt, Response
 from harness.errors import BadInput
-from harness.recipe.evaluation import OFFICIAL_PROMPTS
 from harness.stages.drawn import held_out_of
 from harness.stages.job import Job
 from harness.stages.shared import read_prompts
 from harness.store.formats import PROMPTS, RESPONSES, write_rows
 from harness.world.facts import make_world
 from harness.world.prompts import held_out_prompts
-
-OFFICIAL_DATASET, OFFICIAL_FILE = "tatsu-lab/alpaca_eval", "alpaca_eval_gpt4_baseline.json"
-OFFICIAL_FORMAT = "alpaca-eval-outputs"
 
 
 def run(job: Job) -> None:
@@ -29,7 +25,8 @@ def run(job: Job) -> None:
         case "dataset":
             prompts = _first(job)
         case _:
-            official = _official(job)
+            path = job.knobs.get("path")
+            official = read_official(Path(path) if path else None, source["revision"])
             prompts = official.as_prompts
             write_rows(job.out / RESPONSES, _baseline(official))
     write_rows(job.out / PROMPTS, prompts)
@@ -43,27 +40,6 @@ def _first(job: Job) -> list[Prompt]:
             "Lower it, or leave it out to take all."
         )
     return prompts[:count]
-
-
-def _official(job: Job) -> OriginalData:
-    """The official prompts with the baseline's outputs, from the file given or from the hub's.
-
-    Raises:
-        BadInput: they are not all there.
-    """
-    revision = job.params["source"]["revision"]
-    path = (
-        Path(job.knobs["path"])
-        if revision is None
-        else fetched_file(OFFICIAL_DATASET, OFFICIAL_FILE, revision)
-    )
-    found = read_original(path, OFFICIAL_FORMAT, strict=True)
-    if len(found.prompts) != OFFICIAL_PROMPTS:
-        raise BadInput(
-            f"evaluation.alpaca_eval.prompts: the official set has {OFFICIAL_PROMPTS} prompts. "
-            f"{path.name} has {len(found.prompts)}. Give the whole file, or name it with kind 'dataset'."
-        )
-    return found
 
 
 def _baseline(official: OriginalData) -> list[Response]:

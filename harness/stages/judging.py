@@ -46,27 +46,37 @@ def judge_of(job: Job) -> Judge:
             return Graded(DatasetGrader(_scores(job.inputs["dataset"])))
         case judges.RewardModelJudge():
             dtype = DTYPES[table.dtype]
-            return RewardModelJudge(RewardModel(table.name, table.revision, dtype, table.max_length))
+            model = RewardModel(table.name, table.revision, dtype, table.max_length)
+            return RewardModelJudge(model, job.progress)
         case judges.LocalJudge():
             asking = Asking(both_orders=table.both_orders, max_tokens=table.max_new_tokens)
-            return ChatJudge(_local_chat(table), asking)
+            return ChatJudge(_local_chat(job, table), asking)
         case judges.EndpointJudge():
             asking = Asking(
                 weighted=table.template == "weighted",
                 both_orders=table.both_orders,
                 temperature=table.temperature,
                 max_tokens=table.max_tokens,
+                params=_length_limit(table),
             )
             return ChatJudge(EndpointChat(caller_of(job, table), job.progress), asking)
         case _:
             assert_never(table)
 
 
-def _local_chat(table: judges.LocalJudge) -> LocalChat:
+def _length_limit(table: judges.EndpointJudge) -> dict[str, Any]:
+    """What takes the place of `max_tokens` for a model that asks for it by another name."""
+    if table.length_parameter == "max_tokens":
+        return {}
+    return {"max_tokens": None, table.length_parameter: table.max_tokens}
+
+
+def _local_chat(job: Job, table: judges.LocalJudge) -> LocalChat:
     with TemporaryDirectory() as folder:
         write_source(Path(folder), Source(name=table.name, revision=table.revision, dtype=table.dtype))
         policy = load_policy(Path(folder))
-    return LocalChat(policy, f"{Path(table.name).name}@{table.revision or 'local'}")
+    name = f"{Path(table.name).name}@{table.revision or 'local'}"
+    return LocalChat(policy, name, progress=job.progress)
 
 
 def _scores(data: Path) -> dict[tuple[str, str], float]:
@@ -86,10 +96,16 @@ def scored(judge: Judge, answers: Sequence[Answer]) -> list[float]:
     given = [score for score in scores if score is not None]
     if len(given) < len(scores):
         raise HarnessError(
-            f"judge {judge.id}: gave no score to {len(scores) - len(given)} of {len(scores)} responses. "
+            f"judge {judge.id}: gave no score to {len(scores) - len(given)} of {len(scores)} responses"
+            f"{_most_common_reason(judge)}. "
             "Those that it gave are kept; run the recipe again to ask for the others."
         )
     return given
+
+
+def _most_common_reason(judge: Judge) -> str:
+    found = judge.reasons.most_common(1) if isinstance(judge, ChatJudge) else []
+    return f" (mostly: {found[0][0].rstrip('.')})" if found else ""
 
 
 def count_judge(job: Job, judge: Judge) -> None:

@@ -34,4 +34,5 @@ def _run(job: Job, include: Path | None, record: Path | None) -> LmEvalResult:
         apply_chat_template=job.params["chat_template"],
         batch_size=job.params["batch_size"],
     )
-    return run_tasks(policy_of(job), job.params["tasks"], include, settings, record)
+    name = job.inputs.get("adapter", job.inputs["base_model"]).name
+    return run_tasks(policy_of(job), job.params["tasks"], include, settings, record, name)

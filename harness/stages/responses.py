@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby, islice
 
 from harness.data.rows import Prompt, Response
 from harness.models.chat import encode
 from harness.models.load import load_tokenizer
+from harness.stages.drawn import own_responses
 from harness.stages.job import Job
 from harness.stages.sampling import sampled
-from harness.stages.shared import read_prompts, read_responses, sampling_of
+from harness.stages.shared import read_prompts, sampling_of
 from harness.stages.written import written_by_endpoint
 from harness.store.formats import RESPONSES, write_rows
 
@@ -31,10 +33,14 @@ def run(job: Job) -> None:
 def _own(job: Job, prompts: Sequence[Prompt], most: int) -> list[Response]:
     """The dataset's first responses to each prompt, with as many tokens as the policy's tokenizer sees."""
     tokenizer, turns = load_tokenizer(job.inputs["base_model"]), {p.id: p.turns for p in prompts}
+    by_prompt = groupby(
+        own_responses(job.inputs["dataset"], job.params["scored"]), key=lambda row: row.prompt_id
+    )
     return [
-        replace(row, tokens=len(encode(tokenizer, turns[row.prompt_id], row.text, finished=True).response))
-        for row in read_responses(job.inputs["dataset"])
-        if row.prompt_id in turns and row.index < most
+        replace(row, index=index, tokens=len(encode(tokenizer, turns[key], row.text, finished=True).response))
+        for key, rows in by_prompt
+        if key in turns
+        for index, row in enumerate(islice(rows, most))
     ]
 
 
@@ -45,5 +51,7 @@ def _samples(job: Job, prompts: Sequence[Prompt], own: Sequence[Response]) -> li
         ((prompt, per_prompt - there[prompt.id]) for prompt in prompts), key=lambda each: each[1]
     )
     asked = [(prompt, count) for prompt, count in lacking if count]
+    if not asked:
+        return []
     rows = sampled(job, asked, sampling_of(job.params, per_prompt, "pool"))
     return [replace(row, index=row.index + there[row.prompt_id]) for row in rows]

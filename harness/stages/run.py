@@ -26,24 +26,35 @@ JOURNAL = "journal"
 """Folder of a store where paid completions are written down as they come."""
 
 
-def run_task(task: Task, root: Path, progress: Callable[[int, int], None], options: Options = USUAL) -> None:
+def run_task(task: Task, root: Path, progress: Callable[[int, int], None], options: Options = USUAL) -> bool:
     """Do one task against the store at `root`; `options` change nothing that it gives.
+
+    Another process that does it is waited for; False where its artifact is there then.
 
     Raises:
         CorruptArtifact: if an input does not match its manifest.
+        DiskFull: if there is no room for the artifact.
         Exception: whatever the stage raises; nothing is committed then.
     """
     store = LocalStore(root)
+    with store.claim(task.stage, task.key):
+        if store.has(task.stage, task.key):
+            return False
+        _make(task, store, progress, options)
+    return True
+
+
+def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], options: Options) -> None:
     inputs = {name: store.open(needed.stage, needed.key) for name, needed in task.inputs.items()}
     # imported before the clock starts: loading libraries is not part of any method's cost
     stage = importlib.import_module(f"harness.stages.{task.stage}")
     if "base_model" in inputs:
         _warm_up(inputs["base_model"])
-    tracking = options.tracking(task, root)
+    tracking = options.tracking(task, store.root)
     if tracking is not None:
         load_tracker(tracking)
     with store.create(task.identity) as draft:
-        meter = Meter()
+        meter = Meter(options.energy)
         with meter:
             kept, processes = lambda: draft.scratch, options.processes(task)
             job = Job(
@@ -56,11 +67,19 @@ def run_task(task: Task, root: Path, progress: Callable[[int, int], None], optio
                 tracking=tracking,
                 processes=processes,
                 knobs=task.knobs,
-                journal=root / JOURNAL,
+                journal=store.root / JOURNAL,
             )
             draft.missing = stage.run(job) or 0
         draft.cost = meter.cost.as_dict()
-        draft.provenance = provenance()
+        draft.provenance = provenance() | _sampling(task)
+
+
+def _sampling(task: Task) -> dict[str, str]:
+    """What a task samples with, where it does: no key holds it, and the bits of its results may."""
+    if "sampling" not in task.knobs:
+        return {}
+    engine, size = task.knobs["sampling"]["engine"], task.knobs["sampling"]["batch_size"]
+    return {"sampling": "vllm" if engine == "vllm" else f"transformers, batches of {size}"}
 
 
 @cache

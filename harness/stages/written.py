@@ -12,6 +12,8 @@ from harness.stages.asking import caller_of, count_calls
 from harness.stages.job import Job
 
 TEMPLATE = "conversation-1"
+DRAWS = 2**20
+"""Of one seed: more than any prompt gets responses, so that no two seeds share a draw, and all K do."""
 
 
 def written_by_endpoint(job: Job, prompts: Sequence[Prompt]) -> list[Response]:
@@ -40,7 +42,7 @@ def written_by_endpoint(job: Job, prompts: Sequence[Prompt]) -> list[Response]:
 
 def _request(job: Job, prompt: Prompt, index: int) -> Request:
     params = {"temperature": job.params["temperature"], "max_tokens": job.params["max_new_tokens"]}
-    return Request(prompt.turns, TEMPLATE, params, draw=index + job.params["seed"] * job.params["per_prompt"])
+    return Request(prompt.turns, TEMPLATE, params, draw=index + DRAWS * job.params["seed"])
 
 
 def _response(prompt: Prompt, index: int, model: str, answer: Completion) -> Response:

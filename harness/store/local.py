@@ -1,28 +1,28 @@
 """The store on a local or shared disk: `<root>/<stage>/<key>/`, committed by rename."""
 
-import fcntl
 import os
-import platform
 import shutil
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.errors import CorruptArtifact, StoreError
+from harness.errors import CorruptArtifact, DiskFull, StoreError
+from harness.store.claims import claimed, folder_lock, is_claimed
+from harness.store.disk import flush, flush_one, is_full
 from harness.store.keys import Identity
 from harness.store.manifest import (
     NAME,
     Manifest,
     describe_files,
-    first_mismatch,
+    mismatches,
     read_manifest,
     write_manifest,
 )
 
-HOST = platform.node().replace(".", "-") or "unknown"
+SCRATCH, PARTIAL, CLAIMS = "scratch", "partial", "claims"
+"""What is in the making: new folders, work to go on from, and who makes what."""
 
 
 class Draft:
@@ -61,7 +61,10 @@ class Draft:
 
 
 class LocalStore:
-    """Artifacts on disk. An artifact is there when its manifest is, and only then."""
+    """Artifacts on disk. An artifact is there when its manifest is, and only then.
+
+    What is in the making belongs to whoever holds its claim. Reading needs no right to write.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -73,20 +76,27 @@ class LocalStore:
         Raises:
             StoreError: if the folder cannot be written.
         """
-        try:
-            self._scratch.mkdir(parents=True, exist_ok=True)
-            (self.root / ".gitignore").write_text("*\n")
-        except OSError as error:
-            raise StoreError(
-                f"{self.root}: the store cannot be written: {error.strerror}. "
-                "Choose another folder with --store or HARNESS_STORE."
-            ) from None
-        for folder in self._scratch.iterdir():
-            if _abandoned(folder.name):
-                shutil.rmtree(folder, ignore_errors=True)
-        for folder in self._partial.glob("*/*"):
-            if self.has(folder.parent.name, folder.name):
-                shutil.rmtree(folder, ignore_errors=True)
+        with self._writing():
+            (self.root / SCRATCH).mkdir(parents=True, exist_ok=True)
+            if not (self.root / ".gitignore").exists():
+                (self.root / ".gitignore").write_text("*\n")
+        self.sweep(path for path in self.in_the_making() if self.is_litter(path))
+
+    def in_the_making(self) -> Iterator[Path]:
+        """The folders of artifacts that are not whole yet, or were not when their process died."""
+        for kind in (SCRATCH, PARTIAL):
+            yield from sorted((self.root / kind).glob("*/*"))
+
+    def is_litter(self, folder: Path) -> bool:
+        """Whether no run goes on from such a folder: all of scratch, and what artifacts left behind."""
+        return folder.parent.parent.name == SCRATCH or self.has(folder.parent.name, folder.name)
+
+    def sweep(self, folders: Iterable[Path]) -> None:
+        """Remove folders of artifacts in the making, but not those that living processes hold."""
+        for folder in folders:
+            with self.claim(folder.parent.name, folder.name, wait=False) as mine:
+                if mine:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def folder(self, stage: str, key: str) -> Path:
         """Where an artifact lies, whether it is there or not."""
@@ -101,6 +111,7 @@ class LocalStore:
 
         Raises:
             CorruptArtifact: if the manifest is torn or edited.
+            NewerStore: if a newer program wrote it.
         """
         try:
             return read_manifest(self.folder(stage, key))
@@ -112,61 +123,97 @@ class LocalStore:
 
         Raises:
             CorruptArtifact: if a file is missing, changed or extra.
+            NewerStore: if a newer program wrote it.
         """
         folder = self.folder(stage, key)
         if folder not in self._verified:
-            reason = first_mismatch(folder, self.manifest(stage, key))
+            reason = next(mismatches(folder, self.manifest(stage, key)), None)
             if reason is not None:
                 raise CorruptArtifact(stage, key, reason)
             self._verified.add(folder)
         return folder
 
+    @contextmanager
+    def claim(self, stage: str, key: str, wait: bool = True) -> Iterator[bool]:
+        """Be the only process that makes or removes this artifact; False, without `wait`, where another is.
+
+        Raises:
+            StoreError: the store cannot be written, or lies where files cannot be locked.
+        """
+        with ExitStack() as held:
+            with self._writing():
+                mine = held.enter_context(claimed(self._claim(stage, key), wait))
+            yield mine
+
+    def is_claimed(self, stage: str, key: str) -> bool:
+        """Whether a living process makes or removes this artifact."""
+        return is_claimed(self._claim(stage, key))
+
+    @contextmanager
+    def in_use(self, alone: bool = False) -> Iterator[None]:
+        """Use the store together with others, or `alone`, for what must not happen beside a run.
+
+        Raises:
+            StoreError: others use it (`alone`), or it cannot be made.
+        """
+        with self._writing():
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = folder_lock(self.root, alone)
+        with lock as got:
+            if not got:
+                raise StoreError(f"{self.root}: a run is at work on this store. Wait for its end.")
+            yield
+
     def discard(self, stage: str, key: str) -> None:
-        """Take an artifact out of the store; the manifest goes first, so that no half of it counts."""
+        """Take an artifact out of the store; the manifest goes first, so that no half of it counts.
+
+        What another process is making anew is left to it.
+        """
         folder = self.folder(stage, key)
         self._verified.discard(folder)
-        (folder / NAME).unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        with self.claim(stage, key, wait=False) as mine:
+            if mine:
+                with self._writing():
+                    (folder / NAME).unlink(missing_ok=True)
+                shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def create(self, identity: Identity) -> Iterator[Draft]:
-        """Make an artifact in a scratch folder; a clean exit commits it by rename, else nothing is left.
+        """Make an artifact, under its claim, in a scratch folder; a clean exit commits it by rename.
 
-        Where another process has committed the same artifact meanwhile, its result stays.
+        After an error nothing of it is left but what was written to `Draft.scratch`.
+
+        Raises:
+            DiskFull: there is no room for it.
         """
-        folder = (
-            self._scratch / f"{identity.stage}-{identity.key}-{uuid.uuid4().hex[:8]}.{HOST}.{os.getpid()}"
-        )
-        folder.mkdir(parents=True)
-        with ExitStack() as undo:
-            undo.callback(shutil.rmtree, folder, ignore_errors=True)
-            draft = Draft(folder, lambda: self._keep(identity, folder, undo))
+        folder = self.root / SCRATCH / identity.stage / identity.key
+        try:
+            shutil.rmtree(folder, ignore_errors=True)  # a dead process's, since the claim is ours
+            folder.mkdir(parents=True)
+            draft = Draft(folder, lambda: self._keep(identity))
             yield draft
             draft.gather()
             self._commit(identity, draft)
             draft.forget()
+        except Exception as error:
+            if is_full(error, self.root):
+                raise self._full() from None
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            _remove_if_empty(self._kept(identity))
 
-    def _keep(self, identity: Identity, folder: Path, undo: ExitStack) -> Path:
-        """The folder kept for an artifact until it is whole, held by one process at a time.
-
-        The lock is the kernel's, so it goes with the process that holds it, however that ends. Who comes
-        second works in a folder of its own, beside `folder`, that nobody goes on from.
-        """
-        kept = self._partial / identity.stage / identity.key
+    def _keep(self, identity: Identity) -> Path:
+        """The folder kept for an artifact until it is whole."""
+        kept = self._kept(identity)
         kept.mkdir(parents=True, exist_ok=True)
-        held = os.open(kept, os.O_RDONLY)
-        undo.callback(os.close, held)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            own = folder.with_name(f"kept-{folder.name}")
-            own.mkdir()
-            undo.callback(shutil.rmtree, own, ignore_errors=True)
-            return own
-        undo.callback(_remove_if_empty, kept)
         return kept
 
+    def _kept(self, identity: Identity) -> Path:
+        return self.root / PARTIAL / identity.stage / identity.key
+
     def _commit(self, identity: Identity, draft: Draft) -> None:
+        """Put a draft in its place, once all of it is on the disk: what is there is there after any loss."""
         manifest = Manifest(
             stage=identity.stage,
             key=identity.key,
@@ -179,39 +226,42 @@ class LocalStore:
             missing=draft.missing,
         )
         write_manifest(draft.folder, manifest)
+        flush(draft.folder)
         final = self.folder(identity.stage, identity.key)
         final.parent.mkdir(parents=True, exist_ok=True)
         if final.exists() and not (final / NAME).exists():
             shutil.rmtree(final)
+        draft.folder.rename(final)
+        flush_one(final.parent)
+
+    def _claim(self, stage: str, key: str) -> Path:
+        return self.root / CLAIMS / f"{stage}.{key}"
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A sentence where the store cannot be written."""
         try:
-            draft.folder.rename(final)
-        except OSError:
-            if not self.has(identity.stage, identity.key):
-                raise
+            yield
+        except OSError as error:
+            if is_full(error, _existing(self.root)):
+                raise self._full() from None
+            raise StoreError(
+                f"{self.root}: the store cannot be written: {error.strerror}. "
+                "Choose another folder with --store or HARNESS_STORE."
+            ) from None
 
-    @property
-    def _scratch(self) -> Path:
-        return self.root / "scratch"
+    def _full(self) -> DiskFull:
+        return DiskFull(
+            f"{self.root}: the disk is full. Finished tasks and the whole pieces of unfinished ones are kept: "
+            "make room, and the same command goes on from there."
+        )
 
-    @property
-    def _partial(self) -> Path:
-        return self.root / "partial"
+
+def _existing(folder: Path) -> Path:
+    """A folder, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
 def _remove_if_empty(folder: Path) -> None:
     with suppress(OSError):
         folder.rmdir()
-
-
-def _abandoned(name: str) -> bool:
-    """Whether a scratch folder is of a dead process of this machine; others judge their own."""
-    _, host, pid = name.rsplit(".", 2)
-    if host != HOST:
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

@@ -1,11 +1,12 @@
 """The manifest of an artifact: written last, so its presence is the proof that the artifact is whole."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.errors import NewerStore
 from harness.store.keys import digest, file_digest
 
 SCHEMA_VERSION = 1
@@ -52,27 +53,31 @@ def read_manifest(folder: Path) -> Manifest:
     """Read a manifest.
 
     Raises:
-        ValueError: if it is torn, edited, or of another schema version; the text says which.
+        ValueError: if it is torn or edited; the text says which.
+        NewerStore: if it is whole, and of a schema version that this program does not know.
     """
     try:
         content = json.loads((folder / NAME).read_text())
         stated = content.pop("digest")
-    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError):
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{NAME} is torn") from None
-    if content.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(f"{NAME} has schema version {content.get('schema_version')}, not {SCHEMA_VERSION}")
     if digest(content) != stated:
         raise ValueError(f"{NAME} does not match its own digest")
+    if content["schema_version"] != SCHEMA_VERSION:
+        raise NewerStore(
+            f"{folder / NAME}: schema_version is {content['schema_version']}, this program reads up to "
+            f"{SCHEMA_VERSION}. Update harness, or choose another store with --store."
+        )
     return Manifest(**content)
 
 
-def first_mismatch(folder: Path, manifest: Manifest) -> str | None:
-    """The first way in which the files differ from what the manifest states, or None."""
+def mismatches(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Every way in which the files differ from what the manifest states."""
     there = describe_files(folder)
     for name, stated in manifest.files.items():
         if name not in there:
-            return f"{name} is missing"
-        if there[name] != stated:
-            return f"{name} does not match its digest"
-    extra = sorted(set(there) - set(manifest.files))
-    return f"{extra[0]} is not in the manifest" if extra else None
+            yield f"{name} is missing"
+        elif there[name] != stated:
+            yield f"{name} does not match its digest"
+    for name in sorted(set(there) - set(manifest.files)):
+        yield f"{name} is not in the manifest"

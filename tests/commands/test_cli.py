@@ -116,6 +116,9 @@ def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HARNESS_STORE", raising=False)
     inside = places_of(tmp_path / "recipes" / "a.toml")
     assert (inside.store, inside.board) == (tmp_path / ".harness", tmp_path / "leaderboards" / "a")
+    deeper = places_of(tmp_path / "recipes" / "gpu" / "a.toml")
+    assert (deeper.store, deeper.board) == (inside.store, inside.board)
+    assert deeper.data == inside.data
     assert places_of(tmp_path / "b.toml").store == tmp_path / ".harness"
     monkeypatch.setenv("HARNESS_STORE", "/elsewhere")
     assert places_of(tmp_path / "b.toml").store == Path("/elsewhere")

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
+from harness.errors import BadInput
 
 RECIPE = """
 title = "t"
@@ -72,3 +73,37 @@ def test_trials_are_tasks_and_are_said(project: Path) -> None:
 def count(text: str) -> int:
     (found,) = re.findall(r"of (\d+) tasks to run", text)
     return int(found)
+
+
+def costs(project: Path, *options: str) -> str:
+    done = CliRunner().invoke(app, ["plan", str(project / "r.toml"), *options])
+    assert done.exit_code == 0, done.output
+    return " ".join(done.output.split("costs of what is to run")[1].split())
+
+
+def test_a_stated_size_gives_costs_and_what_they_rest_on(project: Path) -> None:
+    """Prompts of 150 tokens, answers of 24: outputs of 200 prompts x 4 samples, in two replicates, under the
+    one method, and of the start for each: 4 x 800 x 174 tokens = 0.56 million; 2 x 1e9 x that is 1 PFLOP.
+    """
+    text = costs(project, "--parameters", "1e9", "--throughput", "1e12")
+    assert "outputs │ 0.6 │ 1 │ 0.3 │ 0 │ 0.00 │ 0.0" in text
+    assert "Assumed: 1 billion parameters (as stated); prompts of 150 and given responses of 250" in text
+    assert "1e+12 FLOPs a second" in text
+    assert "Not in the figures: lm_eval" in text
+
+
+def test_a_gpu_is_named_by_its_peak(project: Path) -> None:
+    text = costs(project, "--parameters", "1e9", "--throughput", "A100")
+    assert "one A100 at 35% of its bf16 peak, 10% where it writes" in text
+
+
+@pytest.mark.parametrize("throughput", ["tpu", "-1", "nan", "inf", "0"])
+def test_another_throughput_is_refused(project: Path, throughput: str) -> None:
+    words = ["plan", str(project / "r.toml"), "--throughput", throughput]
+    found = CliRunner().invoke(app, words).exception
+    assert isinstance(found, BadInput)
+    assert str(found).startswith("--throughput: must be one of h100, a100, l40s, rtx4090, or FLOPs a second")
+
+
+def test_the_embedded_world_needs_no_costs(project: Path) -> None:
+    assert "costs of what is to run" not in planned(project)

@@ -13,9 +13,17 @@ from harness.plan.task import Task
 from harness.store.local import LocalStore
 
 
-def work(task: Task, root: Path, progress: Callable[[int, int], None]) -> None:
+def work(task: Task, root: Path, progress: Callable[[int, int], None]) -> bool:
     """Write the sum of the inputs and one; `params` may ask for trouble."""
     store = LocalStore(root)
+    with store.claim(task.stage, task.key):
+        if store.has(task.stage, task.key):
+            return False
+        add(task, store, progress)
+    return True
+
+
+def add(task: Task, store: LocalStore, progress: Callable[[int, int], None]) -> None:
     inputs = [store.open(needed.stage, needed.key) for needed in task.inputs.values()]
     progress(1, 2)
     if task.params.get("raise"):

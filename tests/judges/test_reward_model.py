@@ -5,12 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    LlamaConfig,
-    LlamaForSequenceClassification,
-)
+from tiny_classifier import make_classifier
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from harness.data.rows import Prompt
 from harness.errors import BadInput
@@ -25,19 +21,6 @@ ANSWERS = [
     for prompt in PROMPTS
     for text in ("w1", "w2 w3 w4 w5 w6 w7", "", "w1 <eos>", "<pad> w3", "w10 w11 w12")
 ]
-
-
-def make(folder: Path, tiny_base: Path, labels: int = 1, pad: int | None = 0) -> Path:
-    """A random classifier with the tiny model's tokenizer; a `pad` of None configures none."""
-    config = LlamaConfig(
-        vocab_size=60, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=64, initializer_range=0.3, pad_token_id=pad, num_labels=labels,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    with quiet():
-        LlamaForSequenceClassification(config).save_pretrained(folder)
-        AutoTokenizer.from_pretrained(tiny_base).save_pretrained(folder)
-    return folder
 
 
 def judge_in(folder: Path, max_length: int = 4096, batch_size: int = 4) -> RewardModelJudge:
@@ -59,7 +42,7 @@ def plain(folder: Path, answer: Answer) -> float:
 @pytest.mark.parametrize("pad", [0, 2, None], ids=["pad", "eos-pads", "none"])
 def test_a_batch_scores_as_one_by_one(tmp_path: Path, tiny_base: Path, pad: int | None) -> None:
     """Also where the end token pads, or nothing does: then a wrong token would be read in a batch."""
-    folder = make(tmp_path, tiny_base, pad=pad)
+    folder = make_classifier(tmp_path, tiny_base, pad=pad)
     expected = [plain(folder, answer) for answer in ANSWERS]
     assert len({round(score, 4) for score in expected}) > 12
     judge = judge_in(folder)
@@ -68,7 +51,7 @@ def test_a_batch_scores_as_one_by_one(tmp_path: Path, tiny_base: Path, pad: int 
 
 
 def test_preferences_follow_the_rewards_in_any_order(tmp_path: Path, tiny_base: Path) -> None:
-    judge = judge_in(make(tmp_path, tiny_base))
+    judge = judge_in(make_classifier(tmp_path, tiny_base))
     low, high = judge.scores([Answer(PROMPTS[0], "w1"), Answer(PROMPTS[0], "w2")])
     assert low is not None
     assert high is not None
@@ -79,7 +62,7 @@ def test_preferences_follow_the_rewards_in_any_order(tmp_path: Path, tiny_base: 
 
 def test_usage_counts_tokens_once_for_equal_conversations(tmp_path: Path, tiny_base: Path) -> None:
     """<bos> <user> w4 <user> w1: five tokens, as the template marks every turn with <user>."""
-    judge = judge_in(make(tmp_path, tiny_base))
+    judge = judge_in(make_classifier(tmp_path, tiny_base))
     assert judge.scores([]) == []
     first, second = judge.scores([Answer(PROMPTS[1], "w1")] * 2)
     assert first == second
@@ -89,7 +72,7 @@ def test_usage_counts_tokens_once_for_equal_conversations(tmp_path: Path, tiny_b
 
 def test_what_is_too_long_loses_its_beginning_and_is_counted(tmp_path: Path, tiny_base: Path) -> None:
     """Five tokens are kept; the model's own limit of 64 holds where none is given."""
-    folder = make(tmp_path, tiny_base)
+    folder = make_classifier(tmp_path, tiny_base)
     judge = judge_in(folder, max_length=5)
     long, other = (Answer(PROMPTS[1], f"{start} w4 w5 w6 w7 w8") for start in ("w1", "w2"))
     scores = judge.scores([long, other, Answer(PROMPTS[1], "w1")])
@@ -101,24 +84,24 @@ def test_what_is_too_long_loses_its_beginning_and_is_counted(tmp_path: Path, tin
 
 
 def test_the_id_names_model_revision_precision_and_limit(tmp_path: Path, tiny_base: Path) -> None:
-    folder = make(tmp_path / "tiny-rm", tiny_base)
+    folder = make_classifier(tmp_path / "tiny-rm", tiny_base)
     assert judge_in(folder).id == "reward-model-1:tiny-rm@local:float32:64"
 
 
 def test_what_is_no_reward_model_is_refused(tmp_path: Path, tiny_base: Path) -> None:
-    folder = make(tmp_path / "three", tiny_base, labels=3)
+    folder = make_classifier(tmp_path / "three", tiny_base, labels=3)
     with pytest.raises(BadInput, match=r"a reward model has one output\. Got 3"):
         judge_in(folder)
     with pytest.raises(BadInput, match=r"model 'no/such-model': is not in the hub's cache"):
         judge_in(Path("no/such-model"))
-    folder = make(tmp_path / "mute", tiny_base)
+    folder = make_classifier(tmp_path / "mute", tiny_base)
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(BadInput, match="no chat template"):
         judge_in(folder)
 
 
 def test_pickled_weights_are_refused(tmp_path: Path, tiny_base: Path) -> None:
-    folder = make(tmp_path, tiny_base)
+    folder = make_classifier(tmp_path, tiny_base)
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     shutil.move(folder / "model.safetensors", folder / "away")

@@ -5,42 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from sentence_encoder import LIMIT, make_encoder
+from transformers import BertModel
 
 from harness.errors import BadInput
 from harness.models import sentence_transformer
-from harness.models.quiet import quiet
 from harness.models.sentence_transformer import embed_with_sentence_transformer
 
 TEXTS = ["w1 w2 w3", "w4", "w5 w6 w7 w8 w9 w1 w2 w3 w4 w5", ""]
-LIMIT = 8
 
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Hidden 16, one layer; mean pooling, at most 8 tokens, unit length."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
-
-    plain, folder = tmp_path_factory.mktemp("bert"), tmp_path_factory.mktemp("sentences")
-    words = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1} | {f"w{n}": n + 2 for n in range(10)}, "[UNK]"))
-    words.pre_tokenizer = WhitespaceSplit()
-    config = BertConfig(
-        vocab_size=12, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
-    )
-    torch.manual_seed(0)
-    with quiet():
-        BertModel(config).save_pretrained(plain)
-        PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
-            plain
-        )
-        reader = Transformer(str(plain), max_seq_length=LIMIT)
-        modules = [reader, Pooling(16, pooling_mode="mean"), Normalize()]
-        SentenceTransformer(modules=modules, device="cpu").save(str(folder))
-    return folder
+    return make_encoder(tmp_path_factory.mktemp("sentences"))
 
 
 @pytest.mark.parametrize("batch_size", [1, 64])

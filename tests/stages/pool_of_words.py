@@ -48,22 +48,38 @@ def write_responses(inputs: Mapping[str, Path], rows: list[Response]) -> None:
 
 @dataclass(frozen=True)
 class Done:
-    """An artifact's folder, and what it cost."""
+    """An artifact's folder, what it cost, and how many verdicts it lacks."""
 
     folder: Path
     cost: Cost
+    missing: int = 0
 
 
 def run_stage(
-    root: Path, run: Callable[[Job], None], params: Mapping[str, Any], inputs: Mapping[str, Path]
+    root: Path,
+    run: Callable[[Job], int | None],
+    params: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    knobs: Mapping[str, Any] | None = None,
+    journal: Path | None = None,
 ) -> Done:
     """Run a stage against a store of its own at `root`; an artifact under the same root goes on."""
     store = LocalStore(root)
     store.prepare()
     identity = Identity("stage", "key", 1, {}, {})
     with store.create(identity) as draft, Meter() as meter:
-        run(Job(params, inputs, draft.folder, meter, lambda *_: None, lambda: draft.scratch))
-    return Done(store.open("stage", "key"), meter.cost)
+        job = Job(
+            params,
+            inputs,
+            draft.folder,
+            meter,
+            lambda *_: None,
+            lambda: draft.scratch,
+            knobs=knobs or {},
+            journal=journal,
+        )
+        missing = run(job) or 0
+    return Done(store.open("stage", "key"), meter.cost, missing)
 
 
 def gradient_params(**changes: Any) -> dict[str, Any]:

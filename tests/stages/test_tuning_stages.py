@@ -12,7 +12,7 @@ from harness.stages import adapter, outputs, responses, trial, tuned
 from harness.stages.shared import read_responses
 from harness.store.formats import RESULT, read_json, write_json, write_rows
 
-SAMPLING = {"per_prompt": 2, "temperature": 1.0, "max_new_tokens": 6, "seed": 3}
+SAMPLING = {"kind": "sample", "per_prompt": 2, "temperature": 1.0, "max_new_tokens": 6, "seed": 3}
 JUDGE = {"judge": {"kind": "length"}, "world": 0}
 
 

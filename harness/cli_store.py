@@ -1,0 +1,90 @@
+"""`harness store ...`: the commands about a store; each calls one function of `harness.commands.store`."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Look at the stored results, check and clear them."
+)
+
+Root = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads this form on every Python
+    typer.Option(
+        "--store", help="Folder of stored results. Default: HARNESS_STORE, or .harness/.", metavar="DIR"
+    ),
+]
+Boards = Annotated[
+    Path,
+    typer.Option(
+        "--boards", help="Folder of leaderboards, whose records say what they rest on.", metavar="DIR"
+    ),
+]
+BOARDS = Path("leaderboards")
+
+
+def _root(named: Path | None) -> Path:
+    return named or Path(os.environ.get("HARNESS_STORE") or ".harness")
+
+
+@app.command("list")
+def list_(store: Root = None, boards: Boards = BOARDS) -> None:
+    """List the artifacts: stage/key, size, age, and the recipes whose boards rest on each."""
+    from harness.commands.store import list_store
+
+    for line in list_store(_root(store), boards):
+        typer.echo(line)
+
+
+@app.command()
+def show(
+    key: Annotated[str, typer.Argument(help="An artifact's key, or how it begins.")],
+    store: Root = None,
+    boards: Boards = BOARDS,
+) -> None:
+    """Show what an artifact is, what it was made from and what it cost, and who needs it."""
+    from harness.commands.store import show_artifact
+
+    typer.echo(show_artifact(_root(store), boards, key))
+
+
+@app.command()
+def verify(
+    store: Root = None,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Take damaged artifacts out; the next run makes them again.")
+    ] = False,
+) -> None:
+    """Read every file and compare it with what was written; exit with 1 where one differs."""
+    from harness.commands.store import verify_store
+
+    verify_store(_root(store), discard, Console(soft_wrap=True))
+
+
+@app.command()
+def gc(
+    recipes: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(help="Recipes whose results to keep.", metavar="[RECIPE...]"),
+    ] = None,
+    store: Root = None,
+    boards: Boards = BOARDS,
+    force: Annotated[bool, typer.Option("--force", help="Also delete what boards rest on.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; else it is only said what would go.")] = False,
+) -> None:
+    """Delete what neither the recipes named nor any board rests on."""
+    from harness.commands.store import collect_garbage
+
+    collect_garbage(_root(store), boards, recipes or [], force, yes, Console(soft_wrap=True))
+
+
+@app.command()
+def size(store: Root = None) -> None:
+    """Show how many artifacts each stage has, and how large they are."""
+    from harness.commands.store import size_of_store
+
+    for line in size_of_store(_root(store)):
+        typer.echo(line)

@@ -1,0 +1,176 @@
+"""What `harness plan` says of costs: by formula, and on which assumptions."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.commands.sizes import judge_sizes, policy_size
+from harness.endpoints.prices import listed_price, table_date
+from harness.errors import BadInput
+from harness.models.weights import Size
+from harness.plan.catalog import STAGES
+from harness.plan.costs import FILLED, UNKNOWN, Estimate, Facts, Work, gpu_seconds
+from harness.plan.draw import DataFile
+from harness.plan.task import Task
+from harness.recipe.model import HfModel
+from harness.recipe.schema import Recipe
+from harness.store.formats import RESULT, read_json
+from harness.store.local import LocalStore
+
+PEAKS = {"h100": 989e12, "a100": 312e12, "l40s": 362e12, "rtx4090": 165e12}
+"""FLOPs a second in bf16 without sparsity, by the vendor's data sheets (H100, A100: SXM)."""
+READING, WRITING = 0.35, 0.10
+"""Shares of the peak that are taken to be reached: reading and training, and writing token by token."""
+PROMPT_TOKENS, ANSWER_TOKENS = 150.0, 250.0
+"""Where the data are not stored yet: an assumption, which the output states."""
+CHARACTERS = 4.0
+"""Characters of English in a token."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """FLOPs a second when reading and training, and when writing; and how that is told."""
+
+    reading: float
+    writing: float
+    told: str
+
+
+def machine_of(throughput: str) -> Machine:
+    """A GPU by its name, or a number of FLOPs a second.
+
+    Raises:
+        BadInput: it is neither.
+    """
+    if peak := PEAKS.get(throughput.lower()):
+        told = f"one {throughput.upper()} at {READING:.0%} of its bf16 peak, {WRITING:.0%} where it writes"
+        return Machine(READING * peak, WRITING * peak, told)
+    with suppress(ValueError):
+        if 0 < (flops := float(throughput)) < float("inf"):
+            return Machine(flops, flops, f"{flops:.3g} FLOPs a second")
+    raise BadInput(
+        f"--throughput: must be one of {', '.join(PEAKS)}, or FLOPs a second such as 2e14. "
+        f"Got {throughput!r}."
+    )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A recipe's tasks, those that its store lacks, and the local files that it names."""
+
+    recipe: Recipe
+    store: LocalStore
+    tasks: Sequence[Task]
+    missing: Sequence[Task]
+    files: Mapping[str, DataFile]
+
+
+def show_costs(planned: Planned, parameters: float | None, throughput: str, console: Console) -> None:
+    """Print what the missing tasks cost; nothing for a model that the recipe makes, unless stated.
+
+    Raises:
+        BadInput: the throughput is neither a GPU nor a number.
+    """
+    machine = machine_of(throughput)
+    if parameters is None and not isinstance(planned.recipe.model, HfModel):
+        return
+    size, size_from = _policy_size(planned, parameters)
+    prompt, answer, lengths_from = _lengths(planned)
+    judges = judge_sizes(planned.recipe, planned.files)
+    sizes = judges | {"": size.parameters}
+    estimate = Estimate(Facts(prompt, answer, sizes, size.per_rank, _price)).add(planned.missing)
+    if estimate.total == Work():
+        return
+    console.print(_table(estimate, machine))
+    for line in (
+        f"Assumed: {_told(size)} parameters ({size_from}); prompts of {prompt:.0f} and given responses of "
+        f"{answer:.0f} tokens ({lengths_from}); sampled ones fill {FILLED:.0%} of max_new_tokens; "
+        f"{machine.told}. FLOPs are 2N a token forward, 2N + 2 x trained backward.",
+        *_warnings(estimate, size, judges),
+    ):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _table(estimate: Estimate, machine: Machine) -> Table:
+    table = Table(title="costs of what is to run, by formula", title_justify="left")
+    table.add_column("stage")
+    for column in ("M tokens", "PFLOPs", "GPU h", "judge calls", "$", "GB written"):
+        table.add_column(column, justify="right")
+    seconds = gpu_seconds(estimate, machine.reading, machine.writing)
+    for name in STAGES:
+        if (work := estimate.stages.get(name, Work())) != Work():
+            table.add_row(name, *_cells(work, seconds[name]))
+    table.add_section()
+    table.add_row("all", *_cells(estimate.total, sum(seconds.values())))
+    return table
+
+
+def _cells(work: Work, seconds: float) -> Iterator[str]:
+    yield f"{(work.forward + work.backward) / 1e6:,.1f}"
+    yield f"{work.flops / 1e15:,.0f}"
+    yield f"{seconds / 3600:,.1f}"
+    yield f"{work.calls:,.0f}"
+    yield "?" if work.unpriced else f"{work.usd:,.2f}"
+    yield f"{work.bytes / 1e9:,.1f}"
+
+
+def _warnings(estimate: Estimate, size: Size, judges: Mapping[str, float]) -> Iterator[str]:
+    """What the figures leave out."""
+    if not size.parameters:
+        yield "The base model's size is not known, so its FLOPs are not in: state --parameters, such as 8e9."
+    elif not size.per_rank:
+        yield "The shapes of its layers are not known before it is fetched: adapters count as nothing."
+    for name, parameters in judges.items():
+        if not parameters:
+            yield f"The size of judge {name} is not known, so its FLOPs are not in."
+    if estimate.total.usd:
+        yield f"Dollars are at most, with answers of full length; the price table is of {table_date()}."
+    if estimate.total.unpriced:
+        yield (
+            f"{estimate.total.unpriced:,.0f} calls have no price: state usd_per_million_in and "
+            "usd_per_million_out."
+        )
+    if left_out := sorted(UNKNOWN & estimate.stages.keys()):
+        yield f"Not in the figures: {', '.join(left_out)}, whose questions the plan does not know."
+
+
+def _told(size: Size) -> str:
+    return f"{size.parameters / 1e9:.3g} billion" if size.parameters else "unknown"
+
+
+def _price(base_url: str, model: str) -> tuple[float, float] | None:
+    price = listed_price(base_url, model)
+    return None if price is None else (price.input, price.output)
+
+
+def _policy_size(planned: Planned, stated: float | None) -> tuple[Size, str]:
+    """The base model's size, and where it is from."""
+    known = policy_size(planned.recipe, planned.files)
+    if stated is not None:
+        return Size(stated, known.per_rank), "as stated"
+    if (result := _stored(planned, "base_model")) is not None:
+        return Size(result["parameters"], known.per_rank), "by the stored model"
+    return known, "by its weights on this machine" if known.per_rank else "by its name"
+
+
+def _lengths(planned: Planned) -> tuple[float, float, str]:
+    """Tokens of a prompt and of a given response, and where that is from."""
+    report = _stored(planned, "dataset")
+    if report is None:
+        return PROMPT_TOKENS, ANSWER_TOKENS, "assumed until the data are stored"
+    answers = report["response_characters"] or {"median": ANSWER_TOKENS * CHARACTERS}
+    medians = report["prompt_characters"]["median"], answers["median"]
+    prompt, answer = (number / CHARACTERS for number in medians)
+    return prompt, answer, f"medians of the stored data, {CHARACTERS:.0f} characters a token"
+
+
+def _stored(planned: Planned, stage: str) -> Any:
+    """The result of the first stored task of a stage; None where there is none."""
+    for task in planned.tasks:
+        if task.stage == stage and planned.store.has(task.stage, task.key):
+            return read_json(planned.store.folder(task.stage, task.key) / RESULT)
+    return None

@@ -1,0 +1,101 @@
+"""The files that a recipe names: found, known by their content, and missed with a remedy."""
+
+from pathlib import Path
+
+import pytest
+from recipe_documents import HUB, REAL, recipe
+
+from harness.commands.inputs import files_of
+from harness.commands.places import Places, places_of
+from harness.errors import BadInput
+from harness.plan.draw import DataFile
+from harness.store.keys import file_digest
+
+LENGTH = {"kind": "length"}
+
+
+def places(folder: Path) -> Places:
+    return Places(folder / "r.toml", folder, folder, folder)
+
+
+def found(folder: Path, **changes: object) -> dict[str, DataFile]:
+    return files_of(recipe(REAL, **changes), places(folder))
+
+
+def test_a_file_is_known_by_its_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "pool.jsonl"
+    file.write_text("{}\n")
+    before = found(tmp_path)
+    assert before == {"pool.jsonl": DataFile(file.resolve(), file_digest(file))}
+    file.write_text("{} \n")
+    assert found(tmp_path)["pool.jsonl"].sha256 != before["pool.jsonl"].sha256
+
+
+def test_a_path_may_be_absolute(tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere.jsonl"
+    file.write_text("{}\n")
+    table = {"kind": "dataset", "path": str(file), "count": 4}
+    assert found(tmp_path / "data", pool__prompts=table) == {str(file): DataFile(file, file_digest(file))}
+
+
+def folder_of(tmp_path: Path) -> DataFile:
+    return found(tmp_path, model={"kind": "hf", "name": "base"})["base"]
+
+
+def test_a_folder_is_known_by_the_names_and_bytes_of_its_files(tmp_path: Path) -> None:
+    """Wherever it lies, and whatever tools have left in hidden files."""
+    (tmp_path / "pool.jsonl").write_text("{}\n")
+    base = tmp_path / "base"
+    (base / "part").mkdir(parents=True)
+    (base / "config.json").write_text("{}")
+    (base / "part" / "weights").write_text("1")
+    before = folder_of(tmp_path)
+    (base / ".cache").mkdir()
+    (base / ".cache" / "fetched").write_text("today")
+    (base / ".gitattributes").write_text("")
+    assert folder_of(tmp_path) == before
+    base.rename(tmp_path / "moved")
+    base.symlink_to(tmp_path / "moved")
+    assert folder_of(tmp_path) == DataFile(tmp_path / "moved", before.sha256)
+    for change in (
+        lambda: (base / "config.json").write_text("{ }"),
+        lambda: (base / "part" / "weights").rename(base / "part" / "other"),
+        lambda: (base / "more").write_text(""),
+    ):
+        last = folder_of(tmp_path).sha256
+        change()
+        assert folder_of(tmp_path).sha256 != last
+
+
+def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
+    """The hub is a remedy only where a table can name it."""
+    with pytest.raises(BadInput) as caught:
+        found(
+            tmp_path,
+            model={"kind": "hf", "name": "base", "template": "chat.jinja"},
+            evaluation__mt_bench={"questions": "q.jsonl", "judge": LENGTH},
+        )
+    start = f"{tmp_path / 'r.toml'}: "
+    put = f" in {tmp_path}. Put it there, or set HARNESS_DATA to the folder that has it"
+    assert caught.value.problems == (
+        f"{start}pool.prompts.path: there is no 'pool.jsonl'{put}; or give pool.prompts.revision, if the hub "
+        "has it.",
+        f"{start}model.name: there is no 'base'{put}; or give model.revision, if the hub has it.",
+        f"{start}model.template: there is no 'chat.jinja'{put}.",
+        f"{start}evaluation.mt_bench.questions: there is no 'q.jsonl'{put}.",
+    )
+
+
+def test_what_the_hub_has_is_not_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "pool.jsonl").write_text("{}\n")
+    assert set(found(tmp_path, model={"kind": "hf", **HUB})) == {"pool.jsonl"}
+
+
+def test_data_lie_beside_the_recipes_or_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    assert places_of(tmp_path / "recipes" / "r.toml").data == tmp_path / "data"
+    assert places_of(tmp_path / "r.toml").data == tmp_path / "data"
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "mine"))
+    assert places_of(tmp_path / "recipes" / "r.toml").data == tmp_path / "mine"
