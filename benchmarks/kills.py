@@ -1,8 +1,8 @@
 """A recipe, killed at random moments until so many kills are done, must go on to the same board.
 
 A run is killed as machines do it: the whole process group by SIGKILL (power, the batch system's last word),
-SIGTERM (its first) or SIGINT (Ctrl-C); the first process alone, whose workers then end what they do beside the
-next run; or one worker alone (out of memory).
+SIGTERM (its first) or SIGINT (Ctrl-C); the first process alone, whose workers then end what they do beside
+the next run; or one worker alone (out of memory).
 """
 
 import json

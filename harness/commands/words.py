@@ -9,7 +9,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """Text from outside with all that a terminal obeys, or that reorders it, as escapes; lines and tabs stay."""
+    """Text from outside, with what a terminal obeys or reorders by as escapes; lines and tabs stay."""
     return "".join(
         sign if sign in "\n\t" or unicodedata.category(sign)[0] != "C" else ascii(sign)[1:-1] for sign in text
     )

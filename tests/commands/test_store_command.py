@@ -1,4 +1,4 @@
-"""`harness store`: list, show, verify, size and gc, on a small store beside a board that rests on part of it."""
+"""`harness store`, on a small store beside a board that rests on part of it."""
 
 import contextlib
 import json

@@ -1,6 +1,7 @@
 """What a terminal is shown of text that comes from outside."""
 
 import io
+from types import SimpleNamespace
 
 from rich.console import Console
 
@@ -19,14 +20,15 @@ def test_controls_become_escapes_and_the_rest_stays() -> None:
 def test_an_output_is_shown_as_it_is() -> None:
     """Neither the model nor the prompt gets a control character, or the markup of our own output, through."""
 
-    class Row:
-        name = "dpo"
-        references, texts = {"p": HOSTILE}, {"p": f"[red]{HOSTILE}[/red]"}
-        verdicts = {"p": [1.5]}
-
+    row = SimpleNamespace(
+        name="dpo",
+        references={"p": HOSTILE},
+        texts={"p": f"[red]{HOSTILE}[/red]"},
+        verdicts={"p": [1.5]},
+    )
     prompt = Prompt("p", HOSTILE)
     file = io.StringIO()
-    Console(file=file, width=200).print(_comparison(prompt, [Row()]))  # type: ignore[list-item]
+    Console(file=file, width=200).print(_comparison(prompt, [row]))  # type: ignore[list-item]
     said = file.getvalue()
     assert said.count(r"a\x1b]0;title\x07b") == 3
     assert "[red]a" in said

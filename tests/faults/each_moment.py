@@ -1,9 +1,9 @@
 """Kill a process before each thing that it does to the file system, one after another.
 
-`python each_moment.py SUBJECT FOLDER [STRIDE [BASE]]`: for n = 0, STRIDE, 2 STRIDE, ... a child begins the subject's
-work in a new folder and is killed (SIGKILL) before its n-th file event; what it left is looked at; a second child does
-the work to its end; the result must be what an unbroken run gives. Ends with the first n that is never reached,
-and prints how many children were killed.
+`python each_moment.py SUBJECT FOLDER [STRIDE [BASE]]`: for n = 0, STRIDE, 2 STRIDE, ... a child begins the
+subject's work in a new folder and is killed (SIGKILL) before its n-th file event; what it left is looked at;
+a second child does the work to its end; the result must be that of an unbroken run. Ends with the first n that
+is never reached, and prints how many children were killed.
 """
 
 import json

@@ -84,8 +84,7 @@ def test_a_line_of_the_journal(disk: Path) -> None:
     with Journal(disk / "journal" / "model.jsonl") as journal:
         filler = fill(disk)
         with pytest.raises(StoreError, match="the journal cannot be written"):
-            for number in range(200):
-                journal.claim(f"{number} {'x' * 100}", 0.0, None)
+            journal.claim("x" * 8192, 0.0, None)
         filler.unlink()
     with Journal(disk / "journal" / "model.jsonl") as journal:
         assert journal.claim("one more", 0.0, None).name == "MINE"

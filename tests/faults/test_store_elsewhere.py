@@ -28,7 +28,7 @@ def harness(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def test_a_disk_of_its_own_that_gets_full_then_is_read_only(
     disk: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Room for the model (1.4 MB) comes late: one sentence, exit code 2. Then all is there, and is only read."""
+    """Room for the model (1.4 MB) comes late: one sentence, exit code 2. Then all is there to read."""
     project, store = tmp_path_factory.mktemp("project"), ["--store", str(disk / "store")]
     (project / "recipes").mkdir()
     (project / "recipes" / "small.toml").write_text(SMALL)

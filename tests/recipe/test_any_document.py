@@ -155,7 +155,7 @@ def tables(document: Any, found: list[Any]) -> list[Any]:
 @st.composite
 def changed(draw: st.DrawFn) -> dict[str, Any]:
     """A good recipe with up to three values changed, added or taken out, anywhere."""
-    document = copy.deepcopy(draw(st.sampled_from([GOOD, RICH])))
+    document: dict[str, Any] = copy.deepcopy(draw(st.sampled_from([GOOD, RICH])))
     for _ in range(draw(st.integers(0, 3))):
         table = draw(st.sampled_from(tables(document, [])))
         if isinstance(table, list):
