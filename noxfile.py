@@ -45,6 +45,21 @@ def leaderboards(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Kill a run a hundred times at random moments; most of an hour."""
+    install(session)
+    session.run("pytest", "-m", "faults or not faults", "tests/faults", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Give the program 10,000 recipes made at random, of which none may take two seconds."""
+    install(session)
+    cases = {"HARNESS_FUZZ_CASES": "10000"}
+    session.run("pytest", "tests/recipe/test_any_document.py", *session.posargs, env=cases)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Run all benchmarks and write docs/benchmarks.md; minutes, and best on an idle machine."""
     install(session)

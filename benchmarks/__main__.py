@@ -13,6 +13,8 @@ from benchmarks import (
     commands,
     engines,
     features,
+    flips,
+    fuzz,
     grouped,
     grouped_gpu,
     kills,
@@ -27,7 +29,7 @@ from benchmarks.figure import Figure, Skipped, markdown
 
 SUBJECTS = (
     commands, engines, bank, bank_gpu, pair_features, sketch, features, clustering, selection_scale,
-    net_overhead, grouped, training, grouped_gpu, kills, store_scale,
+    net_overhead, grouped, training, grouped_gpu, kills, flips, fuzz, store_scale,
 )  # fmt: skip
 BENCHMARKS = {benchmark.name: benchmark for subject in SUBJECTS for benchmark in subject.BENCHMARKS}
 

@@ -1,8 +1,8 @@
-"""A recipe killed at random moments until so many kills are done: does each next run go on to the same board?
+"""A recipe, killed at random moments until so many kills are done, must go on to the same board.
 
-`python -m benchmarks kills`. A run is killed as machines do it: the whole process group by SIGKILL (power, the
-batch system's last word), SIGTERM (its first), SIGINT (Ctrl-C); or the first process alone, whose workers then
-end what they do beside the next run; or one worker alone (out of memory).
+A run is killed as machines do it: the whole process group by SIGKILL (power, the batch system's last word),
+SIGTERM (its first) or SIGINT (Ctrl-C); the first process alone, whose workers then end what they do beside
+the next run; or one worker alone (out of memory).
 """
 
 import json

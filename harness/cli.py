@@ -122,6 +122,9 @@ def run(  # noqa: PLR0913 - an argument for each option
             metavar="ADDRESS",
         ),
     ] = None,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Read the machine's energy counters too (extra 'energy').")
+    ] = False,
 ) -> None:
     """Train and measure every method, then write the leaderboard.
 
@@ -136,7 +139,7 @@ def run(  # noqa: PLR0913 - an argument for each option
         from harness.commands.workers import Workers
 
         places, workers = places_of(recipe, store, boards), Workers(jobs, engine, address)
-        run_recipe(places, workers, _output(context), report_to, train_processes)
+        run_recipe(places, workers, _output(context), report_to, train_processes, energy)
     except KeyboardInterrupt:
         typer.echo(INTERRUPTED, err=True)
         raise typer.Exit(130) from None
@@ -454,5 +457,7 @@ def run_app() -> None:
     try:
         app()
     except HarnessError as error:
-        typer.echo(str(error), err=True)
+        from harness.commands.words import harmless
+
+        typer.echo(harmless(str(error)), err=True)
         sys.exit(error.exit_code)

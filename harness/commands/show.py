@@ -9,6 +9,7 @@ from rich.text import Text
 
 from harness.commands.chosen import chosen_cells
 from harness.commands.places import Places
+from harness.commands.words import harmless
 from harness.data.rows import Prompt, Response
 from harness.errors import CorruptArtifact, StoreError
 from harness.leaderboard.outputs import verdict
@@ -61,8 +62,14 @@ class _Outputs:
 
 
 def _comparison(prompt: Prompt, rows: list[_Outputs]) -> Table:
-    table = Table(title=Text(prompt.text), title_justify="left", title_style="bold", show_header=False)
-    table.add_row("reference", Text(rows[0].references[prompt.id]), "")
+    table = Table(title=_text(prompt.transcript), title_justify="left", title_style="bold", show_header=False)
+    table.add_row("reference", _text(rows[0].references[prompt.id]), "")
     for row in rows:
-        table.add_row(row.name, Text(row.texts[prompt.id]), verdict(row.verdicts[prompt.id][0]))
+        words = verdict(row.verdicts[prompt.id][0])
+        table.add_row(_text(row.name), _text(row.texts[prompt.id]), words)
     return table
+
+
+def _text(text: str) -> Text:
+    """What a model or a recipe says, shown as it is."""
+    return Text(harmless(text))

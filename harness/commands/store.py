@@ -123,8 +123,9 @@ def collect_garbage(
         BadInput: nothing says what is needed, or a recipe or record cannot be read.
         StoreError: a run is at work on the store, or a manifest cannot be read.
     """
+    _check(root)
     store = LocalStore(root)
-    with store.in_use(alone=True):
+    with store.in_use(alone=delete):
         there = list(_entries(root))
         wanted = _wanted(root, boards, recipes, force)
         needed = with_inputs(store, wanted, there)
@@ -152,8 +153,8 @@ def _wanted(root: Path, boards: Path, recipes: Sequence[Path], force: bool) -> s
         wanted |= {task.key for task in build_plan(recipe, files_of(recipe, places_of(path))).tasks}
     if not wanted and not force:
         raise BadInput(
-            f"{boards}: holds no records, and no recipe is given, so all of {root} would go. Name the recipes "
-            "to keep, or the folder of the boards (--boards), or give --force."
+            f"{boards}: holds no records, and no recipe is given, so all of {root} would go. Name the "
+            "recipes to keep, or the folder of the boards (--boards), or give --force."
         )
     return wanted
 
@@ -173,9 +174,13 @@ def _users(boards: Path) -> Mapping[str, set[str]]:
 
 
 def _entries(root: Path) -> Iterable[Entry]:
+    _check(root)
+    return entries(root, STAGES)
+
+
+def _check(root: Path) -> None:
     if not root.is_dir():
         raise StoreError(f"{root}: there is no store. Name one with --store or HARNESS_STORE.")
-    return entries(root, STAGES)
 
 
 def _whole(root: Path) -> Iterator[Entry]:

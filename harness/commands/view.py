@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from harness.commands.words import harmless
 from harness.engines.base import Event
 from harness.plan.task import Task
 
@@ -58,11 +59,14 @@ class RunView:
                 self._line(event.task, "done by another run")
             case "failed":
                 self._finish(event.task)
-                self._line(event.task, f"[red]failed[/red]: {escape(event.reason)}")
+                self._line(event.task, f"[red]failed[/red]: {escape(harmless(event.reason))}")
             case "redo":
                 self._progress.remove_task(self._rows.pop(event.task.key))
                 self._total += event.made_again
-                self._line(event.task, f"[yellow]waits for a changed input[/yellow]: {escape(event.reason)}")
+                self._line(
+                    event.task,
+                    f"[yellow]waits for a changed input[/yellow]: {escape(harmless(event.reason))}",
+                )
 
     def label(self, task: Task) -> str:
         """`stage method/replicate`, or how many methods share the task."""

@@ -7,6 +7,7 @@ only its task with it, and the caller never loads torch.
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -126,6 +127,7 @@ def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]
 
 def _serve(pipe: Connection, work: Work, root: Path) -> None:
     """A worker's life: take a task, do it, say how it went; ends when the caller is gone."""
+    signal.signal(signal.SIGTERM, _tidy_end)
     while True:
         try:
             task = pipe.recv()
@@ -135,3 +137,8 @@ def _serve(pipe: Connection, work: Work, root: Path) -> None:
             pipe.send(attempt(work, task, root, lambda done, of: pipe.send(("progress", (done, of)))))
         except BrokenPipeError:
             return
+
+
+def _tidy_end(signum: int, frame: object) -> None:
+    """SIGTERM: end as if the task had failed, so that what is half made goes."""
+    sys.exit(128 + signum)

@@ -55,7 +55,7 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
     if tracking is not None:
         load_tracker(tracking)
     with store.create(task.identity) as draft:
-        meter = Meter()
+        meter = Meter(options.energy)
         with meter:
             kept, processes = lambda: draft.scratch, options.processes(task)
             job = Job(
@@ -76,7 +76,15 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
                 cost: dict[str, Any] = dict(store.manifest(part.stage, part.key).cost)
                 meter.include(Cost(**cost))
         draft.cost = meter.cost.as_dict()
-        draft.provenance = provenance()
+        draft.provenance = provenance() | _sampling(task)
+
+
+def _sampling(task: Task) -> dict[str, str]:
+    """What a task samples with, where it does: no key holds it, and the bits of its results may."""
+    if "sampling" not in task.knobs:
+        return {}
+    engine, size = task.knobs["sampling"]["engine"], task.knobs["sampling"]["batch_size"]
+    return {"sampling": "vllm" if engine == "vllm" else f"transformers, batches of {size}"}
 
 
 @cache

@@ -48,7 +48,7 @@ def is_claimed(path: Path) -> bool:
 
 @contextmanager
 def folder_lock(folder: Path, alone: bool) -> Iterator[bool]:
-    """Hold a folder together with others, or `alone`; alone does not wait, and gives False where it cannot."""
+    """Hold a folder together with others, or `alone`, which does not wait: False where others hold it."""
     file = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 FULL = 64 * 1024
-"""Bytes. Libraries say in many ways that a write failed; less room than this says why."""
+"""Bytes. Some libraries do not say why a write failed; less room than this does."""
 
 
 def flush(folder: Path) -> None:
@@ -28,6 +28,8 @@ def is_full(error: BaseException, folder: Path) -> bool:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if os.strerror(errno.ENOSPC) in str(cause):  # safetensors has errors of its own
             return True
         cause = cause.__cause__ or cause.__context__
     space = os.statvfs(folder)

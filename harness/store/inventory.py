@@ -29,7 +29,7 @@ class Entry:
 
 
 def entries(root: Path, stages: Iterable[str]) -> Iterator[Entry]:
-    """What lies in a store, stage by stage; what no artifact of these stages is (journal, logs) is left out."""
+    """What lies in a store, stage by stage; what is no artifact (the journal, logs) is left out."""
     for stage in stages:
         if (root / stage).is_dir():
             with os.scandir(root / stage) as folders:

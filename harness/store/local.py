@@ -252,8 +252,8 @@ class LocalStore:
 
     def _full(self) -> DiskFull:
         return DiskFull(
-            f"{self.root}: the disk is full. Finished tasks and the whole pieces of unfinished ones are kept: "
-            "make room, and the same command goes on from there."
+            f"{self.root}: the disk is full. Finished tasks and the whole pieces of unfinished ones are "
+            "kept: make room, and the same command goes on from there."
         )
 
 

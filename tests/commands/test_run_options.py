@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from recipe_documents import WORLD, recipe
 
 from harness.__main__ import main
 from harness.commands.options import options_of
@@ -75,3 +76,22 @@ def test_every_method_that_cannot_be_shared_is_named() -> None:
         update={"training": Training(**{**recipe.training.model_dump(), "micro_batch": 1})}
     )
     assert options_of(places_of(SMOKE), shared, build_plan(shared), "none", 2).train_processes == 2
+
+
+def test_an_endpoint_that_cannot_be_asked_is_refused_before_anything_runs() -> None:
+    """A budget needs a price, and the dated table has none for this model."""
+    judge = {
+        "kind": "endpoint",
+        "base_url": "http://localhost:8000/v1",
+        "model": "judge-2026-01-01",
+        "budget_usd": 1.0,
+    }
+    asked = recipe(WORLD, pool__judge=judge)
+    with pytest.raises(BadInput) as caught:
+        options_of(places_of(SMOKE), asked, build_plan(asked), "none", 1)
+    assert caught.value.problems == (
+        f"{SMOKE}: pool.judge: endpoint budget_usd: needs a price, and the table has none for "
+        "judge-2026-01-01 at localhost. State it, in dollars per million tokens (0: free).",
+    )
+    priced = recipe(WORLD, pool__judge=judge | {"usd_per_million_in": 1.0, "usd_per_million_out": 2.0})
+    assert options_of(places_of(SMOKE), priced, build_plan(priced), "none", 1).train_processes == 1

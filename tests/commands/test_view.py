@@ -45,3 +45,13 @@ def test_a_terminal_shows_progress_and_the_time_left() -> None:
     text = shown(Event("started", BASE), Event("progress", BASE, 1, 2), terminal=True)
     assert "base_model 3 rows" in text
     assert "0/2 tasks, about 20 s left" in text
+
+
+def test_what_another_run_made_is_a_line_of_its_own() -> None:
+    assert "   1/2 prompts a/0: done by another run" in shown(Event("started", USER), Event("found", USER))
+
+
+def test_what_an_error_quotes_moves_no_cursor() -> None:
+    """An escape sequence, its one-byte form, a bell and a right-to-left override."""
+    text = shown(Event("started", USER), Event("failed", USER, reason="got '\x1b[2J\x9b2J\x07\u202e'"))
+    assert r"failed: got '\x1b[2J\x9b2J\x07\u202e'" in text

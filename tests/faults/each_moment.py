@@ -1,9 +1,9 @@
 """Kill a process before each thing that it does to the file system, one after another.
 
-`python each_moment.py SUBJECT FOLDER [STRIDE [BASE]]`: for n = 0, STRIDE, 2 STRIDE, ... a child begins the subject's
-work in a new folder and is killed (SIGKILL) before its n-th file event; what it left is looked at; a second child does
-the work to its end; the result must be what an unbroken run gives. Ends with the first n that is never reached,
-and prints how many children were killed.
+`python each_moment.py SUBJECT FOLDER [STRIDE [BASE]]`: for n = 0, STRIDE, 2 STRIDE, ... a child begins the
+subject's work in a new folder and is killed (SIGKILL) before its n-th file event; what it left is looked at;
+a second child does the work to its end; the result must be that of an unbroken run. Ends with the first n that
+is never reached, and prints how many children were killed.
 """
 
 import json
@@ -54,7 +54,9 @@ def artifact(folder: Path) -> Any:
         return None
     place = store.open(ARTIFACT.stage, ARTIFACT.key)
     litter = [*folder.glob("scratch/*/*"), *folder.glob("partial/*/*"), *folder.glob("claims/*")]
-    return {path.name: file_digest(path) for path in place.glob("*.*") if path.name != "manifest.json"}, litter
+    return {
+        path.name: file_digest(path) for path in place.glob("*.*") if path.name != "manifest.json"
+    }, litter
 
 
 def discard(folder: Path) -> None:
@@ -110,7 +112,9 @@ def train(folder: Path) -> None:
             """Count nothing."""
 
     checkpoints = Checkpoints(folder / "checkpoints", lambda: "this", Clock(), every_s=0, share=inf)
-    train_pairs(Path(sys.argv[4]), PAIRS, replace(SETTINGS, steps=3), folder / "out", Runtime(None, checkpoints))
+    train_pairs(
+        Path(sys.argv[4]), PAIRS, replace(SETTINGS, steps=3), folder / "out", Runtime(None, checkpoints)
+    )
 
 
 def weights(folder: Path) -> Any:
@@ -161,8 +165,12 @@ def main() -> None:
     stride = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     sys.path += [str(ROOT / "tests" / name) for name in ("leaderboard", "training")]
     below = "checkpoint" if work is train else str(folder)
-    if work is train:
-        import test_preference_training  # noqa: F401 - once, here, and not in each child
+    if work is train:  # libraries are loaded once, here, and not in each child
+        import test_preference_training  # noqa: F401
+    if work is write_the_board:
+        import synthetic_records  # noqa: F401
+
+        import harness.leaderboard.board  # noqa: F401
     assert child(work, folder / "unbroken", None, below)
     unbroken = result(folder / "unbroken")
     assert unbroken

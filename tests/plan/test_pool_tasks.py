@@ -216,6 +216,7 @@ def test_how_an_endpoint_is_asked_is_in_no_key(knob: str) -> None:
         ("judge", {"both_orders": True}),
         ("judge", {"temperature": 0.5}),
         ("judge", {"max_tokens": 9}),
+        ("judge", {"length_parameter": "max_completion_tokens"}),
     ],
 )
 def test_what_an_endpoint_is_asked_is_in_the_key(place: str, table: dict[str, Any]) -> None:

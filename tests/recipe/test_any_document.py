@@ -3,17 +3,24 @@
 import copy
 import datetime
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.commands.inputs import files_of
+from harness.commands.places import places_of
 from harness.errors import BadInput
+from harness.plan.build import build_plan
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import KINDS, Role, kind_of
 from harness.recipe.table import Table
+
+FEW = 900
+CASES = int(os.environ.get("HARNESS_FUZZ_CASES", FEW))
 
 GOOD: dict[str, Any] = {
     "title": "test",
@@ -42,8 +49,48 @@ GOOD: dict[str, Any] = {
         },
     },
 }
+ENDPOINT = {"base_url": "http://localhost:1/v1", "model": "judge", "key_env": "KEY", "budget_usd": 1.0}
+RICH: dict[str, Any] = {
+    "title": "data, models and judges from outside",
+    "baseline": "dpo",
+    "model": {
+        "kind": "random",
+        "hidden": 32,
+        "sft": {"data": {"path": "sft.jsonl"}, "steps": 2, "learning_rate": 1e-4, "weights": "full"},
+    },
+    "pool": {
+        "prompts": {"kind": "dataset", "path": "pool.jsonl", "count": 16, "held_out": 0.5},
+        "responses": {"kind": "sample", "endpoint": ENDPOINT},
+        "judge": {"kind": "endpoint", "template": "weighted", "both_orders": True, **ENDPOINT},
+    },
+    "budget": {"responses": 32},
+    "features": {"embedding": {"kind": "sentence-transformers", "name": "folder", "revision": "0" * 40}},
+    "sampling": {"batch_size": 8},
+    "training": {"steps": 2, "pairs_per_step": 4, "learning_rate": 1e-3},
+    "loss": {"kind": "sum", "terms": [{"kind": "dpo", "beta": 0.1}, {"kind": "ipo"}], "weights": [1.0, 0.5]},
+    "evaluation": {
+        "alpaca_eval": {
+            "prompts": {"kind": "dataset", "path": "held.jsonl", "count": 8},
+            "reference": {"kind": "method", "method": "dpo"},
+            "judge": {"kind": "reward-model", "name": "me/reward", "revision": "0" * 40},
+        },
+        "mt_bench": {
+            "questions": "questions.jsonl",
+            "judge": {"kind": "local", "name": "me/judge", "revision": "0" * 40},
+        },
+    },
+    "methods": {"dpo": {"responses_per_prompt": 4}, "sft": {}},
+}
+FILES = ("sft.jsonl", "pool.jsonl", "held.jsonl", "questions.jsonl")
+
+
+def kinds_of(table: type[Table]) -> list[type[Table]]:
+    """A table class and all that are made from it."""
+    return [table, *(found for child in table.__subclasses__() for found in kinds_of(child))]
+
+
 WORDS = sorted(
-    {name for table in Table.__subclasses__() for name in table.model_fields}
+    {name for table in kinds_of(Table) for name in table.model_fields}
     | {kind_of(variant) for variants in KINDS.values() for variant in variants}
     | {
         "kind",
@@ -107,8 +154,8 @@ def tables(document: Any, found: list[Any]) -> list[Any]:
 
 @st.composite
 def changed(draw: st.DrawFn) -> dict[str, Any]:
-    """The good recipe with up to three values changed, added or taken out, anywhere."""
-    document = copy.deepcopy(GOOD)
+    """A good recipe with up to three values changed, added or taken out, anywhere."""
+    document: dict[str, Any] = copy.deepcopy(draw(st.sampled_from([GOOD, RICH])))
     for _ in range(draw(st.integers(0, 3))):
         table = draw(st.sampled_from(tables(document, [])))
         if isinstance(table, list):
@@ -127,10 +174,17 @@ def changed(draw: st.DrawFn) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one recipe that others can extend."""
-    made = tmp_path_factory.mktemp("any")
-    (made / "base.toml").write_text("\n".join(f"{key} = {toml(item)}" for key, item in GOOD.items()))
-    assert load_recipe(made / "base.toml").title == "test"
-    return made
+    return furnish(tmp_path_factory.mktemp("any"))
+
+
+def furnish(folder: Path) -> Path:
+    """Put the recipe there that others extend, and the files that they name."""
+    (folder / "base.toml").write_text("\n".join(f"{key} = {toml(item)}" for key, item in GOOD.items()))
+    assert load_recipe(folder / "base.toml").title == "test"
+    (folder / "data").mkdir()
+    for name in FILES:
+        (folder / "data" / name).touch()
+    return folder
 
 
 def problems(folder: Path, content: bytes) -> tuple[str, ...]:
@@ -138,7 +192,8 @@ def problems(folder: Path, content: bytes) -> tuple[str, ...]:
     path = folder / "r.toml"
     path.write_bytes(content)
     try:
-        load_recipe(path)
+        recipe = load_recipe(path)
+        build_plan(recipe, files_of(recipe, places_of(path)))
     except BadInput as error:
         found = error.problems
     else:
@@ -155,19 +210,31 @@ def lines(document: dict[str, Any]) -> bytes:
     return "\n".join(f"{toml(key)} = {toml(item)}" for key, item in document.items()).encode()
 
 
-@settings(max_examples=500, derandomize=True, deadline=None, database=None)
+def cases(share: float) -> settings:
+    """A share of the cases; of many (`nox -s fuzz`), none may take more than two seconds."""
+    limit = None if CASES == FEW else 2000
+    return settings(
+        max_examples=round(share * CASES),
+        derandomize=True,
+        deadline=limit,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+@cases(0.6)
 @given(document=changed())
 def test_a_recipe_with_changes(folder: Path, document: dict[str, Any]) -> None:
-    assert not (problems(folder, lines(document)) and document == GOOD)
+    assert not (problems(folder, lines(document)) and document in (GOOD, RICH))
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@cases(0.2)
 @given(document=st.dictionaries(keys, values, max_size=6))
 def test_any_tables(folder: Path, document: dict[str, Any]) -> None:
     assert problems(folder, lines(document))
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@cases(0.2)
 @given(content=st.binary(max_size=60) | st.text("[]{}=.,'\"# \n\\abc019:-", max_size=60).map(str.encode))
 def test_any_bytes(folder: Path, content: bytes) -> None:
     assert problems(folder, content)

@@ -178,9 +178,9 @@ def test_who_waits_for_a_claim_gets_it_and_no_two_have_it(store: LocalStore) -> 
 
 
 def test_a_store_is_used_together_or_alone(store: LocalStore) -> None:
-    with store.in_use(), store.in_use():
-        with pytest.raises(StoreError, match="a run is at work on this store"), store.in_use(alone=True):
-            pass
+    refused = pytest.raises(StoreError, match="a run is at work on this store")
+    with store.in_use(), store.in_use(), refused, store.in_use(alone=True):
+        pass
     with store.in_use(alone=True):
         pass
 

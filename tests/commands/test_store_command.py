@@ -1,0 +1,169 @@
+"""`harness store`, on a small store beside a board that rests on part of it."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.errors import HarnessError
+from harness.plan.task import Task
+from harness.store.keys import digest
+from harness.store.local import LocalStore
+
+BASE = Task("base_model", {}, {})
+PROMPTS = Task("prompts", {"title": "\x1b[31m=red"}, {"base": BASE})
+PAIRS = Task("pairs", {}, {"prompts": PROMPTS})
+OTHER = Task("prompts", {"n": 2}, {"base": BASE})
+
+
+def make(store: LocalStore, task: Task, size: int = 100) -> Path:
+    with store.claim(task.stage, task.key), store.create(task.identity) as draft:
+        (draft.folder / "one").write_bytes(bytes(size))
+        (draft.folder / "sub").mkdir()
+        (draft.folder / "sub" / "two").write_bytes(b"two")
+    return store.folder(task.stage, task.key)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A store of a chain of three and one more; the record of `mine` needs the end of the chain."""
+    store = LocalStore(tmp_path / ".harness")
+    store.prepare()
+    for task in (BASE, PROMPTS, PAIRS, OTHER):
+        make(store, task)
+    records = tmp_path / "leaderboards" / "mine" / "records"
+    records.mkdir(parents=True)
+    (records / "dpo.0.json").write_text(json.dumps({"recipe": "mine", "tasks": [{"key": PAIRS.key}]}))
+    return tmp_path
+
+
+def run(project: Path, *words: str, code: int = 0) -> str:
+    """What the command says in the project's folder, on stdout and stderr."""
+    with contextlib.chdir(project):
+        done = CliRunner().invoke(app, ["store", *words])
+    error = done.exception if isinstance(done.exception, HarnessError) else None
+    assert (error.exit_code if error else done.exit_code) == code, done.output
+    return done.output + (str(error) if error else "")
+
+
+def there(project: Path) -> set[str]:
+    return {path.parent.name for path in (project / ".harness").glob("*/*/manifest.json")}
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_list_and_size(project: Path) -> None:
+    """100 bytes, 3 bytes and a manifest each."""
+    lines = run(project, "list").splitlines()
+    assert [line.split()[0] for line in lines] == [
+        f"base_model/{BASE.key}",
+        *sorted(f"prompts/{task.key}" for task in (PROMPTS, OTHER)),
+        f"pairs/{PAIRS.key}",
+    ]
+    assert {line.split()[0]: line.split()[-1] for line in lines}[f"pairs/{PAIRS.key}"] == "mine"
+    sizes = {line.split()[0]: line.split()[1:] for line in run(project, "size").splitlines()}
+    total = sum(p.stat().st_size for p in (project / ".harness").glob("prompts/*/**/*") if p.is_file())
+    assert sizes["prompts"] == ["2", f"{total / 1000:.1f}", "kB"]
+    assert sizes["all"][0] == "4"
+
+
+def test_show(project: Path) -> None:
+    shown = run(project, "show", PROMPTS.key[:9])
+    assert "\x1b" not in shown
+    content: dict[str, Any] = json.loads(shown)
+    assert content["artifact"] == f"prompts/{PROMPTS.key}"
+    assert content["inputs"] == {"base": f"base_model/{BASE.key}"}
+    assert content["needed by"] == [f"pairs/{PAIRS.key}"]
+    assert json.loads(run(project, "show", f"pairs/{PAIRS.key}"))["on the boards of"] == ["mine"]
+    assert "0 artifacts of a key that begins with 'zz'" in run(project, "show", "zz", code=2)
+    assert "2 artifacts of a key" in run(project, "show", "prompts/", code=2)
+
+
+def test_verify_names_each_bad_file_and_takes_them_out_when_asked(project: Path) -> None:
+    store = project / ".harness"
+    assert "4 artifacts: every file is what was written" in run(project, "verify")
+    flip(store / "prompts" / PROMPTS.key / "one")
+    flip(store / "prompts" / PROMPTS.key / "sub" / "two")
+    (store / "pairs" / PAIRS.key / "more").write_text("")
+    flip(store / "prompts" / OTHER.key / "manifest.json")
+    said = run(project, "verify", code=1)
+    for task, what in (
+        (PROMPTS, "one does not match its digest"),
+        (PROMPTS, "sub/two does not match its digest"),
+        (PAIRS, "more is not in the manifest"),
+        (OTHER, "manifest.json"),
+    ):
+        assert f"{task.stage}/{task.key}: {what}" in said
+    assert "3 artifacts damaged" in said
+    assert len(there(project)) == 4
+    assert "taken out" in run(project, "verify", "--discard", code=1)
+    assert there(project) == {BASE.key}
+    run(project, "verify")
+
+
+def test_gc_keeps_what_boards_rest_on(project: Path) -> None:
+    """The chain is needed to its beginning, by the record of its end; the other goes, when told twice."""
+    litter = project / ".harness" / "scratch" / "pairs" / "dead"
+    litter.mkdir(parents=True)
+    said = run(project, "gc")
+    assert f"prompts/{OTHER.key}" in said
+    assert "1 artifact, " in said
+    assert "would be deleted; --yes deletes. 3 artifacts kept." in said
+    assert len(there(project)) == 4
+    run(project, "gc", "--yes")
+    assert there(project) == {BASE.key, PROMPTS.key, PAIRS.key}
+    assert not litter.exists()
+    run(project, "gc", "--yes", "--force")
+    assert there(project) == set()
+
+
+def test_gc_needs_to_know_what_is_needed(project: Path) -> None:
+    assert "holds no records, and no recipe is given" in run(project, "gc", "--boards", "no", code=2)
+    (project / "leaderboards" / "mine" / "records" / "torn.0.json").write_text("{")
+    assert "torn.0.json: is not a record" in run(project, "gc", "--yes", code=2)
+    assert len(there(project)) == 4
+
+
+def test_gc_does_not_run_beside_a_run(project: Path) -> None:
+    with LocalStore(project / ".harness").in_use():
+        assert "a run is at work on this store" in run(project, "gc", "--yes", code=2)
+
+
+@pytest.mark.parametrize("words", [["list"], ["show", "a"], ["verify"], ["gc"], ["size"]], ids=lambda w: w[0])
+def test_where_there_is_no_store_it_is_said(words: list[str], tmp_path: Path) -> None:
+    assert "there is no store" in run(tmp_path, *words, code=2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_newer_program_wrote_is_refused_and_stays(project: Path) -> None:
+    path = project / ".harness" / "pairs" / PAIRS.key / "manifest.json"
+    content = json.loads(path.read_text())
+    del content["digest"]
+    content["schema_version"] = 2
+    path.write_text(json.dumps(content | {"digest": digest(content)}))
+    for words in (["verify", "--discard"], ["show", PAIRS.key], ["gc", "--yes"]):
+        assert "schema_version is 2, this program reads up to 1. Update harness" in run(
+            project, *words, code=2
+        )
+    assert len(there(project)) == 4
+
+
+def test_a_large_store_is_listed_without_reading_a_file(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.commands.store import list_store
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a file of the store was read")
+
+    monkeypatch.setattr("harness.store.local.read_manifest", refuse)
+    monkeypatch.setattr("harness.store.manifest.file_digest", refuse)
+    assert len(list(list_store(project / ".harness", project / "leaderboards"))) == 4
