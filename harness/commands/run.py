@@ -73,7 +73,7 @@ def run(
     options = options_of(places, recipe, plan, report_to, train_processes)
     if energy:
         check_energy()
-        options = replace(options, energy=jobs > 1)
+        options = replace(options, energy=workers.jobs > 1)
     job = Run(places, recipe, plan, LocalStore(places.store), options)
     check_writable(places.board)
     with job.store.in_use():
