@@ -43,9 +43,9 @@ ROUNDS = 9
 # By parts, each the least of many rounds: alone, with operands in the cache, each row's gradient takes 4.7 ms
 # instead of 3.9 for their sum, norms 1.2, signs 0.6, adding into cells 3.5 (0.8 ns a number: read, add,
 # write), together 1.14. In the pass itself, on cores that others used as well, capture made it 1.12, norms
-# and signs 1.15, adding 1.28: what the pass displaces from the cache has to come back. Fewer bytes is what
-# would help, and that is another sketch. Tried and not quicker than one index_add: 32-bit indices, rows in
-# parts that fit the cache, a sparse product, the transposed table, signs folded into twice the cells.
+# and signs 1.15, adding 1.28; presumably the operands then are not in the cache. Tried and not quicker
+# than one index_add: 32-bit indices, rows in parts that fit the cache, a sparse product, the transposed
+# table, signs folded into twice the cells.
 #
 # The bank does not ask the head about tokens inside the prompts, and the plain pass does. The second figure
 # has a plain pass that does not either, and shows the price of capture and sketch alone.

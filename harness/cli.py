@@ -88,7 +88,7 @@ def _options(
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913 - an argument for each option
     context: typer.Context,
     recipe: Recipe,
     store: Store = None,
@@ -111,6 +111,9 @@ def run(
             min=1, help="Processes that share each training (torchrun). The results do not depend on it."
         ),
     ] = 1,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Read the machine's energy counters too (extra 'energy').")
+    ] = False,
 ) -> None:
     """Train and measure every method, then write the leaderboard.
 
@@ -123,7 +126,9 @@ def run(
         from harness.commands.places import places_of
         from harness.commands.run import run as run_recipe
 
-        run_recipe(places_of(recipe, store, boards), jobs, _output(context), report_to, train_processes)
+        run_recipe(
+            places_of(recipe, store, boards), jobs, _output(context), report_to, train_processes, energy
+        )
     except KeyboardInterrupt:
         typer.echo(INTERRUPTED, err=True)
         raise typer.Exit(130) from None

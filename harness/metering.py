@@ -8,13 +8,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from harness.energy import joules, read_counters
+
 
 @dataclass(frozen=True)
 class Cost:
     """What a piece of work cost.
 
     Seconds; FLOPs by formula (`Meter.count`); tokens without padding; bytes at the peak; judge calls, US
-    dollars, tokens of an endpoint, and how many of the calls have no known price.
+    dollars, tokens of an endpoint, and how many of the calls have no known price. `energy` says how the
+    joules are known (`harness.energy.LABELS`); both are None where nobody asked.
     """
 
     wall_s: float = 0.0
@@ -29,6 +32,8 @@ class Cost:
     judge_tokens_in: int = 0
     judge_tokens_out: int = 0
     judge_unpriced: int = 0
+    energy_j: float | None = None
+    energy: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers under the names of the leaderboard's cost columns."""
@@ -36,14 +41,20 @@ class Cost:
 
 
 class Meter:
-    """Measures the block inside `with`; the block adds its counts."""
+    """Measures the block inside `with`; the block adds its counts.
 
-    def __init__(self) -> None:
+    Args:
+        energy: whether other tasks run beside this one, if the energy counters are to be read; None: do not.
+    """
+
+    def __init__(self, energy: bool | None = None) -> None:
         self.cost = Cost()
+        self._shared, self._carried = energy, False
 
     def __enter__(self) -> "Meter":
         _reset_peak()
         _synchronize()
+        self._counters = None if self._shared is None else read_counters()
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         return self
 
@@ -59,6 +70,11 @@ class Meter:
             device_s=self.cost.device_s + (wall if on_device else 0.0),
             peak_memory_bytes=max(self.cost.peak_memory_bytes, _peak()),
         )
+        if self._counters is not None and self._shared is not None:
+            used, label = joules(self._counters, read_counters(), self.cost.cpu_s, self._shared)
+            if self._carried:  # nobody read the counters of the earlier process
+                used, label = None, "n.a."
+            self.cost = replace(self.cost, energy_j=used, energy=label)
 
     def count(self, *, forward: int = 0, backward: int = 0, parameters: int = 0, trainable: int = 0) -> None:
         """Add tokens, and their FLOPs: 2N for each token forward; backward 2N for the gradient of the
@@ -92,6 +108,7 @@ class Meter:
     def carry(self, wall_s: float, cpu_s: float) -> None:
         """Add the seconds of work that an earlier process did for the same result."""
         device = wall_s if _synchronize() else 0.0
+        self._carried = self._carried or wall_s > 0
         self.cost = replace(
             self.cost,
             wall_s=self.cost.wall_s + wall_s,
@@ -101,8 +118,9 @@ class Meter:
 
     def hand_over(self, cost: Cost) -> None:
         """Take the cost of other processes that did the work, in place of the wait for them."""
-        mine = asdict(self.cost)
-        self.cost = Cost(**{name: mine[name] + value for name, value in asdict(cost).items()})
+        mine, theirs = asdict(self.cost), asdict(cost)
+        summed = [name for name in theirs if name not in ("energy_j", "energy")]
+        self.cost = Cost(**{name: mine[name] + theirs[name] for name in summed})
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def count_judge(

@@ -19,7 +19,8 @@ ARROWS: dict[str, set[str]] = {
     "recipe": set(),
     "store": set(),
     "data": set(),
-    "metering": set(),
+    "energy": set(),
+    "metering": {"energy"},
     "endpoints": set(),
     "methods": {"data"},
     "models": {"data"},
@@ -36,7 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "leaderboard": {"recipe", "plan", "store"},
     "commands": {
         "recipe", "plan", "store", "engines", "stages", "leaderboard", "data", "endpoints", "models",
-        "evaluation", "training",
+        "evaluation", "training", "energy",
     },
     "cli": {"commands", "recipe", "cli_store"},
     "cli_store": {"commands"},
@@ -84,6 +85,7 @@ DOORS = {
         "evaluation/alpaca_eval_official.py",
     },
     "sentence_transformers": {"models/sentence_transformer.py"},
+    "pynvml": {"energy.py"},
     "vllm": {"models/vllm_sampling.py"},
 }
 

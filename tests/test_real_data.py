@@ -143,6 +143,9 @@ responses_per_prompt = 2
     with serving(refusing) as server:
         recipe = project / "recipes" / "r.toml"
         recipe.write_text(recipe.read_text().replace("BASE", server.url))
+        keyless = run(project, "run", "recipes/r.toml")
+        assert (keyless.returncode, server.asked) == (2, [])
+        assert "key_env: TEST_KEY is not set." in keyless.stderr
         done = run(project, "run", "recipes/r.toml", TEST_KEY=SECRET)
         assert done.returncode == 0, done.stdout + done.stderr
         (row,) = table(project)["rows"]

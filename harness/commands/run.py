@@ -1,22 +1,26 @@
 """`harness run`: do what a recipe's plan lacks, then write records and board."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rich.markup import escape
 
 from harness.commands.inputs import files_of
+from harness.commands.lm_eval_files import write_results
 from harness.commands.options import options_of
 from harness.commands.output import Output
 from harness.commands.places import Places
 from harness.commands.view import RunView
+from harness.energy import check_energy
 from harness.engines.base import Outcome
 from harness.engines.local import LocalEngine
 from harness.errors import BadInput, CorruptArtifact, TaskFailed
+from harness.leaderboard.artifacts import Artifacts
 from harness.leaderboard.board import check_writable, write_board
-from harness.leaderboard.collect import Artifacts, collect, declare
+from harness.leaderboard.collect import collect, declare
 from harness.leaderboard.overview import write_overview
 from harness.leaderboard.record import Record, read_records, write_record
 from harness.leaderboard.terminal import print_board
@@ -46,7 +50,12 @@ class Run:
 
 
 def run(
-    places: Places, jobs: int, output: Output, report_to: str | None = None, train_processes: int = 1
+    places: Places,
+    jobs: int,
+    output: Output,
+    report_to: str | None = None,
+    train_processes: int = 1,
+    energy: bool = False,
 ) -> None:
     """Run a recipe to its board.
 
@@ -59,6 +68,9 @@ def run(
     recipe = load_recipe(places.recipe)
     plan = build_plan(recipe, files_of(recipe, places))
     options = options_of(places, recipe, plan, report_to, train_processes)
+    if energy:
+        check_energy()
+        options = replace(options, energy=jobs > 1)
     job = Run(places, recipe, plan, LocalStore(places.store), options)
     check_writable(places.board)
     with job.store.in_use():
@@ -110,6 +122,7 @@ def _run_and_collect(job: Run, jobs: int, output: Output) -> tuple[Outcome, list
 def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
     missing = [task for task in job.plan.tasks if not job.store.has(task.stage, task.key)]
     if missing:
+        _check_keys(job, missing)
         job.store.prepare()
     expected = stage_seconds(history(job.plan, job.store))
     seconds = {task.key: expected[task.stage] for task in missing}
@@ -119,6 +132,24 @@ def _run_plan(job: Run, jobs: int, output: Output) -> Outcome:
     engine = LocalEngine(job.store, partial(run_task, options=job.options), jobs)
     with RunView(output.steps, job.plan.users, seconds, jobs) as view:
         return engine.run(job.plan.tasks, view)
+
+
+def _check_keys(job: Run, tasks: Sequence[Task]) -> None:
+    """Refuse to begin what would end at the first call of an endpoint.
+
+    Raises:
+        BadInput: a key that these tasks need is not in the environment.
+    """
+    wanted = {knobs["key_env"] for task in tasks for knobs in task.knobs.values() if _has_key(knobs)}
+    if lacking := sorted(wanted - set(os.environ)):
+        raise BadInput(
+            f"{job.places.recipe}: key_env: {', '.join(lacking)} is not set. Set it to the endpoint's key in "
+            "the environment; it is written nowhere."
+        )
+
+
+def _has_key(knobs: object) -> bool:
+    return isinstance(knobs, Mapping) and knobs.get("key_env") is not None
 
 
 def history(plan: Plan, store: LocalStore) -> list[tuple[str, float]]:
@@ -148,6 +179,7 @@ def _write_board(job: Run, records: list[Record], output: Output) -> None:
     written = {write_record(folder, record) for record in [*records, *_earlier(job, records)]}
     for old in set(folder.glob("*.json")) - written:
         old.unlink(missing_ok=True)
+    write_results(job.places.board, job.plan.cells, job.store, {path.stem for path in written})
     print_board(write_board(job.places.board, job.recipe), output.result)
     write_overview(job.places.board.parent)
     output.steps.print(f"board: {escape(str(job.places.board / 'README.md'))}", highlight=False)

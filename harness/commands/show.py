@@ -62,7 +62,7 @@ class _Outputs:
 
 
 def _comparison(prompt: Prompt, rows: list[_Outputs]) -> Table:
-    table = Table(title=_text(prompt.text), title_justify="left", title_style="bold", show_header=False)
+    table = Table(title=_text(prompt.transcript), title_justify="left", title_style="bold", show_header=False)
     table.add_row("reference", _text(rows[0].references[prompt.id]), "")
     for row in rows:
         words = verdict(row.verdicts[prompt.id][0])

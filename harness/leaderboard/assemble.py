@@ -7,6 +7,7 @@ from dataclasses import replace
 from harness.leaderboard import cost, scores
 from harness.leaderboard.cost import UNKNOWN
 from harness.leaderboard.groups import Group, check_one_recipe, merged, split
+from harness.leaderboard.head_to_head import head_to_head
 from harness.leaderboard.lengths import Controlled, controlled
 from harness.leaderboard.rank import Ranking, pareto_front, rank_methods
 from harness.leaderboard.record import SCHEMA_VERSION, Record
@@ -215,7 +216,7 @@ def _section(number: int, group: Group, ranking: Ranking, control: Controlled | 
     gaps = [gap for gap in with_baseline or ranking.comparisons.values() if gap.standard_error > 0]
     return Section(
         number=number,
-        comparable=group.records[0].comparable,
+        comparable=group.comparable,
         seeds=group.seeds,
         has_baseline=group.baseline in group.methods,
         smallest_detectable_difference=_median_detectable(gaps),
@@ -224,6 +225,7 @@ def _section(number: int, group: Group, ranking: Ranking, control: Controlled | 
         compared=len(ranking.comparisons),
         pairs=_pairs(ranking),
         length_control=None if control is None else LengthControl(control.slope, list(control.methods)),
+        head_to_head=head_to_head(group.methods),
     )
 
 

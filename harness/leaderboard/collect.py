@@ -1,13 +1,13 @@
 """From stored artifacts to records: one for each method and replicate whose tasks are all done."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, lru_cache
 from math import isfinite
 from statistics import fmean
 from typing import Any
 
-from harness.leaderboard.groups import merged
+from harness.leaderboard.artifacts import Artifacts
+from harness.leaderboard.contests import Judged, read_contests
+from harness.leaderboard.groups import NOT_APPLICABLE, merged
 from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
 from harness.leaderboard.render import as_plain
 from harness.plan.build import Cell
@@ -15,36 +15,12 @@ from harness.plan.catalog import STAGES
 from harness.recipe.model import RandomModel
 from harness.recipe.rules import InfluenceDepth
 from harness.recipe.schema import Method, Recipe
-from harness.store.formats import PAIRS, PROMPTS, RESPONSES, RESULT, read_json
-from harness.store.local import LocalStore
+from harness.store.formats import PAIRS, PROMPTS, RESPONSES, RESULT
 from harness.store.manifest import Manifest
 
 SHOWN = 8
 LONG = 2.0
 """Outputs longer than the reference's by more than this factor, in the mean, are noted."""
-NEW_LINE = "\n"
-FILES_KEPT = 16
-"""More than one cell reads. Cells follow each other by replicate, so what they share is still there."""
-
-
-class Artifacts:
-    """A store's artifacts as many cells read them: what several of them share is read once.
-
-    Every artifact is checked against its digest. What is read must not be changed.
-    """
-
-    def __init__(self, store: LocalStore) -> None:
-        self.manifest = cache(store.manifest)
-        self.content = lru_cache(FILES_KEPT)(self._content)
-        self._store = store
-
-    def _content(self, stage: str, key: str, name: str) -> Any:
-        """A JSON file's value, or the list of the values of a file that has one on each line."""
-        path = self._store.open(stage, key) / name
-        if path.suffix == ".json":
-            return read_json(path)
-        # one document is read many times quicker than as many as there are lines
-        return json.loads(f"[{path.read_text(encoding='utf-8').rstrip().replace(NEW_LINE, ',')}]")
 
 
 def collect(recipe: Recipe, name: str, cell: Cell, artifacts: Artifacts) -> Record:
@@ -58,6 +34,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, artifacts: Artifacts) -> Reco
     training = reader.result("adapter")
     pairs = reader.rows("pairs", PAIRS)
     manifests = [artifacts.manifest(task.stage, task.key) for task in cell.tasks]
+    contests = read_contests(cell, artifacts)
     return Record(
         recipe=name,
         title=recipe.title,
@@ -67,7 +44,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, artifacts: Artifacts) -> Reco
         fixed=fixed_part(recipe),
         declared=declare(method),
         order=list(recipe.methods).index(cell.method),
-        comparable=_comparable(reader, manifests),
+        comparable=_comparable(reader, manifests) | _judges(recipe, reader, contests),
         pairs=training.get("pairs", 0),
         prompts=len({pair["prompt_id"] for pair in pairs}),
         pairs_dropped=training.get("pairs_dropped", 0),
@@ -79,10 +56,11 @@ def collect(recipe: Recipe, name: str, cell: Cell, artifacts: Artifacts) -> Reco
             *_length_notes(reader),
         ],
         items=_items(reader),
-        tasks=[_task_cost(manifest) for manifest in manifests],
+        tasks=[_task_cost(manifest) for manifest in [*manifests, *contests.manifests]],
         training=as_plain(dict(training)),
         samples=_samples(reader),
         provenance=merged(manifest.provenance for manifest in manifests),
+        head_to_head=contests.found,
     )
 
 
@@ -177,7 +155,20 @@ def _comparable(reader: _Reader, manifests: Sequence[Manifest]) -> dict[str, str
         "base model": reader.key("base_model"),
         "backend": f"{_versions('transformers', manifests)}, {_versions('torch', manifests)}",
         "device": _joined(manifest.provenance["device"] for manifest in manifests),
+        "sampling": _joined(
+            manifest.provenance["sampling"] for manifest in manifests if "sampling" in manifest.provenance
+        ),
     }
+
+
+def _judges(recipe: Recipe, reader: _Reader, contests: Judged) -> dict[str, str]:
+    """The judges of what the recipe asks for besides the win rate."""
+    asked = {}
+    if recipe.evaluation.mt_bench:
+        asked["MT-bench judge"] = reader.result("mt_bench").get("judge", NOT_APPLICABLE)
+    if recipe.evaluation.head_to_head:
+        asked["head-to-head judge"] = _joined(contests.judges)
+    return asked
 
 
 def _versions(package: str, manifests: Sequence[Manifest]) -> str:
@@ -185,7 +176,7 @@ def _versions(package: str, manifests: Sequence[Manifest]) -> str:
 
 
 def _joined(values: Iterable[str]) -> str:
-    return " / ".join(sorted(set(values)))
+    return " / ".join(sorted(set(values))) or NOT_APPLICABLE
 
 
 def _model_notes(recipe: Recipe, reader: _Reader) -> list[str]:

@@ -3,10 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.leaderboard.record import Cost, Record, TaskCost
 
-FIELDS = tuple(Cost.model_fields)
+ENERGY = ("energy_j", "energy")
+LABELS = ("measured", "estimated", "device only", "n.a.")  # best first: a sum is called after its worst part
+FIELDS = tuple(name for name in Cost.model_fields if name not in ENERGY)
 PEAK = "peak_memory_bytes"  # the one field that does not add up: two tasks need the larger of their memories
 
 
@@ -65,14 +68,28 @@ def _charged(record: Record) -> list[TaskCost]:
 
 
 def _total(tasks: Iterable[tuple[TaskCost, int]]) -> Cost:
+    tasks = list(tasks)
     shares = [(task.cost.model_dump(), users) for task, users in tasks]
     sums = {field: sum(cost[field] / users for cost, users in shares) for field in FIELDS}
-    return Cost(**sums | {PEAK: max((cost[PEAK] for cost, _ in shares), default=0)})
+    peak = max((cost[PEAK] for cost, _ in shares), default=0)
+    return Cost(**sums | {PEAK: peak} | _energy([(task.cost, users) for task, users in tasks]))
 
 
 def _mean(costs: Sequence[Cost]) -> Cost:
     means = {field: sum(getattr(cost, field) for cost in costs) / len(costs) for field in FIELDS}
-    return Cost(**means | {PEAK: max(cost.peak_memory_bytes for cost in costs)})
+    peak = max(cost.peak_memory_bytes for cost in costs)
+    return Cost(**means | {PEAK: peak} | _energy([(cost, len(costs)) for cost in costs]))
+
+
+def _energy(parts: Sequence[tuple[Cost, int]]) -> dict[str, Any]:
+    """The sum of energies, each divided; one that is not known leaves the sum unknown."""
+    labels = {cost.energy for cost, _ in parts}
+    if labels <= {None}:
+        return {}
+    if labels & {None, "n.a."}:
+        return {"energy": "n.a."}
+    total = sum((cost.energy_j or 0.0) / share for cost, share in parts)
+    return {"energy_j": total, "energy": max((label for label in labels if label), key=LABELS.index)}
 
 
 def _excess(cost: float, baseline: float) -> float | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.leaderboard.head_to_head import EVEN
 from harness.leaderboard.rank import ALPHA
 from harness.leaderboard.scores import WIN_RATE
 from harness.leaderboard.table import Difference, Pair, Row, Section, Table
@@ -98,6 +99,18 @@ def matrix(section: Section) -> dict[tuple[str, str], Mark]:
         cells[pair.method, pair.other] = Mark(pair.method, pair.mean, low, high, sign)
         back_low, back_high = (None if end is None else -end for end in (high, low))
         cells[pair.other, pair.method] = Mark(pair.other, -pair.mean, back_low, back_high, -sign)
+    return cells
+
+
+def contests(section: Section) -> dict[tuple[str, str], Mark]:
+    """(row, column) -> win rate of the row against the column, both ways round; empty if none was judged."""
+    cells: dict[tuple[str, str], Mark] = {}
+    for one in section.head_to_head:
+        sign = 0 if one.p_holm is None or one.p_holm >= ALPHA else 1 if one.win_rate > EVEN else -1
+        low, high = one.ci_low, one.ci_high
+        cells[one.method, one.other] = Mark(one.method, one.win_rate, low, high, sign)
+        back_low, back_high = (None if end is None else 2 * EVEN - end for end in (high, low))
+        cells[one.other, one.method] = Mark(one.other, 2 * EVEN - one.win_rate, back_low, back_high, -sign)
     return cells
 
 

@@ -11,12 +11,16 @@ from harness.leaderboard.record import Record
 
 _SHARED = ("recipe", "title", "baseline")
 
+NOT_APPLICABLE = "does not apply"
+"""What a row says of a condition that nothing in it rests on; it agrees with every other row there."""
+
 
 @dataclass(frozen=True)
 class Group:
     """The records that may be compared with each other, grouped by method in the recipe's order."""
 
     baseline: str
+    comparable: dict[str, str]
     methods: dict[str, list[Record]]
 
     @property
@@ -32,14 +36,35 @@ class Group:
 
 def split(records: Sequence[Record]) -> list[Group]:
     """The groups of comparable records: those with the baseline first, then in the recipe's order."""
-    groups: dict[str, dict[str, list[Record]]] = {}
-    for record in sorted(records, key=lambda r: (r.order, r.method, r.replicate)):
-        group = groups.setdefault(json.dumps(record.comparable, sort_keys=True), {})
-        group.setdefault(record.method, []).append(record)
     baseline = records[0].baseline
-    return [
-        Group(baseline, group) for group in sorted(groups.values(), key=lambda group: baseline not in group)
-    ]
+    ordered = sorted(records, key=lambda r: (r.order, r.method, r.replicate))
+    conditions: list[dict[str, str]] = []
+    # those that say most come first, so that one to which something does not apply has a choice
+    for record in sorted(ordered, key=lambda r: (_silent(r), r.method != baseline)):
+        if _place(record, conditions) is None:
+            conditions.append(dict(record.comparable))
+    groups: list[dict[str, list[Record]]] = [{} for _ in conditions]
+    for record in ordered:
+        at = _place(record, conditions)
+        assert at is not None  # it made a condition of its own above, if it met none
+        groups[at].setdefault(record.method, []).append(record)
+    filled = [Group(baseline, *pair) for pair in zip(conditions, groups, strict=True) if pair[1]]
+    return sorted(filled, key=lambda group: (baseline not in group.methods, group.records[0].order))
+
+
+def _silent(record: Record) -> int:
+    return list(record.comparable.values()).count(NOT_APPLICABLE)
+
+
+def _place(record: Record, conditions: Sequence[Mapping[str, str]]) -> int | None:
+    """The first of the conditions that the record was made under."""
+    mine = record.comparable
+    for at, theirs in enumerate(conditions):
+        if mine.keys() == theirs.keys() and all(
+            NOT_APPLICABLE in (mine[key], theirs[key]) or mine[key] == theirs[key] for key in mine
+        ):
+            return at
+    return None
 
 
 def merged(provenances: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

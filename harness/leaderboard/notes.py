@@ -84,6 +84,8 @@ def _of_section(section: Section, rows: list[Row], table: Table) -> list[str]:
     elif section.compared:
         lines.append(_separation(section, rows))
         lines.append(_length_control(section))
+    if section.head_to_head:
+        lines += _head_to_head(section)
     if section.smallest_detectable_difference is not None:
         lines.append(
             "Smallest difference in win rate that one such comparison finds with 80 % chance "
@@ -145,6 +147,18 @@ def _separation(section: Section, rows: list[Row]) -> str:
 def _above(row: Row, other: Row) -> bool:
     mine, theirs = row.scores[WIN_RATE], other.scores[WIN_RATE]
     return mine is not None and theirs is not None and mine.mean > theirs.mean
+
+
+def _head_to_head(section: Section) -> list[str]:
+    """What is missing side by side, and how often the judge's verdict followed the order."""
+    flips = sum(one.flips for one in section.head_to_head)
+    lines = [f"Head to head: {flips:,} verdicts turned with the order of the two outputs."] if flips else []
+    return lines + [
+        f"{markdown(one.method)} against {markdown(one.other)}: {one.missing} comparisons have no verdict; "
+        "the win rate is that of the others."
+        for one in section.head_to_head
+        if one.missing
+    ]
 
 
 def _noise(noise: Parts) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from harness.leaderboard.record import Record, Sample
 
@@ -31,7 +32,7 @@ class Comparison:
 
 def verdict(preference: float | None) -> str:
     """The judge's preference (1 to 2) in words."""
-    if preference is None:
+    if preference is None or not isfinite(preference):
         return "no verdict"
     return VERDICTS.get(preference, f"preference {preference:.2f}")
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 
+from harness.leaderboard.figures import Mark, contests
 from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
 from harness.leaderboard.rank import ALPHA
@@ -11,6 +12,10 @@ from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Score, Table
 from harness.leaderboard.text import interval, markdown, number, percent, plain, scientific
 
+HEAD_TO_HEAD = (
+    "Win rate of the row against the column, the judge having seen both outputs side by side, both ways "
+    "round. **Bold**: not 50, with p < 0.05 after Holm's correction over all pairs. Ranks do not rest on it."
+)
 COMMAND = "harness leaderboard recipes/{recipe}.toml"
 LONGEST_SAMPLE = 160  # characters
 
@@ -37,10 +42,12 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
         if table.has_costs:
             parts += [
                 "### Cost (mean over seeds)",
-                _table(rows, _COST_COLUMNS),
+                _table(rows, _cost_columns(rows)),
                 "### Cost by stage, alone (seconds)",
                 _table(rows, _stage_columns(rows)),
             ]
+        if section.head_to_head:
+            parts += ["### Head to head", HEAD_TO_HEAD, _contests(rows, contests(section))]
     parts += [
         "### Held equal",
         _held_equal(table),
@@ -53,6 +60,23 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
         parts += ["### One output of each method", _samples(samples)]
     parts += ["### Made from", _made_from(table)]
     return "\n\n".join(parts)
+
+
+def _contests(rows: Sequence[Row], cells: Mapping[tuple[str, str], Mark]) -> str:
+    """Rows against columns, which are numbered as the rows are."""
+    methods = [row.method for row in rows if any(row.method in pair for pair in cells)]
+    lines = [["method", *(str(at) for at in range(1, len(methods) + 1))]]
+    lines.append(["---", *["---:"] * len(methods)])
+    for at, one in enumerate(methods, start=1):
+        marks = [cells.get((one, other)) for other in methods]
+        shown = ("–" if mark is None else _contest(mark) for mark in marks)
+        lines.append([f"{at} {markdown(one)}", *shown])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _contest(mark: Mark) -> str:
+    shown = interval(mark.value, mark.high, 1)
+    return f"**{shown}**" if mark.sign else shown
 
 
 def _earlier_recipe(table: Table) -> list[str]:
@@ -129,6 +153,20 @@ _COST_COLUMNS: Columns = (
     ("judge calls", lambda row: number(row.cost.alone.judge_calls, 0)),
     ("judge $", lambda row: _dollars(row.cost.alone)),
 )
+
+
+def _cost_columns(rows: Sequence[Row]) -> Columns:
+    """With energy where anybody asked for it."""
+    asked = any(row.cost.alone.energy for row in rows)
+    return [*_COST_COLUMNS, *([("energy kJ alone", _kilojoules)] if asked else [])]
+
+
+def _kilojoules(row: Row) -> str:
+    cost = row.cost.alone
+    if cost.energy_j is None:
+        return "n.a." if cost.energy else "–"
+    return f"{number(cost.energy_j / 1e3, 2)} ({cost.energy})"
+
 
 _DECLARED_COLUMNS: Columns = (
     ("method", lambda row: markdown(row.method)),

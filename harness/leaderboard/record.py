@@ -27,7 +27,8 @@ class _Strict(BaseModel):
 class Cost(_Strict):
     """What a piece of work took: seconds, operations, tokens, bytes, judge calls, their dollars and tokens.
 
-    `judge_unpriced` calls are not in `judge_usd`, as their price is not known.
+    `judge_unpriced` calls are not in `judge_usd`, as their price is not known. `energy` says how the joules
+    are known; it is None where no counter was asked.
     """
 
     wall_s: Number
@@ -42,6 +43,8 @@ class Cost(_Strict):
     judge_tokens_in: Number = 0
     judge_tokens_out: Number = 0
     judge_unpriced: Number = 0
+    energy_j: Number | None = None
+    energy: Literal["measured", "estimated", "device only", "n.a."] | None = None
 
 
 class TaskCost(_Strict):
@@ -65,6 +68,28 @@ class Items(_Strict):
             raise ValueError(f"has {len(self.ids)} ids but {len(self.values)} rows of values")
         if len(set(self.ids)) != len(self.ids):
             raise ValueError("names an item twice")
+        return self
+
+
+class Contests(_Strict):
+    """A method's comparisons with others: 100 where its output is better than theirs, 0 where it is worse.
+
+    `values` maps each other method to the mean over samples at every id, None where none was judged;
+    `missing` counts the comparisons without a verdict, `flips` those with opposite verdicts by order.
+    """
+
+    ids: list[str]
+    values: dict[str, list[float | None]]
+    missing: dict[str, int]
+    flips: dict[str, int]
+
+    @model_validator(mode="after")
+    def _all_over_the_same_ids(self) -> "Contests":
+        if len(set(self.ids)) != len(self.ids):
+            raise ValueError("names an item twice")
+        wrong = [other for other, values in self.values.items() if len(values) != len(self.ids)]
+        if wrong or not self.values.keys() == self.missing.keys() == self.flips.keys():
+            raise ValueError("must hold a value for each id, and counts, for each other method")
         return self
 
 
@@ -103,6 +128,7 @@ class Record(_Strict):
     training: dict[str, Any]
     samples: list[Sample]
     provenance: dict[str, Any]
+    head_to_head: Contests | None = None
 
     @model_validator(mode="after")
     def _each_task_once(self) -> "Record":
@@ -126,9 +152,14 @@ def write_record(folder: Path, record: Record) -> Path:
     """
     content = whole(record.model_dump(mode="json"))
     content["items"] = dict(sorted(content["items"].items()))
-    path = folder / f"{quote(record.method, safe='')}.{record.replicate}.json"
+    path = folder / f"{file_stem(record.method, record.replicate)}.json"
     write_whole(path, layout(content | {"digest": _digest(content)}) + "\n")
     return path
+
+
+def file_stem(method: str, replicate: int) -> str:
+    """What the files of a record are called."""
+    return f"{quote(method, safe='')}.{replicate}"
 
 
 def read_records(folder: Path) -> list[Record]:

@@ -45,7 +45,7 @@ def as_plain(value: Any) -> Any:
         return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
     match value:
         case Cost():
-            return as_plain(value.model_dump())
+            return as_plain(value.model_dump(exclude_none=True))
         case dict():
             return {key: as_plain(part) for key, part in value.items()}
         case list():

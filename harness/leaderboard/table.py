@@ -118,6 +118,25 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Contest:
+    """Win rate of `method` against `other`, the judge having seen both outputs, both ways round.
+
+    p tests it against 50; `p_holm` is adjusted for all contests of the section, and no rank rests on it.
+    `missing` counts comparisons without a verdict, `flips` those whose two orders had opposite verdicts.
+    """
+
+    method: str
+    other: str
+    win_rate: float
+    ci_low: float | None
+    ci_high: float | None
+    p: float | None
+    p_holm: float | None
+    missing: int
+    flips: int
+
+
+@dataclass(frozen=True)
 class LengthControl:
     """The pooled model behind `alpaca_eval.lc_win_rate` (`length_control.py`), of all rows of a section.
 
@@ -136,8 +155,9 @@ class Section:
 
     Over its comparisons in win rate: `smallest_detectable_difference` (points, power 80 %, alpha 5 %) is the
     median, `noise` (variance of a difference, split by source) the mean; `separated` of the `compared` pairs
-    are significant. `pairs` holds each pair of ranked rows once; `length_control` is None where the records
-    hold no lengths of the reference, or only one method.
+    are significant. `pairs` holds each pair of ranked rows once, `head_to_head` each two rows that were
+    judged side by side; `length_control` is None where the records hold no lengths of the reference, or only
+    one method.
     """
 
     number: int
@@ -150,6 +170,7 @@ class Section:
     compared: int
     pairs: list[Pair]
     length_control: LengthControl | None
+    head_to_head: list[Contest]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Recipe -> Plan: which tasks each method needs under each seed; shared tasks have one key and run once."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from types import MappingProxyType
 
 from harness.plan.draw import DataFile, Draw
-from harness.plan.evaluation import evaluation_tasks
+from harness.plan.evaluation import contest_tasks, evaluation_tasks
 from harness.plan.model import base_task
 from harness.plan.pool import lint_task
 from harness.plan.selection import pairs_task
@@ -22,11 +23,15 @@ class Cell:
 
     Roles: `base_model`, `held_out`, `reference`, `outputs`, `alpaca_eval`, and, where the method has
     them, `lint`, `pairs`, `adapter`, `lm_eval`, `mt_bench`, `preference`, `knowledge`.
+
+    `contests` are its comparisons with other methods, by their names. What those need is the other method's,
+    so they are not among the cell's tasks, and a record can do without any of them.
     """
 
     method: str
     replicate: int
     ends: Mapping[str, Task]
+    contests: Mapping[str, Task] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -51,7 +56,7 @@ class Plan:
         """The labels of the cells that need each task, by key."""
         found: dict[str, list[str]] = {}
         for cell in self.cells:
-            for task in cell.tasks:
+            for task in (*cell.tasks, *cell.contests.values()):
                 found.setdefault(task.key, []).append(cell.label)
         return {key: tuple(labels) for key, labels in found.items()}
 
@@ -61,7 +66,9 @@ def build_plan(recipe: Recipe, files: Mapping[str, DataFile] = NO_FILES) -> Plan
     cells = tuple(
         cell for replicate in recipe.seeds.replicates for cell in _cells(Draw(recipe, replicate, files))
     )
-    return Plan(cells, in_order(end for cell in cells for end in cell.ends.values()))
+    ends = (end for cell in cells for end in cell.ends.values())
+    contests = (contest for cell in cells for contest in cell.contests.values())
+    return Plan(cells, in_order(chain(ends, contests)))
 
 
 def _cells(draw: Draw) -> Iterator[Cell]:
@@ -75,10 +82,18 @@ def _cells(draw: Draw) -> Iterator[Cell]:
     }
     lint = lint_task(draw, base)
     checked = {"lint": lint} if lint else {}
+    ends = {
+        name: {
+            "base_model": base,
+            **checked,
+            **trained.get(name, {}),
+            **evaluation_tasks(draw, name, policies),
+        }
+        for name in recipe.methods
+    }
+    contests = contest_tasks(draw, {name: mine["outputs"] for name, mine in ends.items()})
     for name in recipe.methods:
-        ends = {"base_model": base, **checked, **trained.get(name, {})}
-        ends |= evaluation_tasks(draw, name, policies)
-        yield Cell(name, draw.replicate, ends)
+        yield Cell(name, draw.replicate, ends[name], contests[name])
 
 
 def _training(draw: Draw, method: Method, base: Task) -> dict[str, Task]:

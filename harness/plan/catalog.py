@@ -51,6 +51,7 @@ STAGES = {
         Stage("held_out", 1, 0.1, "evaluation", "the evaluation prompts"),
         Stage("outputs", 1, 1.3, "evaluation", "a policy's outputs on the evaluation prompts"),
         Stage("alpaca_eval", 1, 0.5, "evaluation", "the judge's preference of each output to the reference"),
+        Stage("head_to_head", 1, 0.2, "evaluation", "the judge's preference between two methods' outputs"),
         Stage("lm_eval", 1, 0.6, "evaluation", "lm-evaluation-harness results, item by item"),
         Stage("mt_bench", 1, 5.0, "evaluation", "the judge's grades of answers to a question file"),
         Stage("preference", 1, 0.5, "evaluation", "implicit-reward accuracy on held-out pairs"),

@@ -1,13 +1,14 @@
 """The tasks that measure a method."""
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any, assert_never
 
 from harness.plan.draw import Draw, plain
 from harness.plan.pool import dataset_task, judge_of, policy_knobs, split_of
 from harness.plan.task import Task
 from harness.recipe import evaluation as tables
-from harness.recipe.judges import EndpointJudge, LocalJudge
+from harness.recipe.judges import EndpointJudge, Judge, LocalJudge
 from harness.recipe.pool import DatasetPrompts
 
 Policies = Mapping[str, Mapping[str, Task]]
@@ -42,6 +43,30 @@ def evaluation_tasks(draw: Draw, name: str, policies: Policies) -> dict[str, Tas
             "preference", judge, {**policy, "held_out": held_out, "reference": reference}, knobs
         )
     return ends
+
+
+def contest_tasks(draw: Draw, outputs: Mapping[str, Task]) -> dict[str, dict[str, Task]]:
+    """Method -> the comparisons of its outputs with each other method's, where the recipe asks for them.
+
+    A pair's one task knows the two outputs and nothing else of the recipe, whatever their order there: a
+    method that is added later changes none. A judge that sees two texts at once is asked both ways round; one
+    that scores single responses has no order.
+    """
+    found: dict[str, dict[str, Task]] = {name: {} for name in outputs}
+    if not draw.recipe.evaluation.head_to_head:
+        return found
+    judge, knobs = judge_of(draw, _both_ways(draw.recipe.evaluation.alpaca_eval.judge))
+    params, held_out = judge | {"seed": draw.seed("evaluation")}, held_out_task(draw)
+    for pair in combinations(outputs, 2):
+        one, other = sorted(pair, key=lambda name: outputs[name].key)
+        sides = {"held_out": held_out, "reference": outputs[one], "outputs": outputs[other]}
+        found[one][other] = found[other][one] = Task("head_to_head", params, sides, knobs)
+    return found
+
+
+def _both_ways(judge: Judge) -> Judge:
+    asked = isinstance(judge, LocalJudge | EndpointJudge)
+    return judge.model_copy(update={"both_orders": True}) if asked else judge
 
 
 def _has_held_out_pairs(draw: Draw) -> bool:

@@ -111,8 +111,12 @@ class MtBench(Table):
 
 
 class Evaluation(Table):
-    """How every method is measured."""
+    """How every method is measured.
+
+    `head_to_head` has alpaca_eval's judge compare every two methods' outputs too, both ways round.
+    """
 
     alpaca_eval: AlpacaEval = AlpacaEval()
     lm_eval: LmEval | None = None
     mt_bench: MtBench | None = None
+    head_to_head: bool = False

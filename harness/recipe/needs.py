@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from harness.recipe.data import Named, judges_of, local_files, sources_of
-from harness.recipe.endpoint import Endpoint
+from harness.recipe.data import Named, endpoints_of, judges_of, local_files, sources_of
 from harness.recipe.evaluation import OFFICIAL_DATASET, OFFICIAL_FILE, WORLD_TASK, LmEval, OfficialPrompts
 from harness.recipe.features import SentenceEmbedding
 from harness.recipe.judges import LocalJudge, RewardModelJudge
 from harness.recipe.model import HfModel
-from harness.recipe.pool import SampledResponses
 from harness.recipe.schema import Recipe
 
 T = TypeVar("T")
@@ -108,16 +106,6 @@ def _data(recipe: Recipe) -> Iterator[HubData]:
     if isinstance(prompts, OfficialPrompts) and prompts.revision is not None:
         place = "evaluation.alpaca_eval.prompts"
         yield HubData(place, OFFICIAL_DATASET, prompts.revision, file=OFFICIAL_FILE)
-
-
-def endpoints_of(recipe: Recipe) -> Iterator[tuple[str, Endpoint]]:
-    """Every endpoint of a recipe, after its place."""
-    for place, judge in judges_of(recipe):
-        if isinstance(judge, Endpoint):
-            yield place, judge
-    responses = recipe.pool.responses
-    if isinstance(responses, SampledResponses) and responses.endpoint:
-        yield "pool.responses.endpoint", responses.endpoint
 
 
 def _keys(recipe: Recipe) -> Iterator[Named]:

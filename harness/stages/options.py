@@ -18,13 +18,15 @@ class Options:
     """How a run goes.
 
     `report_to` is a tracker, `recipe` and `names` (by key of the training) what its runs are called there.
-    `train_processes` share each training.
+    `train_processes` share each training. `energy` reads the energy counters: whether several tasks run at a
+    time, or None: it does not.
     """
 
     report_to: str = NO_TRACKER
     recipe: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     train_processes: int = 1
+    energy: bool | None = None
 
     def processes(self, task: Task) -> int:
         """How many processes share a task; only trainings that a method ends with are shared."""

@@ -54,7 +54,7 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
     if tracking is not None:
         load_tracker(tracking)
     with store.create(task.identity) as draft:
-        meter = Meter()
+        meter = Meter(options.energy)
         with meter:
             kept, processes = lambda: draft.scratch, options.processes(task)
             job = Job(
@@ -71,7 +71,15 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
             )
             draft.missing = stage.run(job) or 0
         draft.cost = meter.cost.as_dict()
-        draft.provenance = provenance()
+        draft.provenance = provenance() | _sampling(task)
+
+
+def _sampling(task: Task) -> dict[str, str]:
+    """What a task samples with, where it does: no key holds it, and the bits of its results may."""
+    if "sampling" not in task.knobs:
+        return {}
+    engine, size = task.knobs["sampling"]["engine"], task.knobs["sampling"]["batch_size"]
+    return {"sampling": "vllm" if engine == "vllm" else f"transformers, batches of {size}"}
 
 
 @cache

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from harness.data.rows import Prompt, Response
-from harness.evaluation.alpaca_eval import Comparison, compare, winrate_summary
+from harness.evaluation.alpaca_eval import Comparison, PairJudge, compare, winrate_summary
 from harness.evaluation.alpaca_eval_official import EVALUATOR, evaluator, official_verdicts
 from harness.judges.base import Contest
 from harness.judges.endpoint import EndpointChat
@@ -44,9 +44,17 @@ class Found:
 
 
 def verdicts(
-    job: Job, prompts: Sequence[Prompt], outputs: Sequence[Response], references: Sequence[Response]
+    job: Job,
+    prompts: Sequence[Prompt],
+    outputs: Sequence[Response],
+    references: Sequence[Response],
+    annotated: bool = True,
 ) -> Found:
-    """Compare sample i of the outputs with sample i of the references, for every prompt."""
+    """Compare sample i of the outputs with sample i of the references, for every prompt.
+
+    `annotated` asks through alpaca_eval's annotator, which draws the text that the judge sees first. Else the
+    judge sees the reference first: for one that asks both ways round, or scores single responses.
+    """
     own, other = texts_by_prompt(outputs), texts_by_prompt(references)
     comparisons = [
         Comparison(f"{prompt.id}/{index}", prompt.transcript, reference, output)
@@ -57,7 +65,7 @@ def verdicts(
     if isinstance(table, EndpointJudge) and table.template == EVALUATOR:
         judge, given, flips = _by_evaluator(job, table, comparisons)
     else:
-        judge, given, flips = _by_judge(job, prompts, comparisons)
+        judge, given, flips = _by_judge(job, prompts, comparisons, annotated)
     values = iter(given)
     return Found(judge, {prompt.id: [next(values) for _ in own[prompt.id]] for prompt in prompts}, flips)
 
@@ -66,15 +74,28 @@ Given = tuple[str, list[float | None], int]
 """The judge's id, the preferences in order, and flips."""
 
 
-def _by_judge(job: Job, prompts: Sequence[Prompt], comparisons: Sequence[Comparison]) -> Given:
+def _by_judge(
+    job: Job, prompts: Sequence[Prompt], comparisons: Sequence[Comparison], annotated: bool
+) -> Given:
     judge, asked = judge_of(job), {prompt.transcript: prompt for prompt in prompts}
 
     def prefer(rows: Sequence[tuple[str, str, str]]) -> list[float | None]:
         return judge.preferences([Contest(asked[row[0]], *row[1:]) for row in rows])
 
-    preferences = compare(comparisons, prefer, seed=job.params["seed"])
+    if annotated:
+        preferences = compare(comparisons, prefer, seed=job.params["seed"])
+    else:
+        preferences = _directly(comparisons, prefer)
     count_judge(job, judge)
     return judge.id, preferences, judge.usage.flips
+
+
+def _directly(comparisons: Sequence[Comparison], prefer: PairJudge) -> list[float | None]:
+    """As the annotator: identical texts get 1.5 without a verdict, and equal comparisons share one."""
+    rows = [(entry.instruction, entry.reference, entry.output) for entry in comparisons]
+    asked = list(dict.fromkeys(row for row in rows if row[1] != row[2]))
+    found = dict(zip(asked, prefer(asked), strict=True))
+    return [found.get(row, 1.5) for row in rows]
 
 
 def _by_evaluator(job: Job, table: EndpointJudge, comparisons: Sequence[Comparison]) -> Given:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.leaderboard.collect import Artifacts, collect
+from harness.leaderboard.artifacts import Artifacts
+from harness.leaderboard.collect import collect
 from harness.leaderboard.cost import cost_alone, cost_by_stage
 from harness.leaderboard.record import Record
 from harness.metering import Cost
@@ -184,3 +185,62 @@ def test_an_evaluator_that_changed_between_tasks_shows(tmp_path: Path, stage: st
     elsewhere = {stage: {"packages": PACKAGES | {"lm-eval": "0.5"}}}
     _, _, record = collected(tmp_path, "sft", elsewhere)
     assert record.comparable["evaluators"] == "alpaca-eval 0.6, lm-eval 0.4 / 0.5"
+
+
+VERSUS = RECIPE.replace("[methods.sft]", "[evaluation]\nhead_to_head = true\n[methods.sft]")
+
+
+def versus(folder: Path, made: bool) -> dict[str, Record]:
+    """Both methods' records; their comparison is in the store if it was made."""
+    path = folder / "hand.toml"
+    path.write_text(VERSUS)
+    recipe, store = load_recipe(path), LocalStore(folder / "store")
+    plan = build_plan(recipe)
+    for task in plan.tasks:
+        if made or task.stage != "head_to_head":
+            fill(store, task, USUAL)
+    artifacts = Artifacts(store)
+    return {cell.method: collect(recipe, "hand", cell, artifacts) for cell in plan.cells}
+
+
+def test_both_sides_of_a_comparison_have_it_in_their_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Preferences 2 and 1.5 of three: 75 points for one side, 25 for the other; charged to nobody."""
+    result = {"judge": "j", "preferences": {"p": [2.0, None, 1.5], "q": [None]}, "flips": 1}
+    monkeypatch.setitem(FILES, "head_to_head", {"result.json": result})
+    records = versus(tmp_path, made=True)
+    sides = [records["sft"].head_to_head, records["random"].head_to_head]
+    assert sides[0] is not None
+    assert sides[1] is not None
+    (mine,), (theirs,) = sides[0].values.values(), sides[1].values.values()
+    assert {mine[0], theirs[0]} == {25.0, 75.0}
+    assert (mine[1], theirs[1]) == (None, None)
+    assert sides[0].missing == {"random": 2}
+    assert sides[0].flips == {"random": 1}
+    assert records["sft"].comparable["head-to-head judge"] == "j"
+    assert cost_alone([records["sft"]]).wall_s == 0
+    assert [task.role for task in records["sft"].tasks if task.stage == "head_to_head"] == ["evaluation"]
+
+
+def test_a_comparison_that_failed_takes_no_record_away(tmp_path: Path) -> None:
+    records = versus(tmp_path, made=False)
+    assert records["sft"].head_to_head is None
+    assert records["sft"].comparable["head-to-head judge"] == "does not apply"
+
+
+def test_what_sampled_is_a_condition_of_comparing(tmp_path: Path) -> None:
+    _, _, record = collected(tmp_path, "sft", {"outputs": {"sampling": "vllm"}})
+    assert record.comparable["sampling"] == "vllm"
+
+
+@pytest.mark.parametrize("method", ["sft", "random"])
+def test_costs_do_not_change_when_a_method_is_added(tmp_path: Path, method: str) -> None:
+    """And come from the artifacts, whoever made them: the second record's tasks were all in the store."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    _, _, alone = collected(tmp_path / "a", method)
+    more = RECIPE + "[methods.more]\nresponses_per_prompt = 2\n"
+    _, _, beside = collected(tmp_path / "b", method, text=more)
+    assert alone.tasks == beside.tasks
+    assert cost_alone([alone]) == cost_alone([beside])

@@ -71,7 +71,7 @@ def test_a_method_needs_only_what_it_uses(tmp_path: Path) -> None:
     assert not stages(cell(plan, "random")) & {"embeddings", "gradients"}
     assert stages(cell(plan, "uniform")) & {"embeddings", "gradients"} == {"embeddings"}
     special = {"kept", "validation", "hidden_states", "logprobs", "warmup", "trial", "tuned"}
-    special |= {"sft", "dataset", "lint", "mt_bench"}
+    special |= {"sft", "dataset", "lint", "mt_bench", "head_to_head"}
     assert set(STAGES) - special == stages(cell(plan, "balanced"))
 
 

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from harness.leaderboard import figures
 from harness.leaderboard.axes import Axis, linear_axis
 from harness.leaderboard.curves import LABELS, curves
+from harness.leaderboard.head_to_head import EVEN
 from harness.leaderboard.headline import headline, standings
 from harness.leaderboard.notes import board_notes, row_notes, section_reason
 from harness.leaderboard.outputs import comparisons
@@ -39,6 +40,8 @@ class SectionView:
     ranked: list[str]
     matrix: dict[tuple[str, str], figures.Mark]
     most_apart: float
+    contests: dict[tuple[str, str], figures.Mark]
+    most_uneven: float
     metrics: list[str]
     length_controlled: bool
     notes: dict[str, list[Markup]]
@@ -72,7 +75,7 @@ def _section(table: Table, section: Section, records: Sequence[Record], ids: cha
     logged = curves(same, [row.method for row in rows])
     lead = next((row.method for row in rows if row.rank == 1), "")
     metrics = [metric for metric in rows[0].scores if any(row.scores[metric] is not None for row in rows)]
-    matrix = figures.matrix(section)
+    matrix, contests = figures.matrix(section), figures.contests(section)
     return SectionView(
         section=section,
         reason=inline(section_reason(section, table.sections[0])) if section.number > 1 else None,
@@ -92,6 +95,8 @@ def _section(table: Table, section: Section, records: Sequence[Record], ids: cha
         ranked=[row.method for row in rows if row.rank is not None],
         matrix=matrix,
         most_apart=_scale([abs(mark.value) for mark in matrix.values()]),
+        contests=contests,
+        most_uneven=_scale([abs(mark.value - EVEN) for mark in contests.values()]),
         metrics=[metric for metric in metrics if metric not in (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)],
         length_controlled=LENGTH_CONTROLLED in metrics,
         notes={row.method: said for row in rows if (said := [inline(line) for line in row_notes(row)])},
