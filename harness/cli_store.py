@@ -1,6 +1,8 @@
 """`harness store ...`: the commands about a store; each calls one function of `harness.commands.store`."""
 
 import os
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -30,13 +32,17 @@ def _root(named: Path | None) -> Path:
     return named or Path(os.environ.get("HARNESS_STORE") or ".harness")
 
 
+def _say(lines: Iterable[str]) -> None:
+    """Print lines; there may be a hundred thousand, so not one by one."""
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
 @app.command("list")
 def list_(store: Root = None, boards: Boards = BOARDS) -> None:
     """List the artifacts: stage/key, size, age, and the recipes whose boards rest on each."""
     from harness.commands.store import list_store
 
-    if lines := list(list_store(_root(store), boards)):
-        typer.echo("\n".join(lines))  # at once: a call for each takes longer than looking at the store
+    _say(list_store(_root(store), boards))
 
 
 @app.command()
@@ -78,7 +84,7 @@ def gc(
     """Delete what neither the recipes named nor any board rests on."""
     from harness.commands.store import collect_garbage
 
-    collect_garbage(_root(store), boards, recipes or [], force, yes, Console(soft_wrap=True))
+    _say(collect_garbage(_root(store), boards, recipes or [], force, yes))
 
 
 @app.command()
@@ -86,5 +92,4 @@ def size(store: Root = None) -> None:
     """Show how many artifacts each stage has, and how large they are."""
     from harness.commands.store import size_of_store
 
-    for line in size_of_store(_root(store)):
-        typer.echo(line)
+    _say(size_of_store(_root(store)))

@@ -115,9 +115,9 @@ class DamagedStore(StoreError):
 
 
 def collect_garbage(
-    root: Path, boards: Path, recipes: Sequence[Path], force: bool, delete: bool, console: Console
-) -> None:
-    """Name, or `delete`, what neither these recipes nor (without `force`) the boards' records rest on.
+    root: Path, boards: Path, recipes: Sequence[Path], force: bool, delete: bool
+) -> Iterator[str]:
+    """Name, line by line, or `delete` what neither these recipes nor (without `force`) the boards rest on.
 
     Raises:
         BadInput: nothing says what is needed, or a recipe or record cannot be read.
@@ -132,17 +132,17 @@ def collect_garbage(
         useless = [entry for entry in there if not (entry.whole and entry.key in needed)]
         litter = [path for path in store.in_the_making() if path.name not in needed or store.is_litter(path)]
         for entry in useless:
-            console.print(f"{entry.name:34} {_size(entry.bytes):>9}", highlight=False)
+            yield f"{entry.name:34} {_size(entry.bytes):>9}"
             if delete:
                 store.discard(entry.stage, entry.key)
         for path in litter:
-            console.print(f"{path.relative_to(root)!s:34} {_size(folder_bytes(path)):>9}", highlight=False)
+            yield f"{path.relative_to(root)!s:34} {_size(folder_bytes(path)):>9}"
         if delete:
             store.sweep(litter)
     freed = _size(sum(entry.bytes for entry in useless))
     verb = "deleted" if delete else "would be deleted; --yes deletes"
     kept = counted(len(there) - len(useless), "artifact")
-    console.print(f"{counted(len(useless), 'artifact')}, {freed}, {verb}. {kept} kept.", highlight=False)
+    yield f"{counted(len(useless), 'artifact')}, {freed}, {verb}. {kept} kept."
 
 
 def _wanted(root: Path, boards: Path, recipes: Sequence[Path], force: bool) -> set[str]:

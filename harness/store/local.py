@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from harness.errors import CorruptArtifact, DiskFull, StoreError
@@ -78,6 +79,7 @@ class LocalStore:
         """
         with self._writing():
             (self.root / SCRATCH).mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=self.root / SCRATCH).close()  # its folders may be there, and be read-only
             if not (self.root / ".gitignore").exists():
                 (self.root / ".gitignore").write_text("*\n")
         self.sweep(path for path in self.in_the_making() if self.is_litter(path))

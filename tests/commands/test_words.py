@@ -19,7 +19,6 @@ def test_controls_become_escapes_and_the_rest_stays() -> None:
 
 def test_an_output_is_shown_as_it_is() -> None:
     """Neither the model nor the prompt gets a control character, or the markup of our own output, through."""
-
     row = SimpleNamespace(
         name="dpo",
         references={"p": HOSTILE},

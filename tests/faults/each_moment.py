@@ -2,8 +2,8 @@
 
 `python each_moment.py SUBJECT FOLDER [STRIDE [BASE]]`: for n = 0, STRIDE, 2 STRIDE, ... a child begins the
 subject's work in a new folder and is killed (SIGKILL) before its n-th file event; what it left is looked at;
-a second child does the work to its end; the result must be that of an unbroken run. Ends with the first n that
-is never reached, and prints how many children were killed.
+a second child does the work to its end; the result must be that of an unbroken run. Ends with the first n
+that is never reached, and prints how many children were killed.
 """
 
 import json

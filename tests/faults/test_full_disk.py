@@ -58,6 +58,18 @@ def test_no_room_for_the_store_itself(disk: Path) -> None:
     LocalStore(disk / "store").prepare()
 
 
+def test_a_store_that_became_read_only_is_said_before_anything_is_begun(disk: Path) -> None:
+    store = LocalStore(disk / "store")
+    store.prepare()
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(
+        StoreError, match=r"the store cannot be written: Read-only file system\. Choose another"
+    ):
+        store.prepare()
+    with store.in_use():
+        assert not store.has("prompts", "abc")
+
+
 def test_a_piece_of_a_bank(disk: Path) -> None:
     """Two pieces of 0.6 MB: the first stays, and is found when there is room."""
     store = LocalStore(disk)
