@@ -118,16 +118,12 @@ class Meter:
 
     def include(self, cost: Cost) -> None:
         """Add the cost of parts of the work that other tasks did; of their memory, the largest counts."""
-        mine, theirs = asdict(self.cost), asdict(cost)
-        peak = max(mine["peak_memory_bytes"], theirs["peak_memory_bytes"])
-        summed = {name: mine[name] + value for name, value in theirs.items()}
-        self.cost = Cost(**summed | {"peak_memory_bytes": peak})
+        peak = max(self.cost.peak_memory_bytes, cost.peak_memory_bytes)
+        self.cost = replace(_summed(self.cost, cost), peak_memory_bytes=peak)
 
     def hand_over(self, cost: Cost) -> None:
         """Take the cost of other processes that did the work, in place of the wait for them."""
-        mine, theirs = asdict(self.cost), asdict(cost)
-        summed = [name for name in theirs if name not in ("energy_j", "energy")]
-        self.cost = Cost(**{name: mine[name] + theirs[name] for name in summed})
+        self.cost = _summed(self.cost, cost)
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def count_judge(
@@ -142,6 +138,12 @@ class Meter:
             judge_tokens_out=self.cost.judge_tokens_out + tokens[1],
             judge_unpriced=self.cost.judge_unpriced + unpriced,
         )
+
+
+def _summed(mine: Cost, theirs: Cost) -> Cost:
+    """Both together, but for energy: what other processes drew is not known here."""
+    numbers = [name for name in asdict(mine) if name not in ("energy_j", "energy")]
+    return Cost(**{name: getattr(mine, name) + getattr(theirs, name) for name in numbers})
 
 
 def _synchronize() -> bool:

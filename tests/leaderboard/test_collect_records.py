@@ -106,7 +106,7 @@ def test_a_score_that_is_no_number_is_a_missing_judgment(
 
 def test_a_record_says_what_its_recipe_holds_equal(tmp_path: Path) -> None:
     recipe, _, record = collected(tmp_path, "sft")
-    absent = {"methods", "title", "baseline", "extends", "tuning"}
+    absent = {"methods", "title", "baseline", "extends", "tuning", "resources"}
     assert set(record.fixed) == set(Recipe.model_fields) - absent
     assert record.fixed["budget"] == {"responses": None, "pairs": 2}
     assert record.fixed["seeds"] == {"replicates": [0], "vary": list(recipe.seeds.vary)}
