@@ -36,4 +36,5 @@ def endpoint_of(table: tables.Endpoint) -> Endpoint:
 
 def count_calls(job: Job, totals: Totals) -> None:
     """Meter calls that are no judgments."""
-    job.meter.count_judge(calls=0, usd=totals.usd or 0.0)
+    tokens = (totals.prompt_tokens, totals.completion_tokens)
+    job.meter.count_judge(0, totals.usd or 0.0, tokens, totals.calls if totals.usd is None else 0)
