@@ -106,11 +106,13 @@ def run(  # noqa: PLR0913 - an argument for each option
         ),
     ] = None,
     train_processes: Annotated[
-        int,
+        Optional[int],  # noqa: UP045
         typer.Option(
-            min=1, help="Processes that share each training (torchrun). The results do not depend on it."
+            min=1,
+            help="Processes that share each training. Default: what the recipe's [resources.training] says, "
+            "else 1. The results do not depend on it.",
         ),
-    ] = 1,
+    ] = None,
     engine: Annotated[
         str, typer.Option(help="Who does the tasks: local (processes here) or ray (a cluster).")
     ] = "local",

@@ -1,35 +1,52 @@
 """What `harness run` is told besides the recipe, checked against it before anything runs."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from harness.commands.places import Places
 from harness.errors import BadInput
 from harness.plan.build import Cell, Plan
 from harness.recipe.data import endpoints_of
+from harness.recipe.launching import Launch, launch_of
 from harness.recipe.schema import Recipe
 from harness.stages.asking import endpoint_of
 from harness.stages.options import Options, split_problem, tracker_of
 
 
 def options_of(
-    places: Places, recipe: Recipe, plan: Plan, report_to: str | None, train_processes: int
+    places: Places, recipe: Recipe, plan: Plan, report_to: str | None, train_processes: int | None
 ) -> Options:
     """How the plan is run; a training that several cells share is named after the first of them.
 
     Raises:
-        BadInput: the tracker is not there, so many processes cannot share a method's training, or an endpoint
-            cannot be asked as the recipe says.
+        BadInput: the tracker is not there, so many processes cannot share a method's training or be started
+            as the recipe says, or an endpoint cannot be asked so.
     """
+    launch = _launch(places, recipe, train_processes)
     problems = [
         f"{places.recipe}: methods.{name}: {problem}"
         for name, method in recipe.methods.items()
-        if method.trains and (problem := _split_problem(recipe, name, train_processes))
+        if method.trains and (problem := _split_problem(recipe, name, launch.processes))
     ]
     problems += _endpoint_problems(places, recipe)
     if problems:
         raise BadInput(problems)
     names = {key: name for cell in reversed(plan.cells) for key, name in _trainings(cell)}
-    return Options(tracker_of(report_to), places.recipe.stem, names, train_processes)
+    return Options(tracker_of(report_to), places.recipe.stem, names, launch)
+
+
+def _launch(places: Places, recipe: Recipe, train_processes: int | None) -> Launch:
+    table, precision = recipe.resources.training, recipe.training.precision
+    try:
+        launch = launch_of(table, precision, places.recipe.parent, train_processes)
+    except BadInput as error:
+        raise BadInput([f"{places.recipe}: {problem}" for problem in error.problems]) from None
+    if launch.distributed == "DEEPSPEED" and find_spec("deepspeed") is None:
+        raise BadInput(
+            f"{places.recipe}: resources.training.config: asks for DeepSpeed, which is not installed. "
+            "Install it with `pip install deepspeed`, or use FSDP."
+        )
+    return launch
 
 
 def _endpoint_problems(places: Places, recipe: Recipe) -> Iterator[str]:

@@ -56,7 +56,7 @@ def run(
     workers: Workers,
     output: Output,
     report_to: str | None = None,
-    train_processes: int = 1,
+    train_processes: int | None = None,
     energy: bool = False,
 ) -> None:
     """Run a recipe to its board.

@@ -11,6 +11,7 @@ from harness.errors import BadInput
 from harness.recipe.data import data_problems
 from harness.recipe.features import Gradients
 from harness.recipe.files import read_document
+from harness.recipe.launching import launch_problems
 from harness.recipe.limits import limit_problems
 from harness.recipe.losses import Loss, SumLoss
 from harness.recipe.rules import (
@@ -54,6 +55,7 @@ def load_recipe(path: Path) -> Recipe:
         *data_problems(recipe),
         *limit_problems(recipe, trained),
         *tuning_problems(recipe),
+        *launch_problems(recipe.resources.training, recipe.training.precision, path.parent),
     ]
     if problems:
         keys = {problem: re.split("[.:]", problem, maxsplit=1)[0] for problem in problems}

@@ -1,6 +1,7 @@
-"""Where the work is done: what a task takes of a cluster, and into how many shards a stage is cut.
+"""Where the work is done: what a task takes of a cluster, into how many shards a stage is cut, and how many
+processes share a training.
 
-Nothing of this changes a result or enters a key; the local engine minds only the shards.
+Nothing of this changes a result or enters a key; the local engine minds only the shards and the processes.
 """
 
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from harness.recipe.launching import Launching
 from harness.recipe.table import Count, NonNegative, Positive, Table
 
 
@@ -26,9 +28,10 @@ class ShardedNeeds(Needs):
 
 
 class Resources(Table):
-    """One table for each stage that takes something else than `default`."""
+    """One table for each stage that takes something else than `default`; `training` is who shares it."""
 
     default: Needs = Needs()
+    training: Launching = Launching()
     base_model: Needs | None = None
     sft: Needs | None = None
     embeddings: Needs | None = None
@@ -52,7 +55,7 @@ class Resources(Table):
     def stages(self) -> Mapping[str, Needs]:
         """The stages that have a table, by name."""
         named = {name: getattr(self, name) for name in type(self).model_fields if name != "default"}
-        return {name: needs for name, needs in named.items() if needs is not None}
+        return {name: needs for name, needs in named.items() if isinstance(needs, Needs)}
 
     def of(self, stage: str) -> Needs:
         """What one task of a stage takes."""

@@ -17,8 +17,8 @@ from harness.models.load import load_tokenizer
 from harness.stages.bank import GRADIENTS
 from harness.stages.job import Job
 from harness.stages.losses import loss_of
+from harness.stages.processes import run_processes
 from harness.stages.shared import DIVERGED, read_responses
-from harness.stages.torchrun import run_torchrun
 from harness.store.formats import (
     LENGTHS,
     LOGPROBS,
@@ -45,8 +45,8 @@ def run(job: Job) -> None:
     tuned method may.
     """
     try:
-        if job.processes > 1:
-            run_torchrun(job)
+        if job.launch.processes > 1:
+            run_processes(job)
         else:
             train_adapter(job, keep_moments=False)
     except Diverged as error:
@@ -62,7 +62,13 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
         pairs,
         settings,
         job.out,
-        Runtime(job.progress, checkpoints_of(job), job.tracking, job.processes),
+        Runtime(
+            job.progress,
+            None if job.launch.distributed == "DEEPSPEED" else checkpoints_of(job),  # its own are pickles
+            job.tracking,
+            job.launch.processes,
+            job.launch.distributed,
+        ),
         known=_stored_reference(job, pairs, settings.loss.needs),
         keep_moments=keep_moments,
     )
@@ -84,7 +90,8 @@ def checkpoints_of(job: Job) -> Checkpoints:
         about = {
             "params": job.params,
             "inputs": {name: describe_files(folder) for name, folder in job.inputs.items()},
-            "processes": job.processes,
+            "processes": job.launch.processes,
+            "distributed": job.launch.distributed,
             "packages": {name: version(name) for name in ("torch", "transformers", "trl", "peft")},
         }
         return digest(about)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.metering import Meter
+from harness.recipe.launching import ALONE, Launch
 from harness.training.tracking import Tracking
 
 
@@ -17,7 +18,7 @@ class Job:
     to fill, `meter` takes the counts of what was done, `progress` is told (done, of). `scratch` gives a
     second folder, where a stage that takes long writes what must survive if the process does not: it is
     there again at the next try, and its files (not its folders) join those of `out` at the end. `tracking`
-    and `processes` are for stages that train: where to report to, and how many processes share the work.
+    and `launch` are for stages that train: where to report to, and which processes share the work.
     `knobs` are the task's, which change nothing in its result, and `journal` is the folder where what is
     paid for is written down. `parts` are the folders of shards of the work, in order, which are all of it.
     """
@@ -29,7 +30,7 @@ class Job:
     progress: Callable[[int, int], None]
     scratch: Callable[[], Path]
     tracking: Tracking | None = None
-    processes: int = 1
+    launch: Launch = ALONE
     knobs: Mapping[str, Any] = field(default_factory=dict)
     journal: Path | None = None
     parts: Sequence[Path] = ()

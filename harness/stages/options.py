@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.errors import BadInput
 from harness.plan.task import Task
+from harness.recipe.launching import ALONE, Launch
 from harness.training.tracking import Tracking
 
 TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
@@ -18,19 +19,19 @@ class Options:
     """How a run goes.
 
     `report_to` is a tracker, `recipe` and `names` (by key of the training) what its runs are called there.
-    `train_processes` share each training. `energy` reads the energy counters: whether several tasks run at a
-    time, or None: it does not.
+    `launch` says which processes share each training. `energy` reads the energy counters: whether several
+    tasks run at a time, or None: it does not.
     """
 
     report_to: str = NO_TRACKER
     recipe: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
-    train_processes: int = 1
+    launch: Launch = ALONE
     energy: bool | None = None
 
-    def processes(self, task: Task) -> int:
-        """How many processes share a task; only trainings that a method ends with are shared."""
-        return self.train_processes if task.stage == "adapter" else 1
+    def launch_of(self, task: Task) -> Launch:
+        """Which processes share a task; only trainings that a method ends with are shared."""
+        return self.launch if task.stage == "adapter" else ALONE
 
     def tracking(self, task: Task, store: Path) -> Tracking | None:
         """Where a task reports to: a training that a method ends with; None for the others."""
@@ -78,22 +79,22 @@ def split_problem(
     if batching == "pairs":
         return (
             "training.batching: 'pairs' is TRL's, which keeps its reference where no other process finds "
-            f"it. Use 'prompts', or --train-processes 1. Got {processes}."
+            f"it. Use 'prompts', or one process. Got {processes}."
         )
     if running:
         return (
             "loss: keeps a state from one micro-batch to the next, so the micro-batches of a step cannot go "
-            f"to {processes} processes. Train it with --train-processes 1."
+            f"to {processes} processes. Train it with one (--train-processes 1)."
         )
     if pairs_per_step % processes:
         return (
-            f"training.pairs_per_step: must be a multiple of --train-processes ({processes}). "
-            f"Got {pairs_per_step}."
+            f"training.pairs_per_step: must be a multiple of the {processes} processes that share a training."
+            f" Got {pairs_per_step}."
         )
     size = micro_batch or pairs_per_step
     if pairs_per_step // size % processes:
         return (
-            f"training.micro_batch: must leave each of the {processes} --train-processes the same "
+            f"training.micro_batch: must leave each of the {processes} processes of a training the same "
             f"share of the {pairs_per_step} pairs of a step. Got {size}; {pairs_per_step // processes} does."
         )
     return None

@@ -1,7 +1,8 @@
 """One training by several processes: their side of it.
 
-`python -m harness.stages.rank start N FOLDER` is torchrun, and ends with the process that started it;
-`python -m harness.stages.rank work FOLDER` is one of the N, and ends with torchrun.
+`python -m harness.stages.rank start FOLDER` is the launcher, and ends with the process that started it. For
+several machines it is the command that runs `... rank node FOLDER` on each of them: the launcher there.
+`... rank work FOLDER` is one of the processes that train, and ends with its launcher.
 """
 
 import ctypes
@@ -13,10 +14,11 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from harness.errors import HarnessError
+from harness.errors import BadInput, HarnessError
 from harness.metering import Cost, Meter
+from harness.recipe.launching import Launch
 from harness.stages.job import Job
-from harness.stages.torchrun import RANK
+from harness.stages.processes import ACCELERATE, RANK
 from harness.store.formats import read_json, write_json
 from harness.training.tracking import Tracking
 
@@ -26,14 +28,44 @@ PR_SET_PDEATHSIG = 1
 def main(words: list[str]) -> None:
     """Start the processes, or be one of them."""
     _end_with_parent()
-    if words[0] == "start":
-        from torch.distributed.run import main as torchrun
-
-        count, folder = words[1:]
-        logs = f"--log-dir={folder}"  # torchrun's own would be left behind in the system's folder
-        torchrun(["--standalone", f"--nproc_per_node={count}", logs, "-m", RANK, "work", folder])
+    role, folder = words[0], Path(words[1])
+    if role == "work":
+        _work(folder)
+        return
+    launch = Launch(**read_json(folder / "job.json")["launch"])
+    if role == "start" and launch.nodes > 1:
+        over = [*launch.on_each_node, sys.executable, "-m", RANK, "node", str(folder)]
+        os.execvp(over[0], over)  # which keeps what was said to the kernel
+    elif launch.launcher == "accelerate":
+        _accelerate(launch, folder)
     else:
-        _work(Path(words[1]))
+        _torchrun(launch, folder)
+
+
+def _torchrun(launch: Launch, folder: Path) -> None:
+    from torch.distributed.run import main as torchrun
+
+    place = read_json(folder / ACCELERATE)
+    meeting = f"{place['main_process_ip']}:{place['main_process_port']}"
+    several = [f"--nnodes={launch.nodes}", "--rdzv-backend=c10d", f"--rdzv-endpoint={meeting}"]
+    logs = f"--log-dir={folder}"  # torchrun's own would be left behind in the system's folder
+    torchrun(
+        [
+            *(several if launch.nodes > 1 else ["--standalone"]),
+            f"--nproc_per_node={launch.processes // launch.nodes}",
+            *(logs, "-m", RANK, "work", str(folder)),
+        ]
+    )
+
+
+def _accelerate(launch: Launch, folder: Path) -> None:
+    from accelerate.commands.launch import launch_command, launch_command_parser
+
+    config, logs = ("--config_file", str(folder / ACCELERATE)), ("--log_dir", str(folder))
+    backend = ("--rdzv_backend", "c10d")  # of which the config file cannot speak
+    words = launch_command_parser().parse_args([*config, *logs, *backend, "-m", RANK, "work", str(folder)])
+    words.standalone = launch.nodes == 1  # a port of its own, so that trainings can run side by side
+    launch_command(words)
 
 
 def _end_with_parent() -> None:
@@ -62,6 +94,7 @@ def _train(folder: Path, rank: int) -> None:
     import torch
 
     if torch.cuda.is_available():
+        _check_gpus(int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count())
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     else:
         os.environ["ACCELERATE_USE_CPU"] = "true"  # without it each process would train alone, and not say so
@@ -83,8 +116,16 @@ def _train(folder: Path, rank: int) -> None:
     torch.distributed.destroy_process_group()
 
 
+def _check_gpus(processes: int, gpus: int) -> None:
+    if processes > gpus:
+        raise BadInput(
+            f"resources.training.processes: {processes} train on one machine, each on its own GPU, but it shows "
+            f"them {gpus}. Lower `processes`, or raise resources.adapter.gpus."
+        )
+
+
 def _job(folder: Path, rank: int) -> Job:
-    """The job that `torchrun` wrote down; what others than the first process write is dropped."""
+    """The job as who started this wrote it down; what others than the first process write is dropped."""
     spec = read_json(folder / "job.json")
     out = Path(spec["out"]) if rank == 0 else folder / f"rank-{rank}"
     out.mkdir(exist_ok=True)
@@ -97,12 +138,12 @@ def _job(folder: Path, rank: int) -> Job:
         progress=_tell,
         scratch=lambda: Path(spec["scratch"]),
         tracking=Tracking(**about | {"folder": Path(about["folder"])}) if about else None,
-        processes=spec["processes"],
+        launch=Launch(**spec["launch"]),
     )
 
 
 def _tell(done: int, of: int) -> None:
-    """For `torchrun`, which reads it; the trainer calls it in the first process alone."""
+    """For who started this, which reads it; the trainer calls it in the first process alone."""
     print("progress", done, of, flush=True)
 
 

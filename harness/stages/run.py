@@ -12,8 +12,10 @@ from typing import Any
 import harness
 from harness.metering import Cost, Meter
 from harness.plan.task import Task
+from harness.recipe.launching import Launch
 from harness.stages.job import Job
 from harness.stages.options import USUAL, Options
+from harness.store.keys import digest
 from harness.store.local import LocalStore
 from harness.training.tracking import load_tracker
 
@@ -57,7 +59,7 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
     with store.create(task.identity) as draft:
         meter = Meter(options.energy)
         with meter:
-            kept, processes = lambda: draft.scratch, options.processes(task)
+            kept, launch = lambda: draft.scratch, options.launch_of(task)
             job = Job(
                 params=task.params,
                 inputs=inputs,
@@ -66,7 +68,7 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
                 progress=progress,
                 scratch=kept,
                 tracking=tracking,
-                processes=processes,
+                launch=launch,
                 knobs=task.knobs,
                 journal=store.root / JOURNAL,
                 parts=parts,
@@ -76,7 +78,7 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
                 cost: dict[str, Any] = dict(store.manifest(part.stage, part.key).cost)
                 meter.include(Cost(**cost))
         draft.cost = meter.cost.as_dict()
-        draft.provenance = provenance() | _sampling(task)
+        draft.provenance = provenance() | _sampling(task) | _launched(launch)
 
 
 def _sampling(task: Task) -> dict[str, str]:
@@ -85,6 +87,14 @@ def _sampling(task: Task) -> dict[str, str]:
         return {}
     engine, size = task.knobs["sampling"]["engine"], task.knobs["sampling"]["batch_size"]
     return {"sampling": "vllm" if engine == "vllm" else f"transformers, batches of {size}"}
+
+
+def _launched(launch: Launch) -> dict[str, Any]:
+    """Which processes shared a task, where several did: each has checked that it is one of so many."""
+    if launch.processes == 1:
+        return {}
+    config = f", {launch.distributed}, config {digest(launch.config)[:12]}" if launch.config else ""
+    return {"processes": launch.processes, "launcher": f"{launch.launcher}{config}"}
 
 
 @cache

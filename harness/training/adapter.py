@@ -1,5 +1,6 @@
 """What is trained, before and after: the adapter's place in the model, and the files of a trained policy."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model_state_dict
 from peft.utils import SAFETENSORS_WEIGHTS_NAME
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from harness.errors import BadInput
@@ -43,16 +44,16 @@ def _check_targets(model: Any, targets: tuple[str, ...]) -> None:
             raise BadInput(f"training.targets: '{target}' {what}. It has: {', '.join(kinds)}.")
 
 
-def save_policy(model: Any, out: Path) -> None:
+def save_policy(model: Any, out: Path, weights: Mapping[str, Tensor] | None = None) -> None:
     """Write the adapter's weights and config, or the whole model where it has none, and nothing else.
 
-    PEFT would add a model card.
+    PEFT would add a model card. `weights` are those of the whole model, where it holds only a shard of them.
     """
     out.mkdir(parents=True, exist_ok=True)
     if not isinstance(model, PeftModel):
-        model.save_pretrained(out)
+        model.save_pretrained(out, state_dict=weights)
         return
-    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    state = get_peft_model_state_dict(model, state_dict=weights, save_embedding_layers=False)
     save_file(
         {name: value.to("cpu", torch.float32).contiguous() for name, value in state.items()},
         out / SAFETENSORS_WEIGHTS_NAME,

@@ -1,11 +1,15 @@
 """The arguments that every training gives to transformers' trainer."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from transformers import TrainingArguments
 
 from harness.training.runtime import Runtime
 from harness.training.settings import SupervisedSettings, TrainingSettings
 from harness.training.tracking import tracking_arguments
+
+Arguments = TypeVar("Arguments", bound=TrainingArguments)
 
 
 def common_arguments(
@@ -30,3 +34,12 @@ def common_arguments(
         "disable_tqdm": True,
         **tracking_arguments(runtime.tracking),
     }
+
+
+def on_one_device(arguments: Arguments) -> Arguments:
+    """The same, for a process that trains on one device, however many GPUs it sees.
+
+    The library would give each of them a batch of its own, and TRL then refuses to train.
+    """
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments

@@ -24,8 +24,10 @@ EVERY_S = 60.0
 SHARE = 0.05
 KEEP = 2
 PROGRESS = "progress.json"
-REQUIRED = frozenset({"optimizer.pt", "scheduler.pt", "trainer_state.json"})
-"""Without the first two the library goes on as if nothing were missing, to other weights."""
+REQUIRED = frozenset({"scheduler.pt", "trainer_state.json"})
+OPTIMIZERS = frozenset({"optimizer.pt", "optimizer.bin"})
+"""One of them; the second where weights lie in shards. Without it, or the scheduler's, the library goes on as
+if nothing were missing, to other weights."""
 
 
 class Clock(Protocol):
@@ -129,7 +131,8 @@ def _read(folder: Path, fingerprint: str) -> dict[str, Any] | None:
     """What was noted of a checkpoint; None where it is torn, changed, or of another training."""
     try:
         noted: dict[str, Any] = json.loads((folder / PROGRESS).read_text())
-        whole = noted["files"] == _digests(folder) and set(noted["files"]) >= REQUIRED
+        files = set(noted["files"])
+        whole = noted["files"] == _digests(folder) and files >= REQUIRED and files & OPTIMIZERS
         return noted if whole and noted["fingerprint"] == fingerprint else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -15,6 +15,7 @@ from harness.training.adapter import save_policy
 from harness.training.batching import PromptBatching
 from harness.training.examples import Examples, make_examples
 from harness.training.moments import adam_moments, write_moments
+from harness.training.processes import whole_weights
 from harness.training.reference import Known, Reference, make_reference
 from harness.training.report import TrainingReport, flags_of
 from harness.training.runtime import ALONE, Runtime, run_trainer
@@ -64,8 +65,9 @@ def train(
         except Diverged as error:
             error.work = _work(trainer, reference)
             raise
+    weights = whole_weights(trainer)
     if trainer.is_world_process_zero():
-        save_policy(trainer.model, out)
+        save_policy(trainer.model, out, weights)
         if keep_moments:
             write_moments(out, adam_moments(trainer.model, trainer.optimizer.state))
     return _report(trainer, examples, reference, settings)
@@ -128,8 +130,8 @@ def _work(trainer: PairTrainer, reference: Reference) -> dict[str, int]:
     return {
         "forward": trainer.tokens + sum(map(len, _computed(trainer, reference))),
         "backward": trainer.tokens,
-        "parameters": trainer.model.num_parameters(),
-        "trainable": trainer.model.num_parameters(only_trainable=True),
+        "parameters": trainer.parameters,
+        "trainable": trainer.trainable,
     }
 
 

@@ -4,22 +4,43 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedType, gather_object
+from torch import Tensor
 
 from harness.errors import BadInput, HarnessError
 
+SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
-def check_processes(accelerator: Accelerator, wanted: int) -> None:
-    """Refuse to train with another number of processes than was asked for.
+
+def check_processes(accelerator: Accelerator, wanted: int, kind: str | None) -> None:
+    """Refuse to train with another number of processes than was asked for, or in another way of sharing.
 
     Some launchers start one process where several were meant, and say nothing: every step would then see a
-    part of its pairs.
+    part of its pairs. And accelerate does not shard on a CPU, whatever its config says.
     """
     if accelerator.num_processes != wanted:
         raise HarnessError(
             f"training: {wanted} processes were asked for, but {accelerator.num_processes} run. "
             "Start them with --train-processes, or with torchrun."
         )
+    runs = accelerator.distributed_type.value
+    if kind not in (None, runs):
+        raise BadInput(
+            f"resources.training.config: asks for {kind}, but accelerate runs {runs} on this machine. Change "
+            "distributed_type, or the machine."
+        )
+
+
+def whole_weights(trainer: Any) -> dict[str, Tensor] | None:
+    """The state of a model whose weights lie in shards, whole in the first process; None: they lie whole.
+
+    All processes take part.
+    """
+    accelerator = trainer.accelerator
+    if accelerator.distributed_type not in SHARDED:
+        return None
+    state: dict[str, Tensor] = accelerator.get_state_dict(trainer.model_wrapped)
+    return state
 
 
 def shared_arguments(arguments: Mapping[str, Any], processes: int) -> dict[str, Any]:

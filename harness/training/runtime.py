@@ -18,13 +18,15 @@ class Runtime:
     """What goes along with a training.
 
     `progress` is called with (steps done, steps in all) after each step. Without `checkpoints` a training
-    that is stopped starts again. `processes` share the micro-batches of each step.
+    that is stopped starts again. `processes` share the micro-batches of each step, in the way that accelerate
+    calls `distributed` (None: any).
     """
 
     progress: Callable[[int, int], None] | None = None
     checkpoints: Checkpoints | None = None
     tracking: Tracking | None = None
     processes: int = 1
+    distributed: str | None = None
 
 
 ALONE = Runtime()
@@ -35,9 +37,9 @@ def run_trainer(trainer: Any, runtime: Runtime) -> None:
     """Train, from the last checkpoint where there is one; the trainer then holds all processes' progress.
 
     Raises:
-        HarnessError: another number of processes runs than was asked for.
+        HarnessError: another number of processes runs than was asked for, or they share in another way.
     """
-    check_processes(trainer.accelerator, runtime.processes)
+    check_processes(trainer.accelerator, runtime.processes, runtime.distributed)
     if runtime.progress is not None and trainer.is_world_process_zero():
         trainer.add_callback(_Progress(runtime.progress))
     last = go_on(trainer, runtime.checkpoints) if runtime.checkpoints else None

@@ -21,7 +21,7 @@ from harness.models.quiet import quiet
 from harness.models.save import save_model
 from harness.models.source import DTYPES, Source, read_source, write_source
 from harness.training.adapter import lora_config
-from harness.training.arguments import common_arguments
+from harness.training.arguments import common_arguments, on_one_device
 from harness.training.runtime import ALONE, Runtime, run_trainer
 from harness.training.settings import SupervisedSettings
 from harness.training.tracking import tracked
@@ -184,12 +184,14 @@ def make_trainer(
     adapter = lora_config(policy.model, settings)
     micro = settings.micro_batch or settings.batch_size
     on_cpu = policy.device.type == "cpu"
-    arguments = TrainingArguments(
-        max_steps=settings.steps or -1,
-        num_train_epochs=settings.epochs,
-        per_device_train_batch_size=micro,
-        gradient_accumulation_steps=settings.batch_size // micro,
-        **common_arguments(settings, out, runtime, on_cpu),
+    arguments = on_one_device(
+        TrainingArguments(
+            max_steps=settings.steps or -1,
+            num_train_epochs=settings.epochs,
+            per_device_train_batch_size=micro,
+            gradient_accumulation_steps=settings.batch_size // micro,
+            **common_arguments(settings, out, runtime, on_cpu),
+        )
     )
     torch.manual_seed(settings.seed)  # of the adapter's fresh weights
     trainer = SupervisedTrainer(

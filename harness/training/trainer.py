@@ -17,7 +17,7 @@ from harness.methods.losses.pairs import per_token
 from harness.methods.still import drop_nothing
 from harness.models.load import Policy
 from harness.training.adapter import lora_config
-from harness.training.arguments import common_arguments
+from harness.training.arguments import common_arguments, on_one_device
 from harness.training.batching import Batching, PairBatch, PromptBatching, RowBatching
 from harness.training.exactness import TOLERANCES, candidate_prefixes, exact_prefix
 from harness.training.examples import Examples, pair_name
@@ -45,6 +45,8 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         self._batches: list[tuple[int, int, Tensor]] = []
         self._running: Tensor | None = None
         super().__init__(train_dataset=batching.dataset, data_collator=batching.collator, **arguments)
+        self.parameters = self.model.num_parameters()  # before they are cut into shards
+        self.trainable = self.model.num_parameters(only_trainable=True)
 
     def history(self) -> tuple[TrainingStep, ...]:
         """One entry for each optimiser step, in order."""
@@ -179,9 +181,11 @@ def _config(
     settings: TrainingSettings, out: Path, batching: Batching, runtime: Runtime, on_cpu: bool
 ) -> DPOConfig:
     arguments: dict[str, Any] = {"precompute_ref_log_probs": settings.weights == "full"}
-    return DPOConfig(
-        max_steps=settings.steps,
-        max_length=settings.max_length,
-        **common_arguments(settings, out, runtime, on_cpu),
-        **arguments | shared_arguments(batching.arguments, runtime.processes),
+    return on_one_device(
+        DPOConfig(
+            max_steps=settings.steps,
+            max_length=settings.max_length,
+            **common_arguments(settings, out, runtime, on_cpu),
+            **arguments | shared_arguments(batching.arguments, runtime.processes),
+        )
     )

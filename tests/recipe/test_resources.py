@@ -25,7 +25,7 @@ responses_per_prompt = 4
 
 
 def test_every_table_is_a_stage() -> None:
-    assert set(Resources.model_fields) - {"default"} <= set(STAGES)
+    assert set(Resources.model_fields) - {"default", "training"} <= set(STAGES)
 
 
 def test_a_stage_has_its_own_table_or_the_default() -> None:

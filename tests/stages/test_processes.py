@@ -1,4 +1,4 @@
-"""One training by two processes of torchrun on the CPU, against the same training by one."""
+"""One training by two processes on the CPU, over gloo, against the same training by one."""
 
 import os
 import subprocess
@@ -17,10 +17,11 @@ from safetensors.torch import load_file
 from harness.data.rows import PreferencePair
 from harness.errors import BadInput, HarnessError
 from harness.metering import Cost, Meter
+from harness.recipe.launching import ALONE, Launch
 from harness.recipe.schema import Training
 from harness.stages.adapter import run, settings_of, train_adapter
 from harness.stages.job import Job
-from harness.stages.torchrun import failure
+from harness.stages.processes import failure
 from harness.store.formats import read_json, write_rows
 from harness.training.preference import train as train_preference
 
@@ -33,6 +34,13 @@ TRAINING = Training(
 ).model_dump(mode="json")
 PARAMS = {"loss": {"kind": "dpo", "beta": 0.5}, "training": TRAINING, "seed": 0}
 SETTINGS = settings_of(PARAMS)
+TWO = Launch("torchrun", 2)
+ON_EACH = """
+import subprocess, sys
+both = [subprocess.Popen(sys.argv[1:]) for _ in range(2)]
+sys.exit(max(each.wait() for each in both))
+"""
+TWO_MACHINES = Launch("accelerate", 2, 2, (sys.executable, "-c", ON_EACH), {"distributed_type": "MULTI_CPU"})
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Done:
     progress: list[tuple[int, int]]
 
 
-def job_of(base: Path, folder: Path, processes: int, **changes: Any) -> Job:
+def job_of(base: Path, folder: Path, launch: Launch, **changes: Any) -> Job:
     """An adapter's job in a folder of its own."""
     inputs = {"base_model": base, "pairs": folder / "pairs"}
     for path in (inputs["pairs"], folder / "out", folder / "scratch"):
@@ -53,17 +61,17 @@ def job_of(base: Path, folder: Path, processes: int, **changes: Any) -> Job:
     write_rows(inputs["pairs"] / "pairs.jsonl", PAIRS)
     params = PARAMS | {"training": TRAINING | changes}
     return Job(
-        params, inputs, folder / "out", Meter(), lambda *_: None, lambda: folder / "scratch", None, processes
+        params, inputs, folder / "out", Meter(), lambda *_: None, lambda: folder / "scratch", None, launch
     )
 
 
-def train(base: Path, folder: Path, processes: int, **changes: Any) -> Done:
+def train(base: Path, folder: Path, launch: Launch, **changes: Any) -> Done:
     progress: list[tuple[int, int]] = []
 
     def told(done: int, of: int) -> None:
         progress.append((done, of))
 
-    job = replace(job_of(base, folder, processes, **changes), progress=told)
+    job = replace(job_of(base, folder, launch, **changes), progress=told)
     with job.meter:
         run(job)
     weights = load_file(job.out / "adapter_model.safetensors")
@@ -74,9 +82,12 @@ def train(base: Path, folder: Path, processes: int, **changes: Any) -> Done:
 def test_two_processes_train_as_one_with_accumulation(tiny_base: Path, tmp_path: Path) -> None:
     """Bit by bit where each process has one micro-batch a step: (a + b) / 2 is the same sum on both ways.
 
-    The counts are those of one process; the seconds and the memory are of two.
+    The counts are those of one process; the seconds and the memory are of two. The two machines are this one
+    twice: each has a launcher with one process, and they meet over the network.
     """
-    one, two = (train(tiny_base, tmp_path / str(number), number) for number in (1, 2))
+    one, two = (
+        train(tiny_base, tmp_path / name, who) for name, who in (("one", ALONE), ("two", TWO_MACHINES))
+    )
     assert all(torch.equal(weight, two.weights[name]) for name, weight in one.weights.items())
     assert (one.result.pop("processes"), two.result.pop("processes")) == (1, 2)
     assert one.result == two.result
@@ -88,31 +99,34 @@ def test_two_processes_train_as_one_with_accumulation(tiny_base: Path, tmp_path:
 
 @pytest.mark.slow
 def test_more_micro_batches_are_summed_in_another_order(tiny_base: Path, tmp_path: Path) -> None:
-    """(a + c) + (b + d) in place of ((a + b) + c) + d: equal but for rounding."""
-    one, two = (train(tiny_base, tmp_path / str(number), number, micro_batch=1) for number in (1, 2))
+    """(a + c) + (b + d) in place of ((a + b) + c) + d: equal but for rounding. These are torchrun's."""
+    one = train(tiny_base, tmp_path / "one", ALONE, micro_batch=1)
+    two = train(tiny_base, tmp_path / "two", TWO, micro_batch=1)
     for name, weight in one.weights.items():
         torch.testing.assert_close(weight, two.weights[name], rtol=1e-3, atol=1e-6)
+    assert two.result["processes"] == 2
     assert two.result["loss_last"] == pytest.approx(one.result["loss_last"], rel=1e-5)
 
 
 @pytest.mark.slow
 def test_what_the_processes_refuse_is_told_in_their_words(tiny_base: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        BadInput, match=r"^training.max_length: no pair is left of 6, as every prompt fills 4"
-    ):
-        run(job_of(tiny_base, tmp_path, 2, max_length=4))
+    """And accelerate starts two here: it does not fall back to one, which would be told first."""
+    gpus = replace(TWO, launcher="accelerate", config={"distributed_type": "MULTI_GPU"})
+    told = "^resources.training.config: asks for MULTI_GPU, but accelerate runs MULTI_CPU on this machine"
+    with pytest.raises(BadInput, match=told):
+        run(job_of(tiny_base, tmp_path, gpus))
 
 
 def test_processes_that_die_without_a_word_are_told_by_their_last_line(tmp_path: Path) -> None:
     (tmp_path / "stderr").write_text("loading\nout of memory\n\n")
     assert str(failure(tmp_path, 1)) == (
-        "training: the processes of --train-processes ended with exit code 1. Their last words: out of memory"
+        "training: its processes ended with exit code 1. Their last words: out of memory"
     )
 
 
 def test_fewer_processes_than_asked_for_is_an_error(tiny_base: Path, tmp_path: Path) -> None:
     """As where a launcher starts one process and says nothing: this test is that process."""
-    job = job_of(tiny_base, tmp_path, 2)
+    job = job_of(tiny_base, tmp_path, TWO)
     with pytest.raises(HarnessError, match="2 processes were asked for, but 1 run"):
         train_adapter(job, keep_moments=False)
 
@@ -120,15 +134,15 @@ def test_fewer_processes_than_asked_for_is_an_error(tiny_base: Path, tmp_path: P
 TRAIN_LONG = """
     import sys
     from pathlib import Path
-    from test_torchrun import job_of
+    from test_processes import TWO, job_of
     from harness.stages.adapter import run
 
-    run(job_of(Path(sys.argv[1]), Path(sys.argv[2]), 2, steps=5000))
+    run(job_of(Path(sys.argv[1]), Path(sys.argv[2]), TWO, steps=5000))
 """
 
 
 def wait_for_ranks(parent: "subprocess.Popen[bytes]") -> list[psutil.Process]:
-    """Torchrun and its two, once they are there."""
+    """The launcher and its two, once they are there."""
     below: list[psutil.Process] = []
     while len(below) < 3:
         assert parent.poll() is None
@@ -139,7 +153,7 @@ def wait_for_ranks(parent: "subprocess.Popen[bytes]") -> list[psutil.Process]:
 
 @pytest.mark.slow
 def test_no_process_outlives_the_one_that_started_it(tiny_base: Path, tmp_path: Path) -> None:
-    """Not even where that is killed, so that no `finally` runs; torchrun's are sessions of their own."""
+    """Not even where that is killed, so that no `finally` runs; the launcher's are sessions of their own."""
     path = os.pathsep.join((str(Path(__file__).parent), *sys.path))
     words = [sys.executable, "-c", textwrap.dedent(TRAIN_LONG), str(tiny_base), str(tmp_path)]
     with subprocess.Popen(words, env=os.environ | {"PYTHONPATH": path}) as parent:
@@ -158,8 +172,9 @@ def test_no_process_outlives_an_error(tiny_base: Path, tmp_path: Path) -> None:
         seen.extend(set(psutil.Process().children(recursive=True)) - before)
         raise BrokenPipeError
 
+    by_accelerate = replace(TWO, launcher="accelerate")
     with pytest.raises(BrokenPipeError):
-        run(replace(job_of(tiny_base, tmp_path, 2, steps=5000), progress=gone))
+        run(replace(job_of(tiny_base, tmp_path, by_accelerate, steps=5000), progress=gone))
     assert len(seen) == 3
     assert psutil.wait_procs(seen, timeout=60)[1] == []
 
@@ -169,7 +184,7 @@ RESUME = """
     from math import inf
     from pathlib import Path
     from test_checkpoints import Clock
-    from test_torchrun import PAIRS, SETTINGS, replace
+    from test_processes import PAIRS, SETTINGS, replace
     from harness.training.checkpoints import Checkpoints
     from harness.training.preference import train
     from harness.training.runtime import Runtime

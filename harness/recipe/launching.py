@@ -1,0 +1,223 @@
+"""Which processes share a training, and what starts them. Changes no key; loads no torch."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue, ValidationError
+
+from harness.errors import BadInput
+from harness.recipe.sources import Text
+from harness.recipe.table import Count, Table
+from harness.recipe.wording import sentence, show
+
+MAX_BYTES = 100_000
+UNUSED: Mapping[str, Any] = {
+    "downcast_bf16": "no",
+    "tpu_env": [],
+    "tpu_use_cluster": False,
+    "tpu_use_sudo": False,
+}
+"""What accelerate's own questionnaire writes where there is no TPU."""
+
+
+class Launching(Table):
+    """Several processes for each training that a method ends with (docs/long-trainings.md).
+
+    `processes` in all, the same number on each of `nodes` machines. `config` is an accelerate config file, as
+    for FSDP or DeepSpeed, beside the recipe. `on_each_node` is the command that runs another one on each
+    machine, such as ["srun", "--nodes=2", "--ntasks-per-node=1"].
+    """
+
+    launcher: Literal["torchrun", "accelerate"] = "torchrun"
+    processes: Count | None = None
+    config: Text | None = None
+    nodes: Count = 1
+    on_each_node: tuple[Text, ...] = ()
+
+
+class AccelerateConfig(Table):
+    """What an accelerate config file may say. All else would change what a step sees, or its arithmetic.
+
+    `machine_rank`, `rdzv_backend`, `same_network` and `main_training_function` are taken and not used.
+    """
+
+    distributed_type: Literal["MULTI_CPU", "MULTI_GPU", "FSDP", "DEEPSPEED"]
+    compute_environment: Literal["LOCAL_MACHINE"] = "LOCAL_MACHINE"
+    num_processes: Count | None = None
+    num_machines: Count | None = None
+    mixed_precision: Literal["no", "bf16"] | None = None
+    fsdp_config: dict[str, JsonValue] | None = None
+    deepspeed_config: dict[str, JsonValue] | None = None
+    gpu_ids: str | int | None = None
+    main_process_ip: Text | None = None
+    main_process_port: Annotated[int, Field(ge=0, lt=2**16)] | None = None
+    enable_cpu_affinity: bool = False
+    use_cpu: bool = False
+    debug: bool = False
+    machine_rank: int = 0
+    rdzv_backend: str = "static"
+    same_network: bool = False
+    main_training_function: str = "main"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The processes that share a training: how many on how many machines, and what starts them.
+
+    `config` is the content of an accelerate config file, and `distributed` the kind of training that it asks
+    for; None: data parallel, on what the machine has.
+    """
+
+    launcher: Literal["torchrun", "accelerate"] = "torchrun"
+    processes: int = 1
+    nodes: int = 1
+    on_each_node: tuple[str, ...] = ()
+    config: Mapping[str, Any] | None = None
+
+    @property
+    def distributed(self) -> str | None:
+        """One of accelerate's names: "MULTI_CPU", "MULTI_GPU", "FSDP" or "DEEPSPEED"."""
+        return self.config["distributed_type"] if self.config else None
+
+
+ALONE = Launch()
+"""A training in the process that does the task."""
+
+
+def launch_of(table: Launching, precision: str, folder: Path, processes: int | None = None) -> Launch:
+    """What a recipe and its config file say together.
+
+    Args:
+        table: the recipe's `[resources.training]`.
+        precision: that of its trainings, "fp32" or "bf16".
+        folder: the recipe's, where its config file lies.
+        processes: of the command line, in place of the recipe's.
+
+    Raises:
+        BadInput: the config file cannot be read, or the three contradict each other.
+    """
+    if table.config is None:
+        launch = Launch(table.launcher, processes or table.processes or 1, table.nodes, table.on_each_node)
+        problems = [*_table_problems(table), *_node_problems(launch)]
+    else:
+        config = read_config(folder, table.config)
+        launch = Launch(
+            table.launcher,
+            processes or table.processes or config.num_processes or 1,
+            table.nodes,
+            table.on_each_node,
+            config.model_dump(mode="json", exclude_unset=True),
+        )
+        told = [_of_config(table.config, each) for each in _config_problems(config, launch, precision)]
+        problems = [*_table_problems(table), *_node_problems(launch), *told]
+    if problems:
+        raise BadInput(problems)
+    return launch
+
+
+def launch_problems(table: Launching, precision: str, folder: Path) -> tuple[str, ...]:
+    """One sentence for each reason why `launch_of` refuses."""
+    try:
+        launch_of(table, precision, folder)
+    except BadInput as error:
+        return error.problems
+    return ()
+
+
+def read_config(folder: Path, name: str) -> AccelerateConfig:
+    """Read the accelerate config file `name` in a recipe's folder, YAML or JSON.
+
+    Raises:
+        BadInput: with one sentence for each problem.
+    """
+    document = _parsed(folder, name)
+    known = {key: value for key, value in document.items() if UNUSED.get(str(key), value is None) != value}
+    try:
+        return AccelerateConfig.model_validate(known)
+    except ValidationError as error:
+        told = [sentence(detail, known, AccelerateConfig) for detail in error.errors()]
+        raise BadInput([_of_config(name, each) for each in told]) from None
+
+
+def _of_config(name: str, problem: str) -> str:
+    return f"resources.training.config: {show(name)}: {problem}"
+
+
+def _parsed(folder: Path, name: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        text = (folder / name).read_bytes()
+        document = yaml.safe_load(text) if len(text) <= MAX_BYTES else None
+        json.dumps(document)
+    except FileNotFoundError:
+        raise BadInput(
+            f"resources.training.config: there is no file {show(name)} beside the recipe. Correct the path."
+        ) from None
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        what = " ".join(str(error).split())[:200]
+        raise BadInput(_of_config(name, f"cannot be read as YAML: {what}. Correct it.")) from None
+    if not isinstance(document, dict):
+        rule = f"must be a table of at most {MAX_BYTES:,} bytes, as `accelerate config` writes it"
+        raise BadInput(_of_config(name, f"{rule}. Correct it."))
+    return document
+
+
+def _table_problems(table: Launching) -> Iterator[str]:
+    if table.config is not None and table.launcher != "accelerate":
+        yield (
+            f"resources.training.config: is read by accelerate alone. Got launcher = {show(table.launcher)}. "
+            "Use launcher = 'accelerate', or remove it."
+        )
+    if table.on_each_node and table.nodes == 1:
+        yield "resources.training.on_each_node: is for several nodes. Set `nodes`, or remove it."
+
+
+def _node_problems(launch: Launch) -> Iterator[str]:
+    if launch.nodes > 1 and not launch.on_each_node:
+        yield (
+            "resources.training.on_each_node: required with several nodes: the command that runs another one "
+            "on each of them, such as ['srun', '--nodes=2', '--ntasks-per-node=1']. Add it."
+        )
+    if launch.processes % launch.nodes:
+        yield (
+            f"resources.training.processes: must be a multiple of nodes ({launch.nodes}). "
+            f"Got {launch.processes}."
+        )
+
+
+def _config_problems(config: AccelerateConfig, launch: Launch, precision: str) -> Iterator[str]:
+    if launch.processes == 1:
+        yield "num_processes: at least 2 share a training. Set it, or do without the file."
+    elif config.num_processes not in (None, launch.processes):
+        yield (
+            f"num_processes: is {config.num_processes}, but {launch.processes} are asked for by the recipe "
+            "or --train-processes. Remove one of the two."
+        )
+    if (config.num_machines or 1) != launch.nodes:
+        yield (
+            f"num_machines: is {config.num_machines or 1}, but resources.training.nodes is {launch.nodes}. "
+            "Set both to the same."
+        )
+    same = {"fp32": "no", "bf16": "bf16"}[precision]
+    if config.mixed_precision not in (None, same):
+        yield (
+            f"mixed_precision: '{config.mixed_precision}' is not what training.precision = '{precision}' "
+            f"trains in. Set it to '{same}', or remove it."
+        )
+    if config.distributed_type == "FSDP":
+        yield from _fsdp_problems(config.fsdp_config or {})
+
+
+def _fsdp_problems(table: Mapping[str, JsonValue]) -> Iterator[str]:
+    said = {key.removeprefix("fsdp_"): value for key, value in table.items()}
+    if said.get("version") != 2:
+        yield f"fsdp_config.fsdp_version: must be 2. Got {show(said.get('version', 1))}."
+    if said.get("state_dict_type") != "FULL_STATE_DICT":
+        yield (
+            "fsdp_config.fsdp_state_dict_type: must be 'FULL_STATE_DICT': checkpoints of the other are pickles. "
+            f"Got {show(said.get('state_dict_type', 'SHARDED_STATE_DICT'))}."
+        )
