@@ -218,6 +218,6 @@ def _fsdp_problems(table: Mapping[str, JsonValue]) -> Iterator[str]:
         yield f"fsdp_config.fsdp_version: must be 2. Got {show(said.get('version', 1))}."
     if said.get("state_dict_type") != "FULL_STATE_DICT":
         yield (
-            "fsdp_config.fsdp_state_dict_type: must be 'FULL_STATE_DICT': checkpoints of the other are pickles. "
+            "fsdp_config.fsdp_state_dict_type: must be 'FULL_STATE_DICT': others write pickles. "
             f"Got {show(said.get('state_dict_type', 'SHARDED_STATE_DICT'))}."
         )

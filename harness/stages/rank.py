@@ -94,7 +94,7 @@ def _train(folder: Path, rank: int) -> None:
     import torch
 
     if torch.cuda.is_available():
-        _check_gpus(int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count())
+        check_gpus(int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count())
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     else:
         os.environ["ACCELERATE_USE_CPU"] = "true"  # without it each process would train alone, and not say so
@@ -116,11 +116,12 @@ def _train(folder: Path, rank: int) -> None:
     torch.distributed.destroy_process_group()
 
 
-def _check_gpus(processes: int, gpus: int) -> None:
+def check_gpus(processes: int, gpus: int) -> None:
+    """Raise BadInput unless each process of a machine can have a GPU of its own."""
     if processes > gpus:
         raise BadInput(
-            f"resources.training.processes: {processes} train on one machine, each on its own GPU, but it shows "
-            f"them {gpus}. Lower `processes`, or raise resources.adapter.gpus."
+            f"resources.training.processes: {processes} train on one machine, each on its own GPU, but it "
+            f"shows them {gpus}. Lower `processes`, or raise resources.adapter.gpus."
         )
 
 

@@ -78,7 +78,7 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
                 cost: dict[str, Any] = dict(store.manifest(part.stage, part.key).cost)
                 meter.include(Cost(**cost))
         draft.cost = meter.cost.as_dict()
-        draft.provenance = provenance() | _sampling(task) | _launched(launch)
+        draft.provenance = provenance() | _sampling(task) | launched(launch)
 
 
 def _sampling(task: Task) -> dict[str, str]:
@@ -89,7 +89,7 @@ def _sampling(task: Task) -> dict[str, str]:
     return {"sampling": "vllm" if engine == "vllm" else f"transformers, batches of {size}"}
 
 
-def _launched(launch: Launch) -> dict[str, Any]:
+def launched(launch: Launch) -> dict[str, Any]:
     """Which processes shared a task, where several did: each has checked that it is one of so many."""
     if launch.processes == 1:
         return {}

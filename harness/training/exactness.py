@@ -132,8 +132,13 @@ def _plain(model: Any, groups: Sequence[PromptGroup], pad_id: int) -> tuple[Tens
 
 
 def _gradient(model: Any, values: Tensor) -> Tensor:
-    """By all trained weights; the weights 1, -1, 1, ... keep tokens from cancelling each other's errors."""
+    """By the trained weights; the signs 1, -1, 1, ... keep tokens from cancelling each other's errors.
+
+    Where all weights are trained, by those of norms and biases: they lie in every layer, and copies of the
+    gradient by a large model's matrices fit no GPU.
+    """
     trained = [weight for weight in model.parameters() if weight.requires_grad]
+    trained = [weight for weight in trained if weight.ndim == 1] or trained
     signs = 1 - 2 * (torch.arange(len(values), device=values.device) % 2)
     parts = torch.autograd.grad((values * signs).sum(), trained, allow_unused=True, materialize_grads=True)
     return torch.cat([part.flatten().float() for part in parts])

@@ -75,7 +75,7 @@ def test_every_method_that_cannot_be_shared_is_named() -> None:
     shared: Recipe = recipe.model_copy(
         update={"training": Training(**{**recipe.training.model_dump(), "micro_batch": 1})}
     )
-    assert options_of(places_of(SMOKE), shared, build_plan(shared), "none", 2).train_processes == 2
+    assert options_of(places_of(SMOKE), shared, build_plan(shared), "none", 2).launch.processes == 2
 
 
 def test_an_endpoint_that_cannot_be_asked_is_refused_before_anything_runs() -> None:
@@ -94,4 +94,4 @@ def test_an_endpoint_that_cannot_be_asked_is_refused_before_anything_runs() -> N
         "judge-2026-01-01 at localhost. State it, in dollars per million tokens (0: free).",
     )
     priced = recipe(WORLD, pool__judge=judge | {"usd_per_million_in": 1.0, "usd_per_million_out": 2.0})
-    assert options_of(places_of(SMOKE), priced, build_plan(priced), "none", 1).train_processes == 1
+    assert options_of(places_of(SMOKE), priced, build_plan(priced), "none", None).launch.processes == 1

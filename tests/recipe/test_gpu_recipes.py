@@ -8,8 +8,10 @@ from harness.plan.build import build_plan
 from harness.plan.costs import Estimate, Facts
 from harness.plan.draw import DataFile
 from harness.recipe.data import local_files
+from harness.recipe.launching import launch_of
 from harness.recipe.load import load_recipe, prompts_of
 from harness.recipe.needs import needs_of
+from harness.stages.options import split_problem
 
 FOLDER = Path(__file__).parent.parent.parent / "recipes" / "gpu"
 SCALE = FOLDER / "scale-1m.toml"
@@ -18,8 +20,9 @@ CONTROLS = {"start", "null", "dpo", "dpo-random", "best-worst", "longest-chosen"
 COMPARED = {"uniform-2", "uniform-4", "balanced", "balanced-far"}
 
 
-def test_there_are_four() -> None:
+def test_there_are_five() -> None:
     assert [path.stem for path in RECIPES] == [
+        "llama3-8b-full",
         "llama3-8b-ultrafeedback",
         "mistral-7b-saferlhf",
         "qwen2.5-7b-hh-rlhf",
@@ -43,7 +46,7 @@ def test_a_gpu_recipe_is_whole(path: Path) -> None:
         if method.trains
     }
     assert paid == {recipe.budget.responses}
-    assert recipe.training.learning_rate == 5e-6
+    assert recipe.training.learning_rate == {"lora": 5e-6, "full": 5e-7}[recipe.training.weights]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -69,3 +72,12 @@ def test_the_million_prompts_can_be_planned() -> None:
     # 662 tokens of prompt and half-filled answer, at 2 x 8e9 FLOPs a token
     assert estimate.stages["responses"].flops == 8e6 * 662 * 16e9
     assert recipe.resources.responses is not None
+
+
+def test_eight_processes_share_a_training_of_all_weights() -> None:
+    """The committed config file goes with the recipe, and each process has one micro-batch of a step."""
+    recipe = load_recipe(FOLDER / "llama3-8b-full.toml")
+    training = recipe.training
+    launch = launch_of(recipe.resources.training, training.precision, FOLDER)
+    assert (launch.launcher, launch.processes, launch.distributed) == ("accelerate", 8, "FSDP")
+    assert split_problem(training.pairs_per_step, training.micro_batch, training.batching, False, 8) is None

@@ -6,10 +6,12 @@ import pytest
 
 from harness.errors import BadInput
 from harness.plan.task import Task
+from harness.recipe.launching import ALONE, Launch
 from harness.stages import options
 from harness.stages.options import Options, split_problem, tracker_of
 
 ADAPTER = Task("adapter", {"seed": 0}, {})
+TWO = Launch(processes=2)
 WARMUP = Task("warmup", {"seed": 0}, {})
 
 
@@ -31,14 +33,14 @@ def test_a_tracker_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyP
 
 
 def test_a_training_is_tracked_by_name_and_nothing_else_is(tmp_path: Path) -> None:
-    told = Options("wandb", "bpo", {ADAPTER.key: "balanced.0"}, train_processes=2)
+    told = Options("wandb", "bpo", {ADAPTER.key: "balanced.0"}, launch=TWO)
     tracking = told.tracking(ADAPTER, tmp_path)
     assert tracking is not None
     assert (tracking.report_to, tracking.group, tracking.name) == ("wandb", "bpo", "balanced.0")
     assert tracking.folder == tmp_path / "tracking"
     assert told.tracking(WARMUP, tmp_path) is None
     assert Options("none", "bpo", told.names).tracking(ADAPTER, tmp_path) is None
-    assert (told.processes(ADAPTER), told.processes(WARMUP)) == (2, 1)
+    assert (told.launch_of(ADAPTER), told.launch_of(WARMUP)) == (TWO, ALONE)
 
 
 def test_processes_share_a_step_equally_or_not_at_all() -> None:
@@ -49,7 +51,7 @@ def test_processes_share_a_step_equally_or_not_at_all() -> None:
     assert split_problem(32, None, "prompts", True, 1) is None
     assert "the 32 pairs of a step. Got 8; 4 does." in (split_problem(32, 8, "prompts", False, 8) or "")
     assert "the 32 pairs of a step. Got 32; 16 does." in (split_problem(32, None, "prompts", False, 2) or "")
-    assert "must be a multiple of --train-processes (3). Got 32." in (
+    assert "must be a multiple of the 3 processes that share a training. Got 32." in (
         split_problem(32, 8, "prompts", False, 3) or ""
     )
     assert "keeps a state from one micro-batch to the next" in (

@@ -1,6 +1,7 @@
 """One training by two processes on the CPU, over gloo, against the same training by one."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -21,7 +22,9 @@ from harness.recipe.launching import ALONE, Launch
 from harness.recipe.schema import Training
 from harness.stages.adapter import run, settings_of, train_adapter
 from harness.stages.job import Job
-from harness.stages.processes import failure
+from harness.stages.processes import accelerate_config, failure
+from harness.stages.rank import check_gpus
+from harness.stages.run import launched
 from harness.store.formats import read_json, write_rows
 from harness.training.preference import train as train_preference
 
@@ -129,6 +132,32 @@ def test_fewer_processes_than_asked_for_is_an_error(tiny_base: Path, tmp_path: P
     job = job_of(tiny_base, tmp_path, TWO)
     with pytest.raises(HarnessError, match="2 processes were asked for, but 1 run"):
         train_adapter(job, keep_moments=False)
+
+
+def test_accelerate_reads_the_numbers_that_hold() -> None:
+    """By "MULTI_CPU" it would start one process; what else the user's file says stays."""
+    own = {"distributed_type": "FSDP", "fsdp_config": {"fsdp_version": 2}, "machine_rank": 0}
+    config = accelerate_config(Launch("accelerate", 8, 2, ("srun",), own), ("head", 29500))
+    assert (config["num_processes"], config["num_machines"]) == (8, 2)
+    assert (config["main_process_ip"], config["main_process_port"]) == ("head", 29500)
+    assert (config["distributed_type"], config["fsdp_config"]) == ("FSDP", {"fsdp_version": 2})
+    for said in (None, {"distributed_type": "MULTI_CPU"}):
+        config = accelerate_config(Launch("accelerate", 2, config=said), ("here", 1))
+        assert config["distributed_type"] == "MULTI_GPU"
+
+
+def test_each_process_needs_a_gpu_where_there_are_some() -> None:
+    check_gpus(2, 2)
+    with pytest.raises(BadInput, match="8 train on one machine, each on its own GPU, but it shows them 1"):
+        check_gpus(8, 1)
+
+
+def test_provenance_says_who_shared_a_training() -> None:
+    assert launched(ALONE) == {}
+    assert launched(TWO) == {"processes": 2, "launcher": "torchrun"}
+    said = launched(TWO_MACHINES)
+    assert said["processes"] == 2
+    assert re.fullmatch("accelerate, MULTI_CPU, config [0-9a-f]{12}", said["launcher"])
 
 
 TRAIN_LONG = """

@@ -1,0 +1,162 @@
+"""What a recipe and an accelerate config file say of the processes that share a training."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import BadInput
+from harness.plan.build import build_plan
+from harness.recipe.launching import ALONE, Launch, Launching, launch_of, read_config
+from harness.recipe.load import load_recipe
+
+FSDP = """
+compute_environment: LOCAL_MACHINE
+distributed_type: FSDP
+downcast_bf16: 'no'
+fsdp_config:
+  fsdp_version: 2
+  fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP
+  fsdp_state_dict_type: FULL_STATE_DICT
+machine_rank: 0
+main_training_function: main
+mixed_precision: bf16
+num_machines: 1
+num_processes: 8
+rdzv_backend: static
+same_network: true
+tpu_env: []
+tpu_use_cluster: false
+tpu_use_sudo: false
+use_cpu: false
+"""
+"""As `accelerate config` writes it."""
+
+BY_CONFIG = Launching(launcher="accelerate", config="fsdp.yaml")
+RECIPE = """
+title = "test"
+baseline = "a"
+[budget]
+responses = 64
+[training]
+steps = 2
+learning_rate = 1e-3
+[methods.a]
+responses_per_prompt = 4
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "fsdp.yaml").write_text(FSDP)
+    return tmp_path
+
+
+def problems(table: Launching, folder: Path, precision: str = "bf16", processes: int | None = None) -> str:
+    with pytest.raises(BadInput) as caught:
+        launch_of(table, precision, folder, processes)
+    return "\n".join(caught.value.problems)
+
+
+def test_one_process_where_nothing_is_said(tmp_path: Path) -> None:
+    assert launch_of(Launching(), "fp32", tmp_path) == ALONE
+
+
+def test_the_command_line_goes_before_the_recipe(tmp_path: Path) -> None:
+    said = Launching(launcher="accelerate", processes=4)
+    assert launch_of(said, "fp32", tmp_path) == Launch("accelerate", 4)
+    assert launch_of(said, "fp32", tmp_path, 2) == Launch("accelerate", 2)
+    assert launch_of(said, "fp32", tmp_path, 1).processes == 1
+
+
+def test_a_config_file_says_how_many_and_in_which_way(folder: Path) -> None:
+    launch = launch_of(BY_CONFIG, "bf16", folder)
+    assert (launch.processes, launch.distributed) == (8, "FSDP")
+    assert launch.config is not None
+    assert launch.config["fsdp_config"]["fsdp_auto_wrap_policy"] == "TRANSFORMER_BASED_WRAP"
+
+
+def test_a_config_file_may_be_json(tmp_path: Path) -> None:
+    (tmp_path / "two.json").write_text('{"distributed_type": "MULTI_GPU", "num_processes": 2}')
+    assert read_config(tmp_path, "two.json").num_processes == 2
+
+
+def test_contradictions_are_told(folder: Path) -> None:
+    assert "num_processes: is 8, but 4 are asked for by" in problems(BY_CONFIG, folder, processes=4)
+    assert "mixed_precision: 'bf16' is not what training.precision = 'fp32' trains in. Set it to 'no'" in (
+        problems(BY_CONFIG, folder, "fp32")
+    )
+    several = BY_CONFIG.model_copy(update={"nodes": 2, "on_each_node": ("srun",)})
+    assert "num_machines: is 1, but resources.training.nodes is 2." in problems(several, folder)
+    by_torchrun = Launching(config="fsdp.yaml")
+    assert problems(by_torchrun, folder) == (
+        'resources.training.config: is read by accelerate alone. Got launcher = "torchrun". '
+        "Use launcher = 'accelerate', or remove it."
+    )
+
+
+def test_several_nodes_need_a_command_and_equal_shares(tmp_path: Path) -> None:
+    assert "on_each_node: required with several nodes" in problems(Launching(processes=4, nodes=2), tmp_path)
+    assert "on_each_node: is for several nodes" in problems(
+        Launching(processes=4, on_each_node=("srun",)), tmp_path
+    )
+    odd = Launching(processes=3, nodes=2, on_each_node=("srun",))
+    assert "processes: must be a multiple of nodes (2). Got 3." in problems(odd, tmp_path)
+    even = Launching(processes=4, nodes=2, on_each_node=("srun", "--nodes=2"))
+    assert launch_of(even, "fp32", tmp_path) == Launch("torchrun", 4, 2, ("srun", "--nodes=2"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("distributed_type: [", "cannot be read as YAML: while parsing a flow node"),
+        ("- 1\n- 2", "must be a table of at most 100,000 bytes"),
+        ("a: " + "b" * 100_000, "must be a table of at most 100,000 bytes"),
+        ("when: 2020-01-01", "cannot be read as YAML: Object of type date"),
+        ("!!python/object/apply:os.system ['true']", "cannot be read as YAML: could not determine a constr"),
+        ("num_processes: 2", "distributed_type: required, but not there. Add it."),
+        ("distributed_type: 'NO'", 'distributed_type: "NO" is not known here. Known: MULTI_CPU, MULTI_GPU'),
+        ("distributed_type: FSDP\nnum_proceses: 2", "num_proceses: unknown key. Did you mean 'num_process"),
+        ("distributed_type: FSDP\nfp8_config: {backend: TE}", "fp8_config: unknown key."),
+        ("distributed_type: FSDP\ndowncast_bf16: 'yes'", "downcast_bf16: unknown key."),
+        ("distributed_type: FSDP\nmixed_precision: fp16", 'mixed_precision: "fp16" is not known here. Kno'),
+        ("distributed_type: FSDP\nnum_processes: '8'", 'num_processes: must be a whole number. Got "8".'),
+        ("distributed_type: MULTI_GPU", "num_processes: at least 2 share a training. Set it, or do without"),
+        ("distributed_type: FSDP\nnum_processes: 2", "fsdp_config.fsdp_version: must be 2. Got 1."),
+        (
+            "distributed_type: FSDP\nnum_processes: 2\nfsdp_config: {fsdp_version: 2}",
+            "fsdp_config.fsdp_state_dict_type: must be 'FULL_STATE_DICT': others write pickles. Got \"",
+        ),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "fsdp.yaml").write_text(text)
+    assert f'resources.training.config: "fsdp.yaml": {told}' in problems(BY_CONFIG, tmp_path)
+
+
+def test_a_name_that_is_no_file_is_one_sentence(tmp_path: Path) -> None:
+    assert problems(BY_CONFIG, tmp_path) == (
+        'resources.training.config: there is no file "fsdp.yaml" beside the recipe. Correct the path.'
+    )
+    for name in ("\0", "x" * 5000, "."):
+        told = problems(Launching(launcher="accelerate", config=name), tmp_path)
+        assert told.startswith("resources.training.config: "), told
+        assert "\n" not in told
+
+
+def test_check_and_plan_tell_it_with_the_recipe(folder: Path) -> None:
+    path = folder / "r.toml"
+    path.write_text(RECIPE + '[resources.training]\nlauncher = "accelerate"\nconfig = "fsdp.yaml"\n')
+    with pytest.raises(BadInput) as caught:
+        load_recipe(path)
+    assert caught.value.problems == (
+        f"{path}: resources.training.config: \"fsdp.yaml\": mixed_precision: 'bf16' is not what "
+        "training.precision = 'fp32' trains in. Set it to 'no', or remove it.",
+    )
+
+
+def test_it_enters_no_key(tmp_path: Path) -> None:
+    plain, shared = tmp_path / "plain.toml", tmp_path / "shared.toml"
+    plain.write_text(RECIPE)
+    shared.write_text(RECIPE + "[resources.training]\nprocesses = 4\n")
+    one, four = ([task.key for task in build_plan(load_recipe(path)).tasks] for path in (plain, shared))
+    assert one == four
