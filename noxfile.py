@@ -46,9 +46,10 @@ def leaderboards(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Kill a run a hundred times at random moments; most of an hour."""
+    """Kill a run a hundred times at random moments, and every way to start a training; most of an hour."""
     install(session)
-    session.run("pytest", "-m", "faults or not faults", "tests/faults", *session.posargs)
+    places = ("tests/faults", "tests/stages/test_launchers.py")
+    session.run("pytest", "-m", "faults or not faults", *places, *session.posargs)
 
 
 @nox.session

@@ -17,7 +17,7 @@ from harness.training.settings import SupervisedSettings
 def test_several_gpus_are_not_one_batch_each(
     kind: type[TrainingArguments], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library counts the GPUs, here two that are not there, and would take 2 x 3 rows for a batch of 3."""
+    """The library counts the GPUs, here two that are not there, and would make 2 x 3 rows of a batch of 3."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     settings = SupervisedSettings(learning_rate=1e-3, batch_size=3, max_length=8)
     told = common_arguments(settings, tmp_path, ALONE, on_cpu=False)

@@ -14,10 +14,6 @@ from pathlib import Path
 import torch
 from accelerate.state import PartialState
 from accelerate.utils import DistributedType
-
-for name in ("stages", "training"):
-    sys.path.append(str(Path(__file__).parent.parent / name))
-
 from test_checkpoints import Clock
 from test_processes import PAIRS, SETTINGS
 

@@ -1,4 +1,4 @@
-"""Every way to start several processes gives what one gives; `tests/stages/test_processes.py` has one of each."""
+"""Every way to start several processes gives what one gives; `test_processes.py` has one of each launcher."""
 
 import os
 import subprocess
@@ -9,10 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-
-HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "stages"))
-
 from test_processes import PAIRS, SETTINGS, TWO, TWO_MACHINES, train
 
 from harness.recipe.launching import ALONE, Launch
@@ -20,6 +16,7 @@ from harness.training.preference import train as train_preference
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
+HERE = Path(__file__).parent
 FILES = {"lora": "adapter_model.safetensors", "full": "model.safetensors"}
 
 
@@ -40,6 +37,7 @@ def test_two_processes_train_as_one(launch: Launch, tiny_base: Path, tmp_path: P
 def test_a_training_in_shards_is_killed_and_goes_on(weights: str, tiny_base: Path, tmp_path: Path) -> None:
     """At step 5 of 8. Weights equal but for rounding: the norm of a clipped gradient adds up in shards."""
     words = [str(tiny_base), str(tmp_path), weights]
+    path = os.pathsep.join((str(HERE), str(HERE.parent / "training"), *sys.path))
 
     def sharded(last: int) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -47,7 +45,7 @@ def test_a_training_in_shards_is_killed_and_goes_on(weights: str, tiny_base: Pat
                 *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"),
                 *(str(HERE / "sharded.py"), *words, str(last)),
             ],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            env=os.environ | {"PYTHONPATH": path},
             capture_output=True,
             text=True,
             check=False,
