@@ -51,12 +51,9 @@ def save_policy(model: Any, out: Path, weights: Mapping[str, Tensor] | None = No
     """
     out.mkdir(parents=True, exist_ok=True)
     if not isinstance(model, PeftModel):
-        if (
-            weights is not None
-        ):  # the library finds tied ones by their place in memory, which is not one any more
-            weights = {
-                name: each for name, each in weights.items() if name not in model.all_tied_weights_keys
-            }
+        if weights is not None:  # copies, by which the library does not see that two are tied
+            tied = model.all_tied_weights_keys
+            weights = {name: each for name, each in weights.items() if name not in tied}
         model.save_pretrained(out, state_dict=weights)
         return
     state = get_peft_model_state_dict(model, state_dict=weights, save_embedding_layers=False)
