@@ -13,7 +13,7 @@ from harness.recipe.sources import Text
 from harness.recipe.table import Count, Table
 from harness.recipe.wording import sentence, show
 
-MAX_BYTES = 100_000
+MAX_BYTES = 20_000
 UNUSED: Mapping[str, Any] = {
     "downcast_bf16": "no",
     "tpu_env": [],
@@ -99,20 +99,17 @@ def launch_of(table: Launching, precision: str, folder: Path, processes: int | N
     Raises:
         BadInput: the config file cannot be read, or the three contradict each other.
     """
-    if table.config is None:
-        launch = Launch(table.launcher, processes or table.processes or 1, table.nodes, table.on_each_node)
-        problems = [*_table_problems(table), *_node_problems(launch)]
-    else:
-        config = read_config(folder, table.config)
-        launch = Launch(
-            table.launcher,
-            processes or table.processes or config.num_processes or 1,
-            table.nodes,
-            table.on_each_node,
-            config.model_dump(mode="json", exclude_unset=True),
-        )
-        told = [_of_config(table.config, each) for each in _config_problems(config, launch, precision)]
-        problems = [*_table_problems(table), *_node_problems(launch), *told]
+    config = read_config(folder, table.config) if table.config else None
+    launch = Launch(
+        table.launcher,
+        processes or table.processes or (config and config.num_processes) or 1,
+        table.nodes,
+        table.on_each_node,
+        config and config.model_dump(mode="json", exclude_unset=True),
+    )
+    problems = [*_table_problems(table, launch.processes)]
+    if table.config and config:
+        problems += [_of_config(table.config, each) for each in _contradictions(config, launch, precision)]
     if problems:
         raise BadInput(problems)
     return launch
@@ -151,7 +148,7 @@ def _parsed(folder: Path, name: str) -> dict[str, Any]:
 
     try:
         text = (folder / name).read_bytes()
-        document = yaml.safe_load(text) if len(text) <= MAX_BYTES else None
+        document = yaml.safe_load(text) if len(text) <= MAX_BYTES and not _aliases(text) else None
         json.dumps(document)
     except FileNotFoundError:
         raise BadInput(
@@ -161,12 +158,19 @@ def _parsed(folder: Path, name: str) -> dict[str, Any]:
         what = " ".join(str(error).split())[:200]
         raise BadInput(_of_config(name, f"cannot be read as YAML: {what}. Correct it.")) from None
     if not isinstance(document, dict):
-        rule = f"must be a table of at most {MAX_BYTES:,} bytes, as `accelerate config` writes it"
-        raise BadInput(_of_config(name, f"{rule}. Correct it."))
+        rule = f"must be a table of at most {MAX_BYTES:,} bytes without aliases"
+        raise BadInput(_of_config(name, f"{rule}, as `accelerate config` writes it. Correct it."))
     return document
 
 
-def _table_problems(table: Launching) -> Iterator[str]:
+def _aliases(text: bytes) -> bool:
+    """Whether a value stands for another one, by which a short file can hold a very large table."""
+    import yaml
+
+    return any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text))
+
+
+def _table_problems(table: Launching, processes: int) -> Iterator[str]:
     if table.config is not None and table.launcher != "accelerate":
         yield (
             f"resources.training.config: is read by accelerate alone. Got launcher = {show(table.launcher)}. "
@@ -174,22 +178,16 @@ def _table_problems(table: Launching) -> Iterator[str]:
         )
     if table.on_each_node and table.nodes == 1:
         yield "resources.training.on_each_node: is for several nodes. Set `nodes`, or remove it."
-
-
-def _node_problems(launch: Launch) -> Iterator[str]:
-    if launch.nodes > 1 and not launch.on_each_node:
+    if table.nodes > 1 and not table.on_each_node:
         yield (
             "resources.training.on_each_node: required with several nodes: the command that runs another one "
             "on each of them, such as ['srun', '--nodes=2', '--ntasks-per-node=1']. Add it."
         )
-    if launch.processes % launch.nodes:
-        yield (
-            f"resources.training.processes: must be a multiple of nodes ({launch.nodes}). "
-            f"Got {launch.processes}."
-        )
+    if processes % table.nodes:
+        yield f"resources.training.processes: must be a multiple of nodes ({table.nodes}). Got {processes}."
 
 
-def _config_problems(config: AccelerateConfig, launch: Launch, precision: str) -> Iterator[str]:
+def _contradictions(config: AccelerateConfig, launch: Launch, precision: str) -> Iterator[str]:
     if launch.processes == 1:
         yield "num_processes: at least 2 share a training. Set it, or do without the file."
     elif config.num_processes not in (None, launch.processes):

@@ -109,8 +109,11 @@ def test_several_nodes_need_a_command_and_equal_shares(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("distributed_type: [", "cannot be read as YAML: while parsing a flow node"),
-        ("- 1\n- 2", "must be a table of at most 100,000 bytes"),
-        ("a: " + "b" * 100_000, "must be a table of at most 100,000 bytes"),
+        ("- 1\n- 2", "must be a table of at most 20,000 bytes"),
+        ("a: " + "b" * 20_000, "must be a table of at most 20,000 bytes"),
+        ("a: &a [1]\nb: *a", "must be a table of at most 20,000 bytes without aliases"),
+        ("[" * 10_000, "cannot be read as YAML: "),
+        ("1: 2\ndistributed_type: FSDP", "1: "),
         ("when: 2020-01-01", "cannot be read as YAML: Object of type date"),
         ("!!python/object/apply:os.system ['true']", "cannot be read as YAML: could not determine a constr"),
         ("num_processes: 2", "distributed_type: required, but not there. Add it."),
