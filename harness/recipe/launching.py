@@ -105,7 +105,7 @@ def launch_of(table: Launching, precision: str, folder: Path, processes: int | N
         processes or table.processes or (config and config.num_processes) or 1,
         table.nodes,
         table.on_each_node,
-        config and config.model_dump(mode="json", exclude_unset=True),
+        config.model_dump(mode="json", exclude_unset=True) if config else None,
     )
     problems = [*_table_problems(table, launch.processes)]
     if table.config and config:
