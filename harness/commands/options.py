@@ -1,6 +1,9 @@
 """What `harness run` is told besides the recipe, checked against it before anything runs."""
 
+import os
+import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 
 from harness.commands.places import Places
@@ -11,6 +14,9 @@ from harness.recipe.launching import Launch, launch_of
 from harness.recipe.schema import Recipe
 from harness.stages.asking import endpoint_of
 from harness.stages.options import Options, split_problem, tracker_of
+
+ON_EACH_NODE = "HARNESS_ON_EACH_NODE"
+"""Not a key of the recipe: nothing that a recipe says is run."""
 
 
 def options_of(
@@ -46,7 +52,16 @@ def _launch(places: Places, recipe: Recipe, train_processes: int | None) -> Laun
             f"{places.recipe}: resources.training.config: asks for DeepSpeed, which is not installed. "
             "Install it with `pip install deepspeed`, or use FSDP."
         )
-    return launch
+    if launch.nodes == 1:
+        return launch
+    words = shlex.split(os.environ.get(ON_EACH_NODE, ""))
+    if not words:
+        raise BadInput(
+            f"{places.recipe}: resources.training.nodes: {launch.nodes} machines need a command that runs "
+            f"another one on each of them. Set {ON_EACH_NODE} to it, such as 'srun --nodes={launch.nodes} "
+            "--ntasks-per-node=1'."
+        )
+    return replace(launch, on_each_node=tuple(words))
 
 
 def _endpoint_problems(places: Places, recipe: Recipe) -> Iterator[str]:

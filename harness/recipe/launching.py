@@ -27,15 +27,13 @@ class Launching(Table):
     """Several processes for each training that a method ends with (docs/long-trainings.md).
 
     `processes` in all, the same number on each of `nodes` machines. `config` is an accelerate config file, as
-    for FSDP or DeepSpeed, beside the recipe. `on_each_node` is the command that runs another one on each
-    machine, such as ["srun", "--nodes=2", "--ntasks-per-node=1"].
+    for FSDP or DeepSpeed, beside the recipe.
     """
 
     launcher: Literal["torchrun", "accelerate"] = "torchrun"
     processes: Count | None = None
     config: Text | None = None
     nodes: Count = 1
-    on_each_node: tuple[Text, ...] = ()
 
 
 class AccelerateConfig(Table):
@@ -51,7 +49,7 @@ class AccelerateConfig(Table):
     mixed_precision: Literal["no", "bf16"] | None = None
     fsdp_config: dict[str, JsonValue] | None = None
     deepspeed_config: dict[str, JsonValue] | None = None
-    gpu_ids: str | int | None = None
+    gpu_ids: Text | None = None
     main_process_ip: Text | None = None
     main_process_port: Annotated[int, Field(ge=0, lt=2**16)] | None = None
     enable_cpu_affinity: bool = False
@@ -67,6 +65,7 @@ class AccelerateConfig(Table):
 class Launch:
     """The processes that share a training: how many on how many machines, and what starts them.
 
+    `on_each_node` is a command that runs another one on each of the machines, where there are several.
     `config` is the content of an accelerate config file, and `distributed` the kind of training that it asks
     for; None: data parallel, on what the machine has.
     """
@@ -104,8 +103,7 @@ def launch_of(table: Launching, precision: str, folder: Path, processes: int | N
         table.launcher,
         processes or table.processes or (config and config.num_processes) or 1,
         table.nodes,
-        table.on_each_node,
-        config.model_dump(mode="json", exclude_unset=True) if config else None,
+        config=config.model_dump(mode="json", exclude_unset=True) if config else None,
     )
     problems = [*_table_problems(table, launch.processes)]
     if table.config and config:
@@ -176,13 +174,6 @@ def _table_problems(table: Launching, processes: int) -> Iterator[str]:
             f"resources.training.config: is read by accelerate alone. Got launcher = {show(table.launcher)}. "
             "Use launcher = 'accelerate', or remove it."
         )
-    if table.on_each_node and table.nodes == 1:
-        yield "resources.training.on_each_node: is for several nodes. Set `nodes`, or remove it."
-    if table.nodes > 1 and not table.on_each_node:
-        yield (
-            "resources.training.on_each_node: required with several nodes: the command that runs another one "
-            "on each of them, such as ['srun', '--nodes=2', '--ntasks-per-node=1']. Add it."
-        )
     if processes % table.nodes:
         yield f"resources.training.processes: must be a multiple of nodes ({table.nodes}). Got {processes}."
 
@@ -205,6 +196,12 @@ def _contradictions(config: AccelerateConfig, launch: Launch, precision: str) ->
         yield (
             f"mixed_precision: '{config.mixed_precision}' is not what training.precision = '{precision}' "
             f"trains in. Set it to '{same}', or remove it."
+        )
+    multinode = (config.deepspeed_config or {}).get("deepspeed_multinode_launcher", "pdsh")
+    if launch.distributed == "DEEPSPEED" and launch.nodes > 1 and multinode != "standard":
+        yield (
+            f"deepspeed_config.deepspeed_multinode_launcher: must be 'standard'. Got {show(multinode)}, "
+            "which would start all machines from each of them."
         )
     if config.distributed_type == "FSDP":
         yield from _fsdp_problems(config.fsdp_config or {})

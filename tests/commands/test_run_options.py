@@ -6,11 +6,14 @@ import pytest
 from recipe_documents import WORLD, recipe
 
 from harness.__main__ import main
+from harness.commands import options
 from harness.commands.options import options_of
 from harness.commands.places import places_of
 from harness.errors import BadInput
 from harness.plan.build import build_plan
+from harness.recipe.launching import Launch, Launching
 from harness.recipe.load import load_recipe
+from harness.recipe.resources import Resources
 from harness.recipe.schema import Recipe, Training
 from harness.recipe.tuning import Tuning
 
@@ -76,6 +79,41 @@ def test_every_method_that_cannot_be_shared_is_named() -> None:
         update={"training": Training(**{**recipe.training.model_dump(), "micro_batch": 1})}
     )
     assert options_of(places_of(SMOKE), shared, build_plan(shared), "none", 2).launch.processes == 2
+
+
+def with_training(**table: object) -> Recipe:
+    """The smoke recipe with micro-batches that two can share, and this `[resources.training]`."""
+    shared = load_recipe(SMOKE)
+    training = Training(**{**shared.training.model_dump(), "micro_batch": 1})
+    resources = Resources(training=Launching(**table))  # type: ignore[arg-type]  # the tests give what it takes
+    return shared.model_copy(update={"training": training, "resources": resources})
+
+
+def test_the_recipe_says_who_shares_a_training_unless_the_command_line_does() -> None:
+    said = with_training(launcher="accelerate", processes=2)
+    plan = build_plan(said)
+    assert options_of(places_of(SMOKE), said, plan, "none", None).launch == Launch("accelerate", 2)
+    assert options_of(places_of(SMOKE), said, plan, "none", 1).launch.processes == 1
+
+
+def test_what_runs_on_each_machine_is_said_outside_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    several = with_training(processes=2, nodes=2)
+    monkeypatch.delenv("HARNESS_ON_EACH_NODE", raising=False)
+    with pytest.raises(BadInput, match=r"nodes: 2 machines need a command .* 'srun --nodes=2 --ntasks-per-n"):
+        options_of(places_of(SMOKE), several, build_plan(several), "none", None)
+    monkeypatch.setenv("HARNESS_ON_EACH_NODE", "srun '--nodes=2'")
+    launch = options_of(places_of(SMOKE), several, build_plan(several), "none", None).launch
+    assert launch.on_each_node == ("srun", "--nodes=2")
+
+
+def test_deepspeed_that_is_not_installed_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ds.yaml").write_text("distributed_type: DEEPSPEED\nnum_processes: 2")
+    asked = with_training(launcher="accelerate", config="ds.yaml")
+    monkeypatch.setattr(options, "find_spec", lambda name: None)
+    with pytest.raises(BadInput, match="asks for DeepSpeed, which is not installed"):
+        options_of(places_of(tmp_path / "r.toml"), asked, build_plan(asked), "none", None)
 
 
 def test_an_endpoint_that_cannot_be_asked_is_refused_before_anything_runs() -> None:

@@ -85,7 +85,7 @@ def test_contradictions_are_told(folder: Path) -> None:
     assert "mixed_precision: 'bf16' is not what training.precision = 'fp32' trains in. Set it to 'no'" in (
         problems(BY_CONFIG, folder, "fp32")
     )
-    several = BY_CONFIG.model_copy(update={"nodes": 2, "on_each_node": ("srun",)})
+    several = BY_CONFIG.model_copy(update={"nodes": 2})
     assert "num_machines: is 1, but resources.training.nodes is 2." in problems(several, folder)
     by_torchrun = Launching(config="fsdp.yaml")
     assert problems(by_torchrun, folder) == (
@@ -94,15 +94,19 @@ def test_contradictions_are_told(folder: Path) -> None:
     )
 
 
-def test_several_nodes_need_a_command_and_equal_shares(tmp_path: Path) -> None:
-    assert "on_each_node: required with several nodes" in problems(Launching(processes=4, nodes=2), tmp_path)
-    assert "on_each_node: is for several nodes" in problems(
-        Launching(processes=4, on_each_node=("srun",)), tmp_path
-    )
-    odd = Launching(processes=3, nodes=2, on_each_node=("srun",))
+def test_several_nodes_have_equal_shares(tmp_path: Path) -> None:
+    odd, even = (Launching(processes=count, nodes=2) for count in (3, 4))
     assert "processes: must be a multiple of nodes (2). Got 3." in problems(odd, tmp_path)
-    even = Launching(processes=4, nodes=2, on_each_node=("srun", "--nodes=2"))
-    assert launch_of(even, "fp32", tmp_path) == Launch("torchrun", 4, 2, ("srun", "--nodes=2"))
+    assert launch_of(even, "fp32", tmp_path) == Launch("torchrun", 4, 2)
+
+
+def test_deepspeed_does_not_start_all_machines_from_each(tmp_path: Path) -> None:
+    text = "distributed_type: DEEPSPEED\nnum_processes: 4\nnum_machines: 2\ndeepspeed_config: {KEY: standard}"
+    (tmp_path / "fsdp.yaml").write_text(text.replace("KEY", "zero_stage"))
+    several = BY_CONFIG.model_copy(update={"nodes": 2})
+    assert "deepspeed_multinode_launcher: must be 'standard'. Got \"pdsh\"" in problems(several, tmp_path)
+    (tmp_path / "fsdp.yaml").write_text(text.replace("KEY", "deepspeed_multinode_launcher"))
+    assert launch_of(several, "fp32", tmp_path).nodes == 2
 
 
 @pytest.mark.parametrize(
