@@ -166,7 +166,8 @@ def test_a_response_that_sees_another_is_found_out() -> None:
     forward = model.forward
 
     def open_eyed(*arguments: object, **named: Any) -> object:
-        named["attention_mask"] = None
+        if "packed_layout" in named:
+            named["packed_layout"].seen.fill_(True)
         return forward(*arguments, **named)
 
     model.forward = open_eyed
