@@ -114,7 +114,7 @@ def _apart(values: Tensor, layout: PackedLayout) -> tuple[Tensor, Tensor]:
     prompts, longest, responses, most = layout.shape
     tokens = values.transpose(1, 2).flatten(0, 1)
     slots = _moved(tokens, layout.token_of, layout.slot_of, layout.token_pads)
-    first, second = slots.split((prompts * longest, responses * most))
+    first, second = torch.split(slots, (prompts * longest, responses * most))
     return (
         first.unflatten(0, (prompts, longest)).transpose(1, 2),
         second.unflatten(0, (responses, most)).transpose(1, 2),
