@@ -27,6 +27,7 @@ class _Strict(BaseModel):
 class Cost(_Strict):
     """What a piece of work took: seconds, operations, tokens, bytes, judge calls, their dollars and tokens.
 
+    `tokens_generated` and `tokens_scored` are parts of `tokens_forward`; `tokens_padding` is beside it.
     `judge_unpriced` calls are not in `judge_usd`, as their price is not known. `energy` says how the joules
     are known; it is None where no counter was asked.
     """
@@ -40,6 +41,9 @@ class Cost(_Strict):
     peak_memory_bytes: Number
     judge_calls: Number
     judge_usd: Number
+    tokens_generated: Number = 0
+    tokens_scored: Number = 0
+    tokens_padding: Number = 0
     judge_tokens_in: Number = 0
     judge_tokens_out: Number = 0
     judge_unpriced: Number = 0
