@@ -20,7 +20,8 @@ HOW_TO_READ = (
 )
 COSTS = (
     "A cost counts all that a method needs, evaluation and the base model left out: *alone* as if nothing "
-    "else had run, *shared* with each task split among the rows and seeds that use it. ◆ marks the Pareto "
+    "else had run, *shared* with each task split among the rows and seeds that use it. Pads are in no FLOPs "
+    "and no other count of tokens. ◆ marks the Pareto "
     "front: no other ranked row is at least as good in win rate and as cheap in FLOPs alone, and better in "
     "one of them."
 )

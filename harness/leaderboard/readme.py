@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 
+from harness.leaderboard.cost import TOKENS
 from harness.leaderboard.figures import Mark, contests
 from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
@@ -10,7 +11,7 @@ from harness.leaderboard.rank import ALPHA
 from harness.leaderboard.record import Cost, Sample
 from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Score, Table
-from harness.leaderboard.text import interval, markdown, number, percent, plain, scientific
+from harness.leaderboard.text import compact, interval, markdown, number, percent, plain, scientific
 
 HEAD_TO_HEAD = (
     "Win rate of the row against the column, the judge having seen both outputs side by side, both ways "
@@ -43,6 +44,8 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
             parts += [
                 "### Cost (mean over seeds)",
                 _table(rows, _cost_columns(rows)),
+                "### Tokens, alone",
+                _table(rows, _TOKEN_COLUMNS),
                 "### Cost by stage, alone (seconds)",
                 _table(rows, _stage_columns(rows)),
             ]
@@ -152,6 +155,14 @@ _COST_COLUMNS: Columns = (
     ("peak MiB", lambda row: number(row.cost.alone.peak_memory_bytes / 2**20, 0)),
     ("judge calls", lambda row: number(row.cost.alone.judge_calls, 0)),
     ("judge $", lambda row: _dollars(row.cost.alone)),
+)
+
+_TOKEN_COLUMNS: Columns = (
+    ("method", lambda row: markdown(row.method)),
+    *(
+        (name, lambda row, field=field: compact(getattr(row.cost.alone, field)))
+        for name, field in TOKENS.items()
+    ),
 )
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.energy import Label
 from harness.errors import BadInput
 from harness.leaderboard.files import write_whole
 from harness.leaderboard.layout import layout, whole
@@ -48,7 +49,7 @@ class Cost(_Strict):
     judge_tokens_out: Number = 0
     judge_unpriced: Number = 0
     energy_j: Number | None = None
-    energy: Literal["measured", "estimated", "device only", "n.a."] | None = None
+    energy: Label | None = None
 
 
 class TaskCost(_Strict):

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from harness.leaderboard import figures
 from harness.leaderboard.axes import Axis, linear_axis
+from harness.leaderboard.cost import TOKENS
 from harness.leaderboard.curves import LABELS, curves
 from harness.leaderboard.head_to_head import EVEN
 from harness.leaderboard.headline import headline, standings
@@ -64,6 +65,7 @@ def board_page(table: Table, records: Sequence[Record]) -> str:
         length_controlled=LENGTH_CONTROLLED,
         judged=sum(row.judgments.found for row in table.rows),
         costs=("alone", "shared"),
+        tokens=TOKENS,
     )
 
 
