@@ -20,7 +20,8 @@ SMALLEST_GRID = 4  # cells
 class Mark:
     """A method's value with the ends of its 95 % interval.
 
-    `sign` is +1 or -1 where it is significantly above or below what it is compared with, 0 for a tie.
+    `sign` is +1 or -1 where it is significantly above or below what it is compared with, 0 for a tie; a
+    `partial` value lacks some judgments.
     """
 
     method: str
@@ -28,6 +29,7 @@ class Mark:
     low: float | None
     high: float | None
     sign: int = 0
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,21 @@ def matrix(section: Section) -> dict[tuple[str, str], Mark]:
 def contests(section: Section) -> dict[tuple[str, str], Mark]:
     """(row, column) -> win rate of the row against the column, both ways round; empty if none was judged."""
     cells: dict[tuple[str, str], Mark] = {}
+    lacking = unjudged(section)
     for one in section.head_to_head:
+        partial = one.missing > 0 or (one.method, one.other) in lacking
         sign = 0 if one.p_holm is None or one.p_holm >= ALPHA else 1 if one.win_rate > EVEN else -1
         low, high = one.ci_low, one.ci_high
-        cells[one.method, one.other] = Mark(one.method, one.win_rate, low, high, sign)
+        cells[one.method, one.other] = Mark(one.method, one.win_rate, low, high, sign, partial)
         back_low, back_high = (None if end is None else 2 * EVEN - end for end in (high, low))
-        cells[one.other, one.method] = Mark(one.other, 2 * EVEN - one.win_rate, back_low, back_high, -sign)
+        back = 2 * EVEN - one.win_rate
+        cells[one.other, one.method] = Mark(one.other, back, back_low, back_high, -sign, partial)
     return cells
+
+
+def unjudged(section: Section) -> set[tuple[str, str]]:
+    """(row, column) of methods that lack their whole comparison in some seed, both ways round."""
+    return {pair for one in section.unjudged for pair in ((one.method, one.other), (one.other, one.method))}
 
 
 def grid(table: Table, rows: Sequence[Row]) -> Grid | None:

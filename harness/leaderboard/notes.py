@@ -85,8 +85,7 @@ def _of_section(section: Section, rows: list[Row], table: Table) -> list[str]:
     elif section.compared:
         lines.append(_separation(section, rows))
         lines.append(_length_control(section))
-    if section.head_to_head:
-        lines += _head_to_head(section)
+    lines += _head_to_head(section)
     if section.smallest_detectable_difference is not None:
         lines.append(
             "Smallest difference in win rate that one such comparison finds with 80 % chance "
@@ -154,11 +153,16 @@ def _head_to_head(section: Section) -> list[str]:
     """What is missing side by side, and how often the judge's verdict followed the order."""
     flips = sum(one.flips for one in section.head_to_head)
     lines = [f"Head to head: {flips:,} verdicts turned with the order of the two outputs."] if flips else []
-    return lines + [
+    lines += [
         f"{markdown(one.method)} against {markdown(one.other)}: {one.missing} comparisons have no verdict; "
-        "the win rate is that of the others."
+        "the win rate is that of the others. Running the recipe again asks for them alone."
         for one in section.head_to_head
         if one.missing
+    ]
+    return lines + [
+        f"{markdown(one.method)} against {markdown(one.other)}: not judged side by side for seed "
+        f"{', '.join(map(str, one.seeds))}. Running the recipe again asks for it."
+        for one in section.unjudged
     ]
 
 

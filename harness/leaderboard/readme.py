@@ -1,10 +1,10 @@
 """The table as Markdown for people; everything that came from outside is escaped."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from harness.leaderboard.cost import TOKENS
-from harness.leaderboard.figures import Mark, contests
+from harness.leaderboard.figures import Mark, contests, unjudged
 from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
 from harness.leaderboard.rank import ALPHA
@@ -15,7 +15,8 @@ from harness.leaderboard.text import compact, interval, markdown, number, percen
 
 HEAD_TO_HEAD = (
     "Win rate of the row against the column, the judge having seen both outputs side by side, both ways "
-    "round. **Bold**: not 50, with p < 0.05 after Holm's correction over all pairs. Ranks do not rest on it."
+    "round. **Bold**: not 50, with p < 0.05 after Holm's correction over all pairs. Ranks do not rest on it. "
+    "†: verdicts are missing, see the notes."
 )
 COMMAND = "harness leaderboard recipes/{recipe}.toml"
 LONGEST_SAMPLE = 160  # characters
@@ -49,8 +50,8 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
                 "### Cost by stage, alone (seconds)",
                 _table(rows, _stage_columns(rows)),
             ]
-        if section.head_to_head:
-            parts += ["### Head to head", HEAD_TO_HEAD, _contests(rows, contests(section))]
+        if section.head_to_head or section.unjudged:
+            parts += ["### Head to head", HEAD_TO_HEAD, _contests(rows, contests(section), unjudged(section))]
     parts += [
         "### Held equal",
         _held_equal(table),
@@ -65,21 +66,25 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
     return "\n\n".join(parts)
 
 
-def _contests(rows: Sequence[Row], cells: Mapping[tuple[str, str], Mark]) -> str:
+def _contests(
+    rows: Sequence[Row], cells: Mapping[tuple[str, str], Mark], lacking: Set[tuple[str, str]]
+) -> str:
     """Rows against columns, which are numbered as the rows are."""
-    methods = [row.method for row in rows if any(row.method in pair for pair in cells)]
+    methods = [row.method for row in rows if any(row.method in pair for pair in (*cells, *lacking))]
     lines = [["method", *(str(at) for at in range(1, len(methods) + 1))]]
     lines.append(["---", *["---:"] * len(methods)])
     for at, one in enumerate(methods, start=1):
-        marks = [cells.get((one, other)) for other in methods]
-        shown = ("–" if mark is None else _contest(mark) for mark in marks)
+        pairs = [(one, other) for other in methods]
+        shown = (
+            _contest(cells[pair]) if pair in cells else "†" if pair in lacking else "–" for pair in pairs
+        )
         lines.append([f"{at} {markdown(one)}", *shown])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _contest(mark: Mark) -> str:
     shown = interval(mark.value, mark.high, 1)
-    return f"**{shown}**" if mark.sign else shown
+    return (f"**{shown}**" if mark.sign else shown) + (" †" if mark.partial else "")
 
 
 def _earlier_recipe(table: Table) -> list[str]:

@@ -137,6 +137,15 @@ class Contest:
 
 
 @dataclass(frozen=True)
+class Unjudged:
+    """Two methods that the recipe wants judged side by side, and the seeds in which they were not at all."""
+
+    method: str
+    other: str
+    seeds: list[int]
+
+
+@dataclass(frozen=True)
 class LengthControl:
     """The pooled model behind `alpaca_eval.lc_win_rate` (`length_control.py`), of all rows of a section.
 
@@ -156,8 +165,8 @@ class Section:
     Over its comparisons in win rate: `smallest_detectable_difference` (points, power 80 %, alpha 5 %) is the
     median, `noise` (variance of a difference, split by source) the mean; `separated` of the `compared` pairs
     are significant. `pairs` holds each pair of ranked rows once, `head_to_head` each two rows that were
-    judged side by side; `length_control` is None where the records hold no lengths of the reference, or only
-    one method.
+    judged side by side, `unjudged` what the recipe asks for and is missing there; `length_control` is None
+    where the records hold no lengths of the reference, or only one method.
     """
 
     number: int
@@ -171,6 +180,7 @@ class Section:
     pairs: list[Pair]
     length_control: LengthControl | None
     head_to_head: list[Contest]
+    unjudged: list[Unjudged]
 
 
 @dataclass(frozen=True)

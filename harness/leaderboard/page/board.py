@@ -1,6 +1,6 @@
 """From a table and its records to index.html."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -43,6 +43,7 @@ class SectionView:
     most_apart: float
     contests: dict[tuple[str, str], figures.Mark]
     most_uneven: float
+    unjudged: Set[tuple[str, str]]
     metrics: list[str]
     length_controlled: bool
     notes: dict[str, list[Markup]]
@@ -99,6 +100,7 @@ def _section(table: Table, section: Section, records: Sequence[Record], ids: cha
         most_apart=_scale([abs(mark.value) for mark in matrix.values()]),
         contests=contests,
         most_uneven=_scale([abs(mark.value - EVEN) for mark in contests.values()]),
+        unjudged=figures.unjudged(section),
         metrics=[metric for metric in metrics if metric not in (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)],
         length_controlled=LENGTH_CONTROLLED in metrics,
         notes={row.method: said for row in rows if (said := [inline(line) for line in row_notes(row)])},
