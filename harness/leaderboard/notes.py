@@ -25,6 +25,11 @@ COSTS = (
     "front: no other ranked row is at least as good in win rate and as cheap in FLOPs alone, and better in "
     "one of them."
 )
+REACH = (
+    "*FLOPs to baseline's win rate*: rows that declare the same but for their size are one method at several "
+    "budgets. In the mean it has the baseline's win rate at the second figure (in **bold**: with its whole "
+    "interval), and not at the first; ≤: no smaller budget was tried. Nothing is interpolated."
+)
 NO_COSTS = (
     "The results were made elsewhere: what rows were trained on and what they cost is not known, so there "
     "are no columns of data and costs, no overheads and no Pareto front."
@@ -38,7 +43,8 @@ def notes(table: Table) -> list[str]:
 
 def board_notes(table: Table) -> list[str]:
     """The sentences that are not of single rows."""
-    lines = [*HOW_TO_READ, COSTS if table.has_costs else NO_COSTS, _drawn_anew(table)]
+    costs = (COSTS, REACH) if table.has_costs else (NO_COSTS,)
+    lines = [*HOW_TO_READ, *costs, _drawn_anew(table)]
     for section in table.sections:
         rows = [row for row in table.rows if row.section == section.number]
         prefix = f"Section {section.number}: " if len(table.sections) > 1 else ""

@@ -8,9 +8,10 @@ from harness.leaderboard.figures import Mark, contests, unjudged
 from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
 from harness.leaderboard.rank import ALPHA
+from harness.leaderboard.reach import reached
 from harness.leaderboard.record import Cost, Sample
 from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
-from harness.leaderboard.table import Row, Score, Table
+from harness.leaderboard.table import Reach, Row, Score, Table
 from harness.leaderboard.text import compact, interval, markdown, number, percent, plain, scientific
 
 HEAD_TO_HEAD = (
@@ -157,6 +158,7 @@ _COST_COLUMNS: Columns = (
     ("overhead (FLOPs, alone)", lambda row: percent(row.overhead.alone.flops)),
     ("FLOPs shared", lambda row: scientific(row.cost.shared.flops)),
     ("overhead (FLOPs, shared)", lambda row: percent(row.overhead.shared.flops)),
+    ("FLOPs to baseline's win rate", lambda row: _reach(row.reach)),
     ("peak MiB", lambda row: number(row.cost.alone.peak_memory_bytes / 2**20, 0)),
     ("judge calls", lambda row: number(row.cost.alone.judge_calls, 0)),
     ("judge $", lambda row: _dollars(row.cost.alone)),
@@ -198,6 +200,11 @@ def _places(row: Row) -> str:
     if places is None:
         return "–"
     return str(places.best) if places.best == places.worst else f"{places.best}–{places.worst}"
+
+
+def _reach(reach: Reach | None) -> str:
+    shown = reached(reach, scientific)
+    return f"**{shown}**" if reach is not None and reach.sure else shown
 
 
 def _dollars(cost: Cost) -> str:

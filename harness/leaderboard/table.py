@@ -51,6 +51,19 @@ class Overheads:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """FLOPs alone at which a method has the baseline's win rate (`reach.py`).
+
+    It needs more than `more_than` (None: no cheaper budget was tried) and at most `flops` (None: not reached
+    at any budget tried). `sure` is whether the 95 % interval of the difference there lies nowhere below zero.
+    """
+
+    flops: float | None
+    more_than: float | None
+    sure: bool
+
+
+@dataclass(frozen=True)
 class Judgments:
     """How many judgments of the win rate there are, and how many there should be."""
 
@@ -70,8 +83,8 @@ class RankInterval:
 class Row:
     """One method in one section; counts of pairs and prompts are means over its seeds.
 
-    `rank`, `rank_interval` and `pareto` are None for a row that is not ranked. `tied_with` names the ranked
-    rows that are not significantly different; `missing` says why a row is incomplete.
+    `rank`, `rank_interval`, `pareto` and `reach` are None for a row that is not ranked. `tied_with` names the
+    ranked rows that are not significantly different; `missing` says why a row is incomplete.
     """
 
     method: str
@@ -90,6 +103,7 @@ class Row:
     scores: dict[str, Score | None]
     cost: Costs
     overhead: Overheads
+    reach: Reach | None
     pairs_dropped: float
     pairs_truncated: float
     declared: dict[str, Any]

@@ -52,11 +52,7 @@ def test_results_that_lack_verdicts_are_asked_for_again(tmp_path: Path) -> None:
 
 
 def test_a_run_says_how_to_get_verdicts_that_are_missing(tmp_path: Path) -> None:
-    tasks = [
-        Task("alpaca_eval", {}, {}),
-        Task("head_to_head", {}, {}),
-        Task("head_to_head", {"other": 1}, {}),
-    ]
+    tasks = tuple(Task("head_to_head" if at else "alpaca_eval", {"at": at}, {}) for at in range(3))
     store = LocalStore(tmp_path)
     store.prepare()
     plan = Plan((), tasks)

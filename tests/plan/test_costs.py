@@ -138,7 +138,7 @@ def test_each_two_methods_are_judged_in_each_replicate_both_ways_round(tmp_path:
     tokens, as null's given answer has 6 too: 144 x (272 x 2 + 100 x 10) / 1e6 dollars.
     """
     priced = ENDPOINT + ", usd_per_million_in = 2.0, usd_per_million_out = 10.0"
-    other = '[methods.n]\nresponses_per_prompt = 4\npairing = { kind = "random" }\n'
+    other = '[methods.n]\nresponses_per_prompt = 4\npairing = { kind = "best-worst" }\n'
     more = other + '[methods.null]\nanswer = "no"\n'
     text = recipe(alpaca=priced).replace("replicates = [0]", "replicates = [0, 1]") + more
     plan = planned(tmp_path, text + "[evaluation]\nhead_to_head = true\n")
