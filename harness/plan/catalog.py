@@ -29,7 +29,7 @@ class Stage:
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("base_model", 1, 24.0, "given", "the untrained start: model and tokenizer"),
+        Stage("base_model", 2, 24.0, "given", "the untrained start: model and tokenizer"),
         Stage("sft", 1, 60.0, "given", "the model after supervised fine-tuning: the untrained start of all"),
         Stage("dataset", 1, 1.0, "given", "a file or dataset, as prompts, responses and scores"),
         Stage("lint", 1, 0.5, "given", "the proof that the data become the tokens that they should"),

@@ -114,10 +114,10 @@ def _apart(values: Tensor, layout: PackedLayout) -> tuple[Tensor, Tensor]:
     prompts, longest, responses, most = layout.shape
     tokens = values.transpose(1, 2).flatten(0, 1)
     slots = _moved(tokens, layout.token_of, layout.slot_of, layout.token_pads)
-    first, second = torch.split(slots, (prompts * longest, responses * most))
+    border, each = prompts * longest, tokens.shape[1:]
     return (
-        first.unflatten(0, (prompts, longest)).transpose(1, 2),
-        second.unflatten(0, (responses, most)).transpose(1, 2),
+        slots[:border].view(prompts, longest, *each).transpose(1, 2),
+        slots[border:].view(responses, most, *each).transpose(1, 2),
     )
 
 
