@@ -67,8 +67,8 @@ def packed_layout(
 
 
 def _places(starts: Sequence[int], sizes: Sequence[int]) -> Tensor:
-    """[n, longest] start, start + 1, ... of each, and -1 behind its end."""
-    steps = torch.arange(max(sizes, default=0))
+    """[n, longest] start, start + 1, ... of each, and -1 behind its end; not narrower than 1."""
+    steps = torch.arange(max(1, *sizes))
     return torch.where(steps < torch.tensor(sizes)[:, None], torch.tensor(starts)[:, None] + steps, -1)
 
 

@@ -23,6 +23,7 @@ GROUPS = (
     PromptGroup((21, 22), ((23, 24, 25, 26, 27, 28, 29, 2), (30, 31, 32, 33)), (1,), (0,), (3,)),
     PromptGroup((41, 42, 43, 44), ((45, 46, 47), (45, 46, 48), (2,)), (2, 0), (0, 1), (4, 5)),
 )
+WAYS: tuple[Prefix, Prefix] = ("packed", "rows")
 ARCHITECTURES = ("llama", "qwen2", "mistral", "gemma2", "gpt2", "gpt_neox")
 
 
@@ -71,6 +72,14 @@ def test_both_ways_of_sharing_are_exact_on_llama(prefix: Prefix) -> None:
     found, slope = loss_and_gradient(model, grouped_loss(model, prefix))
     assert found == pytest.approx(value, rel=1e-6)
     assert float((slope - gradient).norm() / gradient.norm()) < 1e-5
+
+
+def test_responses_of_one_token_are_read_from_their_prompts_alone() -> None:
+    """Nothing of a response is run, so packed rows hold prompts only; values are those of plain rows."""
+    groups = (PromptGroup((3, 4, 5), ((7,), (8,)), (), (), ()), PromptGroup((6,), ((9,),), (), (), ()))
+    model = still_model("llama")
+    packed, plain = (response_scores(model, groups, prefix, 0).logprobs for prefix in WAYS)
+    torch.testing.assert_close(packed, plain)
 
 
 def test_packed_rows_are_exact_under_checkpointing() -> None:
