@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 KEY_LENGTH = 20
+BLOCK = 128 * 1024
+"""Bytes hashed at once: little enough that a small file costs no large buffer."""
 
 
 @dataclass(frozen=True)
@@ -37,5 +39,14 @@ def digest(value: Any) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_facts(path)[0]
+
+
+def file_facts(path: str | Path) -> tuple[str, int]:
+    """SHA-256 of a file's bytes, in hex, and how many they are."""
+    content, size = hashlib.sha256(), 0
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(BLOCK):
+            content.update(block)
+            size += len(block)
+    return content.hexdigest(), size

@@ -1,13 +1,14 @@
 """The manifest of an artifact: written last, so its presence is the proof that the artifact is whole."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.errors import NewerStore
-from harness.store.keys import digest, file_digest
+from harness.store.keys import digest, file_facts
 
 SCHEMA_VERSION = 1
 NAME = "manifest.json"
@@ -35,11 +36,22 @@ class Manifest:
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Name, digest and size of every file below a folder but the manifest."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / NAME)
-    return {
-        path.relative_to(folder).as_posix(): {"sha256": file_digest(path), "bytes": path.stat().st_size}
-        for path in found
-    }
+    found = {}
+    for name, path in _files(str(folder), ""):
+        if name != NAME:
+            sha256, size = file_facts(path)
+            found[name] = {"sha256": sha256, "bytes": size}
+    return found
+
+
+def _files(folder: str, inside: str) -> Iterator[tuple[str, str]]:
+    """Name and path of every file below a folder; strings, since a store has hundreds of thousands."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path, f"{inside}{entry.name}/")
+            elif entry.is_file():
+                yield f"{inside}{entry.name}", entry.path
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -57,7 +69,8 @@ def read_manifest(folder: Path) -> Manifest:
         NewerStore: if it is whole, and of a schema version that this program does not know.
     """
     try:
-        content = json.loads((folder / NAME).read_text())
+        with open(os.path.join(folder, NAME), "rb") as file:
+            content = json.loads(file.read().decode())
         stated = content.pop("digest")
     except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{NAME} is torn") from None
