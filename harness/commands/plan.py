@@ -39,7 +39,7 @@ def show_plan(
     parameters: float | None = None,
     throughput: str = "h100",
 ) -> None:
-    """Print the plan of a recipe against its store; nothing is run or written.
+    """Print the plan of a recipe against its store; nothing is run, and no result written.
 
     Args:
         places: the recipe, its store and its board.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 KEY_LENGTH = 20
 BLOCK = 128 * 1024
 """Bytes hashed at once: little enough that a small file costs no large buffer."""
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ def canonical(value: Any) -> str:
     Raises:
         TypeError, ValueError: for what JSON cannot hold.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any) -> str:
@@ -45,8 +48,11 @@ def file_digest(path: Path) -> str:
 def file_facts(path: str | Path) -> tuple[str, int]:
     """SHA-256 of a file's bytes, in hex, and how many they are."""
     content, size = hashlib.sha256(), 0
-    with open(path, "rb", buffering=0) as file:
-        while block := file.read(BLOCK):
+    file = os.open(path, os.O_RDONLY)  # of a small file, open() would be most of the work
+    try:
+        while block := os.read(file, BLOCK):
             content.update(block)
             size += len(block)
+    finally:
+        os.close(file)
     return content.hexdigest(), size

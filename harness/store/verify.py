@@ -16,13 +16,13 @@ EACH = 2000
 """So many artifacts are read in the time that one more process takes to start."""
 
 
-def faults(root: Path, name: Name) -> list[str] | None:
+def faults(root: str, name: Name) -> list[str] | None:
     """What is wrong with an artifact; None where there is none, as its manifest is not there.
 
     Raises:
         NewerStore: a newer program wrote it.
     """
-    folder = root.joinpath(*name)
+    folder = os.path.join(root, *name)
     try:
         manifest = read_manifest(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -43,7 +43,7 @@ def verifying(root: Path, names: Sequence[Name]) -> Iterator[Iterable[list[str] 
         NewerStore: a newer program wrote one.
     """
     jobs = min(os.cpu_count() or 1, 1 + len(names) // EACH)
-    check = partial(faults, root)
+    check = partial(faults, str(root))
     if jobs == 1:
         yield map(check, names)
         return
