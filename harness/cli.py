@@ -146,7 +146,7 @@ def run(  # noqa: PLR0913 - an argument for each option
 
 
 @app.command()
-def plan(
+def plan(  # noqa: PLR0913 - an argument for each option
     context: typer.Context,
     recipe: Recipe,
     store: Store = None,
@@ -161,16 +161,19 @@ def plan(
     throughput: Annotated[
         str, typer.Option(help="h100, a100, l40s, rtx4090, or FLOPs a second such as 2e14.")
     ] = "h100",
+    gpu_usd: Annotated[float, typer.Option(min=0, help="Dollars for an hour of a GPU, such as 2.5.")] = 0.0,
 ) -> None:
     """Show what a run would do, and what it would cost.
 
     Tasks by stage, what is stored, time and judge calls; also the smallest difference between two methods
     that the evaluation can detect.
     """
+    from harness.commands.costs import Stated
     from harness.commands.places import places_of
     from harness.commands.plan import show_plan
 
-    show_plan(places_of(recipe, store, boards), jobs, _output(context), parameters, throughput)
+    stated = Stated(parameters, throughput, gpu_usd)
+    show_plan(places_of(recipe, store, boards), jobs, _output(context), stated)
 
 
 @app.command()

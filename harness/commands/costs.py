@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -12,8 +12,10 @@ from harness.commands.sizes import judge_sizes, policy_size
 from harness.endpoints.prices import listed_price, table_date
 from harness.errors import BadInput
 from harness.models.weights import Size
+from harness.plan.amounts import FILLED, Facts
 from harness.plan.catalog import STAGES
-from harness.plan.costs import FILLED, UNKNOWN, Estimate, Facts, Work, gpu_seconds
+from harness.plan.costs import UNKNOWN, Estimate, Work, gpu_seconds
+from harness.plan.disk import CHARACTERS
 from harness.plan.draw import DataFile
 from harness.plan.task import Task
 from harness.recipe.model import HfModel
@@ -27,17 +29,16 @@ READING, WRITING = 0.35, 0.10
 """Shares of the peak that are taken to be reached: reading and training, and writing token by token."""
 PROMPT_TOKENS, ANSWER_TOKENS = 150.0, 250.0
 """Where the data are not stored yet: an assumption, which the output states."""
-CHARACTERS = 4.0
-"""Characters of English in a token."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """FLOPs a second when reading and training, and when writing; and how that is told."""
+    """FLOPs a second when reading and training, and when writing; how that is told; and dollars an hour."""
 
     reading: float
     writing: float
     told: str
+    usd: float = 0.0
 
 
 def machine_of(throughput: str) -> Machine:
@@ -69,14 +70,24 @@ class Planned:
     files: Mapping[str, DataFile]
 
 
-def show_costs(planned: Planned, parameters: float | None, throughput: str, console: Console) -> None:
+@dataclass(frozen=True)
+class Stated:
+    """What a user says: the base model's parameters, the GPU or its FLOPs a second, its dollars an hour."""
+
+    parameters: float | None = None
+    throughput: str = "h100"
+    gpu_usd: float = 0.0
+
+
+def show_costs(planned: Planned, stated: Stated, console: Console) -> None:
     """Print what the missing tasks cost; nothing for a model that the recipe makes, unless its parameters are
     stated or an endpoint is paid.
 
     Raises:
         BadInput: the throughput is neither a GPU nor a number.
     """
-    machine = machine_of(throughput)
+    machine = replace(machine_of(stated.throughput), usd=stated.gpu_usd)
+    parameters = stated.parameters
     size, size_from = _policy_size(planned, parameters)
     prompt, answer, lengths_from = _lengths(planned)
     judges = judge_sizes(planned.recipe, planned.files)
@@ -90,8 +101,9 @@ def show_costs(planned: Planned, parameters: float | None, throughput: str, cons
     for line in (
         f"Assumed: {_told(size)} parameters ({size_from}); prompts of {prompt:.0f} and given responses of "
         f"{answer:.0f} tokens ({lengths_from}); sampled ones fill {FILLED:.0%} of max_new_tokens; "
-        f"{machine.told}. FLOPs are 2N a token forward, 2N + 2 x trained backward.",
-        *_warnings(estimate, size, judges),
+        f"{machine.told}{_rate(machine)}. FLOPs are 2N a token forward, 2N + 2 x trained backward. "
+        f"A token is {CHARACTERS:.0f} bytes of text.",
+        *_warnings(estimate, size, judges, machine),
     ):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
 
@@ -104,22 +116,26 @@ def _table(estimate: Estimate, machine: Machine) -> Table:
     seconds = gpu_seconds(estimate, machine.reading, machine.writing)
     for name in STAGES:
         if (work := estimate.stages.get(name, Work())) != Work():
-            table.add_row(name, *_cells(work, seconds[name]))
+            table.add_row(name, *_cells(work, seconds[name], machine.usd))
     table.add_section()
-    table.add_row("all", *_cells(estimate.total, sum(seconds.values())))
+    table.add_row("all", *_cells(estimate.total, sum(seconds.values()), machine.usd))
     return table
 
 
-def _cells(work: Work, seconds: float) -> Iterator[str]:
+def _cells(work: Work, seconds: float, usd: float) -> Iterator[str]:
     yield f"{(work.forward + work.backward) / 1e6:,.1f}"
     yield f"{work.flops / 1e15:,.0f}"
     yield f"{seconds / 3600:,.1f}"
     yield f"{work.calls:,.0f}"
-    yield "?" if work.unpriced else f"{work.usd:,.2f}"
+    yield "?" if work.unpriced else f"{work.usd + seconds / 3600 * usd:,.2f}"
     yield f"{work.bytes / 1e9:,.1f}"
 
 
-def _warnings(estimate: Estimate, size: Size, judges: Mapping[str, float]) -> Iterator[str]:
+def _rate(machine: Machine) -> str:
+    return "" if not machine.usd else f", at ${machine.usd:,.2f} an hour"
+
+
+def _warnings(estimate: Estimate, size: Size, judges: Mapping[str, float], machine: Machine) -> Iterator[str]:
     """What the figures leave out."""
     if not size.parameters:
         yield "The base model's size is not known, so its FLOPs are not in: state --parameters, such as 8e9."
@@ -128,8 +144,10 @@ def _warnings(estimate: Estimate, size: Size, judges: Mapping[str, float]) -> It
     for name, parameters in judges.items():
         if not parameters:
             yield f"The size of judge {name} is not known, so its FLOPs are not in."
+    if not machine.usd:
+        yield "GPUs are not in the dollars: state --gpu-usd, dollars an hour."
     if estimate.total.usd:
-        yield f"Dollars are at most, with answers of full length; the price table is of {table_date()}."
+        yield f"Judges' dollars are at most, with answers of full length; prices are of {table_date()}."
     if estimate.total.unpriced:
         yield (
             f"{estimate.total.unpriced:,.0f} calls have no price: state usd_per_million_in and "

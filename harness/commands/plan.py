@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from harness.commands.costs import Planned, show_costs
+from harness.commands.costs import Planned, Stated, show_costs
 from harness.commands.inputs import files_of
 from harness.commands.output import Output
 from harness.commands.places import Places
@@ -36,8 +36,7 @@ def show_plan(
     places: Places,
     jobs: int,
     output: Output,
-    parameters: float | None = None,
-    throughput: str = "h100",
+    stated: Stated,
 ) -> None:
     """Print the plan of a recipe against its store; nothing is run, and no result written.
 
@@ -45,8 +44,7 @@ def show_plan(
         places: the recipe, its store and its board.
         jobs: worker processes to plan for.
         output: where to print.
-        parameters: of the base model, where they are stated.
-        throughput: the GPU by which FLOPs become hours, or a number of FLOPs a second.
+        stated: what is known of the model and the GPUs.
     """
     console = output.result
     recipe = load_recipe(places.recipe)
@@ -68,7 +66,7 @@ def show_plan(
     if contests := [task for task in plan.tasks if task.stage == "head_to_head"]:
         to_run = [task for task in contests if task.key not in stored]
         console.print(_contests(recipe, contests, to_run), highlight=False, soft_wrap=True)
-    show_costs(Planned(recipe, store, plan.tasks, missing, files), parameters, throughput, console)
+    show_costs(Planned(recipe, store, plan.tasks, missing, files), stated, console)
     for task in missing:
         output.details.print(f"to run: {task.stage} {task.key}", highlight=False, soft_wrap=True)
     left = sum(seconds[task.stage] for task in missing)
