@@ -59,7 +59,7 @@ def test_a_gpu_recipe_can_be_planned(path: Path) -> None:
 
 
 def test_the_million_prompts_can_be_planned() -> None:
-    """1 M prompts of 8 responses: all methods share them, and one gradient bank, of 16 KiB and 12 bytes a response."""
+    """All methods share 8 M responses, and one gradient bank of 16 KiB and 12 bytes for each."""
     recipe = load_recipe(SCALE)
     ((_, name),) = local_files(recipe)
     plan = build_plan(recipe, {name: DataFile(Path(name), "of its content")})
