@@ -3,7 +3,7 @@
 import os
 import resource
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import cycle, islice
 from pathlib import Path
@@ -52,19 +52,21 @@ def measure() -> list[Figure]:
 
 def fill(store: Path, artifacts: int) -> None:
     """Add artifacts of no recipe: those of the store over and over, under other keys, with small files."""
-    real = [read_manifest(path.parent) for path in sorted(store.glob("*/*/manifest.json"))]
+    real = [asdict(read_manifest(path.parent)) for path in sorted(store.glob("*/*/manifest.json"))]
     facts = {"sha256": sha256(ROWS).hexdigest(), "bytes": len(ROWS)}
     for number, like in enumerate(islice(cycle(real), artifacts)):
         key = digest({"filler": number})[:KEY_LENGTH]
-        _add(store, replace(like, key=key, files=dict.fromkeys(like.files, facts)))
+        _add(store, Manifest(**like | {"key": key, "files": dict.fromkeys(like["files"], facts)}))
 
 
 def _add(store: Path, manifest: Manifest) -> None:
     folder = store / manifest.stage / manifest.key
-    folder.mkdir(parents=True)
+    folder.mkdir()
     for name in manifest.files:
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(ROWS)
+        if "/" in name:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{folder}/{name}", "wb", buffering=0) as file:
+            file.write(ROWS)
     write_manifest(folder, manifest)
 
 

@@ -1,5 +1,6 @@
 """What `harness plan` says of costs: by formula, and on which assumptions."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from harness.plan.disk import CHARACTERS
 from harness.plan.draw import DataFile
 from harness.plan.task import Task
 from harness.recipe.model import HfModel
+from harness.recipe.resources import ShardedNeeds
 from harness.recipe.schema import Recipe
 from harness.store.formats import RESULT, read_json
 from harness.store.local import LocalStore
@@ -99,6 +101,7 @@ def show_costs(planned: Planned, stated: Stated, console: Console) -> None:
         return
     console.print(_table(estimate, machine))
     for line in (
+        *_shards(planned, estimate, machine),
         f"Assumed: {_told(size)} parameters ({size_from}); prompts of {prompt:.0f} and given responses of "
         f"{answer:.0f} tokens ({lengths_from}); sampled ones fill {FILLED:.0%} of max_new_tokens; "
         f"{machine.told}{_rate(machine)}. FLOPs are 2N a token forward, 2N + 2 x trained backward. "
@@ -129,6 +132,17 @@ def _cells(work: Work, seconds: float, usd: float) -> Iterator[str]:
     yield f"{work.calls:,.0f}"
     yield "?" if work.unpriced else f"{work.usd + seconds / 3600 * usd:,.2f}"
     yield f"{work.bytes / 1e9:,.1f}"
+
+
+def _shards(planned: Planned, estimate: Estimate, machine: Machine) -> Iterator[str]:
+    """What each of the shards takes into which the recipe cuts a stage's tasks."""
+    tasks = Counter(task.stage for task in planned.missing)
+    seconds = gpu_seconds(estimate, machine.reading, machine.writing)
+    for name, needs in planned.recipe.resources.stages.items():
+        if isinstance(needs, ShardedNeeds) and needs.shards > 1 and tasks[name]:
+            parts = tasks[name] * needs.shards
+            hours, size = seconds[name] / 3600 / parts, estimate.stages[name].bytes / 1e9 / parts
+            yield f"{name}: in {needs.shards} shards, each of {hours:,.1f} GPU hours and {size:,.2f} GB."
 
 
 def _rate(machine: Machine) -> str:

@@ -120,3 +120,14 @@ def test_a_gpu_hour_costs_what_the_user_says(project: Path) -> None:
     assert "│ logprobs │ 0.0 │ 0 │ 0.2 │ 0 │ 0.70 │ 0.0 │" in text
     assert "1e+10 FLOPs a second, at $3.00 an hour" in text
     assert "--gpu-usd" not in text
+
+
+def test_each_shard_is_a_share_of_its_stage(project: Path) -> None:
+    """The 8.352e12 FLOPs of log-probabilities above are 2.32 hours at 1e9 a second; 832 bytes are next to none."""
+    with (project / "r.toml").open("a") as file:
+        file.write("[resources.logprobs]\nshards = 4\n[resources.gradients]\nshards = 2\n")
+    text = " ".join(
+        CliRunner().invoke(app, ["plan", str(project / "r.toml"), "--throughput", "1e9"]).output.split()
+    )
+    assert "logprobs: in 4 shards, each of 0.6 GPU hours and 0.00 GB." in text
+    assert "gradients: in" not in text  # the plan has none
