@@ -123,7 +123,7 @@ def test_a_gpu_hour_costs_what_the_user_says(project: Path) -> None:
 
 
 def test_each_shard_is_a_share_of_its_stage(project: Path) -> None:
-    """The 8.352e12 FLOPs of log-probabilities above are 2.32 hours at 1e9 a second; 832 bytes are next to none."""
+    """The log-probabilities' 8.352e12 FLOPs are 2.32 hours at 1e9 a second; they write 832 bytes."""
     with (project / "r.toml").open("a") as file:
         file.write("[resources.logprobs]\nshards = 4\n[resources.gradients]\nshards = 2\n")
     text = " ".join(
