@@ -62,4 +62,4 @@ def _bank(task: Task) -> float:
     responses = task.inputs["responses"]
     exact = task.params["preconditioning"] == "exact"
     rows = responses_per_prompt(responses) - 1 if exact else 1
-    return rows_of(responses) * (2 * task.params["dim"] * rows + 4 * 3)
+    return rows_of(responses) * float(2 * task.params["dim"] * rows + 4 * 3)
