@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.errors import BadInput
+from harness.models.batching import windows
 from harness.models.hub import locate
 from harness.models.quiet import quiet
 
@@ -62,10 +63,14 @@ def embed_with_sentence_transformer(
         except (OSError, ValueError, ImportError) as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise BadInput(f"{folder}: is no sentence-transformers model: {reason}.") from error
-        vectors = model.encode(list(texts), batch_size=batch_size, show_progress_bar=False)
+        vectors = [
+            model.encode(list(texts[first:last]), batch_size=batch_size, show_progress_bar=False)
+            for first, last in windows(len(texts))
+        ]
         tokens = sum(
             int(model.preprocess(list(texts[at : at + batch_size]))["attention_mask"].sum())
             for at in range(0, len(texts), batch_size)
         )
     parameters = sum(weight.numel() for weight in model.parameters())
-    return SentenceEmbeddings(np.asarray(vectors, np.float32), tokens, parameters)
+    none = np.empty((0, model.get_embedding_dimension() or 0), np.float32)
+    return SentenceEmbeddings(np.concatenate([none, *vectors]), tokens, parameters)
