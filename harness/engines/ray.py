@@ -225,13 +225,13 @@ def _joined(address: str) -> nullcontext[dict[str, Any]]:
     """Settings of a cluster that is there.
 
     Raises:
-        StoreError: nobody answers at its host and port; Ray itself would try for minutes.
+        StoreError: nobody answers at its host and port, where Ray itself would try for minutes.
     """
     host, _, port = address.rpartition(":")
     if port.isdigit():
         try:
             socket.create_connection((host.rpartition("/")[2], int(port)), ANSWER_S).close()
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise StoreError(f"--address: no Ray cluster answers at '{address}': {error}") from None
     return nullcontext({"address": address, "runtime_env": {"env_vars": ENVIRONMENT}})
 
