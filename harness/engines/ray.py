@@ -244,7 +244,8 @@ def _started(workers: int) -> Iterator[dict[str, Any]]:
     """
     os.environ |= ENVIRONMENT
     # the path of a socket is short: 107 bytes, of which Ray takes 70 below this folder
-    with TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+    place = os.environ.get("RAY_TMPDIR", "/tmp")
+    with TemporaryDirectory(prefix="ray-", dir=place, ignore_cleanup_errors=True) as folder:
         yield {
             "address": "local",  # not a cluster that happens to run here, or that RAY_ADDRESS names
             "num_cpus": workers,
