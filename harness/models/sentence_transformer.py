@@ -9,16 +9,17 @@ import torch
 from numpy.typing import NDArray
 
 from harness.errors import BadInput
-from harness.models.batching import windows
+from harness.models.batching import batches, windows
 from harness.models.hub import locate
 from harness.models.quiet import quiet
 
 
 class SentenceEmbeddings(NamedTuple):
-    """One row for each text: float32 [texts, dimension]; tokens read, padding excluded; the model's size."""
+    """One row for each text: float32 [texts, dimension]; tokens read, pads beside them; the model's size."""
 
     vectors: NDArray[np.float32]
     tokens: int
+    padding: int
     parameters: int
 
 
@@ -67,10 +68,12 @@ def embed_with_sentence_transformer(
             model.encode(list(texts[first:last]), batch_size=batch_size, show_progress_bar=False)
             for first, last in windows(len(texts))
         ]
-        tokens = sum(
-            int(model.preprocess(list(texts[at : at + batch_size]))["attention_mask"].sum())
-            for at in range(0, len(texts), batch_size)
-        )
+        masks = [  # longest text first, as the package itself batches them
+            model.preprocess([texts[at] for at in picked])["attention_mask"]
+            for picked in batches([len(text) for text in texts], batch_size)
+        ]
+    tokens = sum(int(mask.sum()) for mask in masks)
+    pads = sum(mask.numel() for mask in masks) - tokens
     parameters = sum(weight.numel() for weight in model.parameters())
     none = np.empty((0, model.get_embedding_dimension() or 0), np.float32)
-    return SentenceEmbeddings(np.concatenate([none, *vectors]), tokens, parameters)
+    return SentenceEmbeddings(np.concatenate([none, *vectors]), tokens, pads, parameters)

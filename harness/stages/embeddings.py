@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from harness.data.rows import Prompt
+from harness.models.batching import padding
 from harness.models.chat import prompt_ids
 from harness.models.embeddings import embed_prompts
 from harness.stages.job import Job
@@ -25,8 +26,8 @@ def run(job: Job) -> None:
         return
     policy = policy_of(job)
     write_matrix(job.out / EMBEDDINGS, embed_prompts(policy, prompts))
-    tokens = sum(len(prompt_ids(policy.tokenizer, prompt.turns)) for prompt in prompts)
-    job.meter.count(forward=tokens, parameters=size_of(policy))
+    lengths = [len(prompt_ids(policy.tokenizer, prompt.turns)) for prompt in prompts]
+    job.meter.count(forward=sum(lengths), padding=padding(lengths), parameters=size_of(policy))
 
 
 def _by_sentence_transformer(job: Job, prompts: Sequence[Prompt]) -> None:
@@ -35,4 +36,4 @@ def _by_sentence_transformer(job: Job, prompts: Sequence[Prompt]) -> None:
     name, revision = job.knobs.get("path", job.params["name"]), job.params["revision"]
     made = embed_with_sentence_transformer(name, revision, [prompt.transcript for prompt in prompts])
     write_matrix(job.out / EMBEDDINGS, made.vectors)
-    job.meter.count(forward=made.tokens, parameters=made.parameters)
+    job.meter.count(forward=made.tokens, padding=made.padding, parameters=made.parameters)

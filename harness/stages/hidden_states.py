@@ -1,5 +1,6 @@
 """The base model's mean hidden state over each response: a cheap stand-in for its gradient."""
 
+from harness.models.batching import padding
 from harness.models.embeddings import embed_responses
 from harness.stages.job import Job
 from harness.stages.shards import join, share_of_rows
@@ -18,4 +19,5 @@ def run(job: Job) -> None:
     part = share_of_rows(job, count_rows(job.inputs["responses"] / RESPONSES))
     rows = encoded_responses(job, policy.tokenizer, part)
     write_matrix(job.out / HIDDEN_STATES, embed_responses(policy, rows, progress=job.progress))
-    job.meter.count(forward=sum(len(row) for row in rows), parameters=size_of(policy))
+    lengths = [len(row) for row in rows]
+    job.meter.count(forward=sum(lengths), padding=padding(lengths), parameters=size_of(policy))

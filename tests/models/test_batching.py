@@ -3,7 +3,7 @@
 import pytest
 
 from harness.models import batching
-from harness.models.batching import batches
+from harness.models.batching import batches, padding, pads
 
 
 def test_longest_rows_come_first_and_every_row_once() -> None:
@@ -31,3 +31,10 @@ def test_no_batch_goes_beyond_its_window(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found == [[2, 1], [0], [3, 4], [5], [6]]
     assert found[2:] == [[at + 3 for at in batch] for batch in batches(lengths[3:], 2)]
     assert seen == [(2, 7), (3, 7), (5, 7), (6, 7), (7, 7)]
+
+
+def test_pads_fill_each_batch_to_its_longest_row() -> None:
+    """(9, 9), (5, 3) and (1) beside each other: 0 + 2 + 0."""
+    assert pads([3, 1, 2]) == 3 * 3 - 6
+    assert pads([]) == 0
+    assert padding([3, 9, 1, 9, 5], 2) == 2

@@ -34,6 +34,8 @@ PRICED = (
     "flops",
     "tokens_forward",
     "tokens_backward",
+    "tokens_generated",
+    "tokens_scored",
     "judge_calls",
     "judge_usd",
     "judge_tokens_in",
@@ -124,6 +126,8 @@ def test_any_number_of_shards_gives_the_same_artifact(draw: Draw, store: Path, n
         assert content(joined) == expected
         many = cost_of(store, task)
         assert {count: many[count] for count in PRICED} == {count: one[count] for count in PRICED}
+        if name != "responses":  # whose batches are others, and pad otherwise
+            assert many["tokens_padding"] == one["tokens_padding"]
         assert many["wall_s"] >= sum(cost_of(store, part)["wall_s"] for part in task.parts)
 
 
