@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from benchmarks.kills import results as records
+from benchmarks import kills
 from harness.plan.catalog import STAGES
 
 pytestmark = pytest.mark.slow
@@ -290,7 +290,7 @@ def test_ray_comes_to_the_same_board_whatever_is_killed(
     assert done.returncode == 0, done.stdout + done.stderr
     assert {path: made for path, made in stored(project).items() if path in before} == before
     assert psutil.wait_procs(family, 30)[1] == []
-    assert records(project) == records(finished)
+    assert kills.results(project) == kills.results(finished)
     assert len(list(Path(folder).iterdir())) == 1  # Ray's logs, which a killed program cannot remove
     shutil.rmtree(folder)
 
