@@ -153,7 +153,7 @@ def test_each_outside_package_has_one_door() -> None:
 def test_the_catalog_and_the_stage_files_agree() -> None:
     helpers = {
         "__init__", "asking", "bank", "drawn", "job", "judging", "losses", "options", "pool", "rank", "run",
-        "sampling", "shared", "torchrun", "values", "verdicts", "written",
+        "sampling", "shards", "shared", "torchrun", "values", "verdicts", "written",
     }  # fmt: skip
     assert {path.stem for path in (PACKAGE / "stages").glob("*.py")} - helpers == set(STAGES)
 
