@@ -24,15 +24,18 @@ def show(
     store: Store = None,
     replicate: Replicate = None,
     count: Annotated[int, typer.Option(min=1, help="How many prompts to show.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as one JSON object.")] = False,
 ) -> None:
     """Show a method's outputs beside the baseline's.
 
-    With the judge's verdicts.
+    With the judge's verdicts. JSON has recipe, method, baseline, replicate and prompts; each prompt has id,
+    prompt, reference and outputs, and each output method, text, preference (from 1: the reference is better,
+    to 2: the output is; null: no verdict) and verdict, the same in words.
     """
     from harness.commands.places import places_of
     from harness.commands.show import show_outputs
 
-    show_outputs(places_of(recipe, store), method, replicate, count, result_console())
+    show_outputs(places_of(recipe, store), method, replicate, count, result_console(), as_json)
 
 
 def pool(

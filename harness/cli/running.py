@@ -75,7 +75,7 @@ def run(  # noqa: PLR0913 - an argument for each option
         raise typer.Exit(130) from None
 
 
-def plan(
+def plan(  # noqa: PLR0913 - an argument for each option
     context: typer.Context,
     recipe: Recipe,
     store: Store = None,
@@ -90,16 +90,18 @@ def plan(
     throughput: Annotated[
         str, typer.Option(help="h100, a100, l40s, rtx4090, or FLOPs a second such as 2e14.")
     ] = "h100",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON object.")] = False,
 ) -> None:
     """Show what a run would do, and what it would cost.
 
     Tasks by stage, what is stored, time and judge calls; also the smallest difference between two methods
-    that the evaluation can detect.
+    that the evaluation can detect. JSON has recipe, tasks, stages, methods, tuning, costs, to_run, jobs,
+    seconds, seconds_basis and detectable; what a recipe has none of, or nothing tells, is null.
     """
     from harness.commands.places import places_of
     from harness.commands.plan import show_plan
 
-    show_plan(places_of(recipe, store, boards), jobs, output_of(context), parameters, throughput)
+    show_plan(places_of(recipe, store, boards), jobs, output_of(context), parameters, throughput, as_json)
 
 
 def check(
