@@ -24,7 +24,7 @@ ENERGY: dict[str, tuple[float | None, str]] = {
     "blind": (None, "n.a."),
 }
 AGAINST = {("dpo", "guessed"): 40.0, ("dpo", "blind"): 90.0, ("guessed", "bare"): 50.0}
-"""Every prompt's win rate of the first against the second, in every replicate; other pairs were not judged."""
+"""Every prompt's win rate of the first against the second, in every replicate; others were not judged."""
 
 FAINT = """
 const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
