@@ -28,7 +28,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "seeds": "Replicates that the section's records hold.",
         "has_baseline": "Whether the baseline is in this section; if not, there are no differences.",
         "smallest_detectable_difference": (
-            "Difference in win rate, in points, found with power 80 % at alpha 5 %: the median over comparisons "
+            "Points of win rate that are found with power 80 % at alpha 5 %: the median over comparisons "
             "with the baseline, or over all where it is not ranked; null without spread."
         ),
         "noise": "Mean variance of those comparisons' differences, by source; null without spread.",
