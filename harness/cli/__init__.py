@@ -1,9 +1,10 @@
 """The command line. Each command calls one function of `harness.commands`, imported when it is called."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import harness
 from harness.cli import imports, store
@@ -13,8 +14,22 @@ from harness.cli.looking import methods, pool, schema, show
 from harness.cli.running import check, plan, run
 from harness.errors import HarnessError
 
+OWN = ("-q", "--quiet", "-v", "--verbose")
+
+
+class _Anywhere(TyperGroup):
+    """Takes the program's own options after the command, too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        own = [word for word in args[:end] if word in OWN]
+        rest = [word for word in args[:end] if word not in OWN]
+        return super().parse_args(ctx, [*own, *rest, *args[end:]])
+
+
 app = typer.Typer(
     name="harness",
+    cls=_Anywhere,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,7 +57,7 @@ def _options(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the result and errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more lines.")] = False,
 ) -> None:
-    """Options of the program itself, given before the command."""
+    """Options of the program itself."""
 
 
 for _command in (

@@ -107,10 +107,7 @@ COSTS = ("pairs", "tokens", "seconds", "flops", "overhead")
 def check_sort(column: str) -> None:
     """Raise BadInput unless there is such a column to sort by."""
     if column not in COLUMNS:
-        raise BadInput(
-            f"--sort: no column is called '{column}'.{suggestion(column, list(COLUMNS))} "
-            f"Known: {', '.join(COLUMNS)}."
-        )
+        raise BadInput(f"--sort: no column is called '{column}'.{suggestion(column, list(COLUMNS))}")
 
 
 def print_board(table: Table, console: Console, sort: str = "rank") -> None:
