@@ -57,6 +57,24 @@ def results(project: Path) -> list[dict[str, Any]]:
     ]
 
 
+def counts(project: Path) -> dict[str, dict[str, float]]:
+    """Method -> what it cost alone, but for what clocks and the machine's memory say."""
+    return {
+        row["method"]: {
+            field: value
+            for field, value in row["cost"]["alone"].items()
+            if not field.endswith("_s") and field != "peak_memory_bytes"
+        }
+        for row in table(project)["rows"]
+    }
+
+
+def records(project: Path) -> dict[str, bytes]:
+    """The record files."""
+    folder = project / "leaderboards" / "smoke" / "records"
+    return {path.name: path.read_bytes() for path in folder.glob("*.json")}
+
+
 def stored(project: Path) -> dict[str, float]:
     """Every artifact's manifest and when it was written."""
     return {
@@ -78,8 +96,9 @@ def test_the_board_has_the_promised_fields(finished: Path) -> None:
     assert rows["balanced"]["scores"]["alpaca_eval.lc_win_rate"]["ci_low"] is not None
     assert set(rows["balanced"]["cost"]) == {"alone", "shared", "stages"}
     assert set(rows["balanced"]["cost"]["alone"]) == {
-        "wall_s", "cpu_s", "device_s", "flops", "tokens_forward", "tokens_backward", "peak_memory_bytes",
-        "judge_calls", "judge_usd", "judge_tokens_in", "judge_tokens_out", "judge_unpriced",
+        "wall_s", "cpu_s", "device_s", "flops", "tokens_forward", "tokens_backward", "tokens_generated",
+        "tokens_scored", "tokens_padding", "peak_memory_bytes", "judge_calls", "judge_usd", "judge_tokens_in",
+        "judge_tokens_out", "judge_unpriced",
     }  # fmt: skip
     assert set(rows["balanced"]["cost"]["stages"]) == {
         "prompts", "embeddings", "breadth", "responses", "scores", "gradients", "pairs", "adapter"
@@ -105,10 +124,11 @@ def test_the_first_loss_is_ln_2(finished: Path) -> None:
 
 
 def test_a_second_run_does_nothing_and_the_board_is_fresh(finished: Path) -> None:
-    before = stored(finished)
+    before, written = stored(finished), records(finished)
     done = harness(finished, "run", "recipes/smoke.toml")
     assert "0 tasks done" in done.stdout
     assert stored(finished) == before
+    assert records(finished) == written, "with all their costs"
     assert harness(finished, "leaderboard", "--check").returncode == 0
 
 
@@ -124,7 +144,8 @@ def test_the_board_comes_from_its_records_alone(copy: Path) -> None:
 
 
 def test_a_new_method_runs_only_its_own_tasks(copy: Path) -> None:
-    before = stored(copy)
+    """And changes nothing in the records of the others: what they cost alone is theirs."""
+    before, written = stored(copy), records(copy)
     recipe = copy / "recipes" / "smoke.toml"
     recipe.write_text(
         recipe.read_text()
@@ -136,6 +157,7 @@ def test_a_new_method_runs_only_its_own_tasks(copy: Path) -> None:
     new = {name.split("/")[1] for name in set(stored(copy)) - set(before)}
     assert new == {"pairs", "adapter", "outputs", "alpaca_eval", "lm_eval", "knowledge", "preference"}
     assert {row["method"] for row in results(copy)} == {"sft", "dpo-random", "balanced", "best-worst"}
+    assert {name: content for name, content in records(copy).items() if name in written} == written
 
 
 def heed_interrupts() -> None:
@@ -177,6 +199,7 @@ def test_a_broken_run_goes_on_to_the_same_board(finished: Path, tmp_path: Path, 
     after = stored(project)
     assert {name: after[name] for name in before} == before
     assert results(project) == results(finished)
+    assert counts(project) == counts(finished)
 
 
 def test_a_changed_result_is_found_and_made_again(copy: Path, finished: Path) -> None:

@@ -95,8 +95,8 @@ def plan(  # noqa: PLR0913 - an argument for each option
     """Show what a run would do, and what it would cost.
 
     Tasks by stage, what is stored, time and judge calls; also the smallest difference between two methods
-    that the evaluation can detect. JSON has recipe, tasks, stages, methods, tuning, costs, to_run, jobs,
-    seconds, seconds_basis and detectable; what a recipe has none of, or nothing tells, is null.
+    that the evaluation can detect. JSON has recipe, tasks, stages, methods, tuning, head_to_head, costs,
+    to_run, jobs, seconds, seconds_basis and detectable; what a recipe has none of, or nothing tells, is null.
     """
     from harness.commands.places import places_of
     from harness.commands.plan import show_plan

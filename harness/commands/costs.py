@@ -93,20 +93,22 @@ class Costs:
 
 
 def costs_of(planned: Planned, parameters: float | None, throughput: str) -> Costs | None:
-    """What the missing tasks cost; None for a model that the recipe makes, unless its size is stated.
+    """What the missing tasks cost.
+
+    None for a model that the recipe makes, unless its parameters are stated or an endpoint is paid.
 
     Raises:
         BadInput: the throughput is neither a GPU nor a number.
     """
     machine = machine_of(throughput)
-    if parameters is None and not isinstance(planned.recipe.model, HfModel):
-        return None
     size, size_from = _policy_size(planned, parameters)
     prompt, answer, lengths_from = _lengths(planned)
     judges = judge_sizes(planned.recipe, planned.files)
     sizes = judges | {"": size.parameters}
     estimate = Estimate(Facts(prompt, answer, sizes, size.per_rank, _price)).add(planned.missing)
-    if estimate.total == Work():
+    total = estimate.total
+    known = parameters is not None or isinstance(planned.recipe.model, HfModel)
+    if total == Work() or not (known or total.usd or total.unpriced):
         return None
     seconds = gpu_seconds(estimate, machine.reading, machine.writing)
     assumed = (
@@ -116,7 +118,7 @@ def costs_of(planned: Planned, parameters: float | None, throughput: str) -> Cos
     )
     return Costs(
         {name: _stage_cost(work, seconds[name]) for name, work in _in_order(estimate)},
-        _stage_cost(estimate.total, sum(seconds.values())),
+        _stage_cost(total, sum(seconds.values())),
         [assumed, *_warnings(estimate, size, judges)],
     )
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,9 @@ from harness.leaderboard.record import read_records
 from harness.leaderboard.statistics import smallest_detectable_difference
 from harness.plan.build import Plan, build_plan
 from harness.plan.catalog import STAGES
+from harness.plan.costs import Estimate, Facts
 from harness.plan.estimate import stage_seconds
+from harness.plan.task import Task
 from harness.recipe.evaluation import OFFICIAL_PROMPTS, OfficialPrompts
 from harness.recipe.load import load_recipe, prompts_of
 from harness.recipe.model import HfModel
@@ -76,6 +78,19 @@ class Detectable:
 
 
 @dataclass(frozen=True)
+class Contests:
+    """Methods judged side by side: pairs, replicates, and the judge's calls, all and those to make.
+
+    Calls are at most: methods of equal outputs share theirs.
+    """
+
+    pairs: int
+    replicates: int
+    judge_calls: float
+    judge_calls_to_run: float
+
+
+@dataclass(frozen=True)
 class Forecast:
     """What a run would do.
 
@@ -89,6 +104,7 @@ class Forecast:
     stages: list[StageTasks]
     methods: list[MethodSpends]
     tuning: Tuning | None
+    head_to_head: Contests | None
     costs: Costs | None
     to_run: list[ToRun]
     jobs: int
@@ -117,6 +133,7 @@ def forecast(places: Places, jobs: int, parameters: float | None, throughput: st
         stages=list(_stages(plan, Counter(task.stage for task in missing), each)),
         methods=list(_methods(recipe)),
         tuning=recipe.tuning,
+        head_to_head=_contests(recipe, plan, missing),
         costs=costs_of(Planned(recipe, store, plan.tasks, missing, files), parameters, throughput),
         to_run=[ToRun(task.stage, task.key) for task in missing],
         jobs=jobs,
@@ -142,6 +159,17 @@ def _methods(recipe: Recipe) -> Iterator[MethodSpends]:
         most = recipe.budget.pairs or prompts * (method.depth.pairs or 1)
         exact = bool(recipe.budget.pairs)
         yield MethodSpends(name, prompts, prompts * method.responses_per_prompt, most, exact)
+
+
+def _contests(recipe: Recipe, plan: Plan, missing: Sequence[Task]) -> Contests | None:
+    def calls(tasks: Sequence[Task]) -> float:
+        contests = [task for task in tasks if task.stage == "head_to_head"]
+        return Estimate(Facts(0, 0, {})).add(contests).total.calls
+
+    if all(task.stage != "head_to_head" for task in plan.tasks):
+        return None
+    pairs, replicates = math.comb(len(recipe.methods), 2), len(recipe.seeds.replicates)
+    return Contests(pairs, replicates, calls(plan.tasks), calls(missing))
 
 
 def _detectable(recipe: Recipe, places: Places) -> Detectable:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table as Grid
 
 from harness.commands.costs import print_costs
-from harness.commands.forecast import Detectable, Forecast, MethodSpends, StageTasks, forecast
+from harness.commands.forecast import Contests, Detectable, Forecast, MethodSpends, StageTasks, forecast
 from harness.commands.output import Output
 from harness.commands.places import Places
 from harness.commands.words import counted
@@ -57,6 +57,8 @@ def _print(found: Forecast, output: Output) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    if contests := found.head_to_head:
+        console.print(_contests(contests), highlight=False, soft_wrap=True)
     if found.costs:
         print_costs(found.costs, console)
     for task in found.to_run:
@@ -66,6 +68,14 @@ def _print(found: Forecast, output: Output) -> None:
         *_detectable(found.detectable),
     ):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _contests(found: Contests) -> str:
+    pairs, replicates = counted(found.pairs, "pair"), counted(found.replicates, "replicate")
+    return (
+        f"Head to head: {pairs} of methods in {replicates}, both ways round where the judge sees an order: "
+        f"at most {found.judge_calls:,.0f} judge calls, {found.judge_calls_to_run:,.0f} of them to make."
+    )
 
 
 def _duration(found: Forecast) -> str:

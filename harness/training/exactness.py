@@ -9,8 +9,8 @@ from torch import Tensor
 
 from harness.data.tokens import pad, token_logprobs
 from harness.errors import HarnessError
-from harness.training.grouped import PromptGroup
-from harness.training.prefix import Prefix, response_scores
+from harness.training.grouped import Prefix, PromptGroup
+from harness.training.prefix import response_scores
 
 PAYS = 1.15
 """Sharing is tried where rows would run at least so many times the tokens through the model."""

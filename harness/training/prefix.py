@@ -7,17 +7,15 @@ prompt with its responses packed behind it ("packed"), or one row for each respo
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from harness.training.grouped import PromptGroup
+from harness.training.grouped import Prefix, PromptGroup
 from harness.training.scores import ResponseScores
-
-Prefix = Literal["cache", "packed", "rows"]
 
 
 @dataclass(frozen=True, eq=False)

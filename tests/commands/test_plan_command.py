@@ -71,10 +71,11 @@ def test_json_says_what_the_tables_say(project: Path) -> None:
     """8 responses at 4 a prompt are 2 prompts, with a pair each unless a method says otherwise."""
     said, text = as_json(project, "--jobs", "3"), planned(project)
     assert list(said) == [
-        "recipe", "tasks", "stages", "methods", "tuning", "costs", "to_run", "jobs", "seconds",
-        "seconds_basis", "detectable",
+        "recipe", "tasks", "stages", "methods", "tuning", "head_to_head", "costs", "to_run", "jobs",
+        "seconds", "seconds_basis", "detectable",
     ]  # fmt: skip
-    assert (said["recipe"], said["jobs"], said["costs"], said["tuning"]) == ("r", 3, None, None)
+    assert (said["recipe"], said["jobs"]) == ("r", 3)
+    assert (said["costs"], said["tuning"], said["head_to_head"]) == (None, None, None)
     assert len(said["to_run"]) == said["tasks"] == count(text)
     assert sum(stage["to_run"] for stage in said["stages"]) == said["tasks"]
     assert {stage["stored"] for stage in said["stages"]} == {0}

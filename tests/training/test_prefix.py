@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from harness.training.batching import pair_positions
 from harness.training.exactness import TOLERANCES, candidate_prefixes, exact_prefix
-from harness.training.grouped import PromptGroup
-from harness.training.prefix import Prefix, response_scores
+from harness.training.grouped import Prefix, PromptGroup, positions_run
+from harness.training.prefix import response_scores
 from harness.training.reference import NO_REFERENCE
 from harness.training.scores import ReferenceScores, ResponseScores, pair_logprobs
 
@@ -171,3 +171,17 @@ def test_a_response_that_sees_another_is_found_out() -> None:
 
     model.forward = open_eyed
     assert exact_prefix(model, [group], 0, tolerance, ("packed",)) == "rows"
+
+
+@pytest.mark.parametrize(("prefix", "expected"), [("rows", 90), ("packed", 36), ("cache", 84)])
+def test_positions_that_run_hold_tokens_and_pads(prefix: Prefix, expected: int) -> None:
+    """As the embedding table sees them. Prompts take 7, 2 and 4 tokens; of responses 3, 0, 1 and 0, 7 and 3,
+    2, 2 and 0 are read. Rows: nine of at most 7 + 3 = 10, 2 + 7 = 9, 4 + 2; packed: three of at most
+    7 + 4 = 11, 2 + 10 = 12, 4 + 4; cache: three prompts of 7, nine responses of 7.
+    """
+    model = still_model("llama")
+    seen: list[int] = []
+    table = model.get_input_embeddings()
+    table.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].numel()))
+    response_scores(model, GROUPS, prefix, pad_id=0)
+    assert positions_run(GROUPS, prefix) == sum(seen) == expected
