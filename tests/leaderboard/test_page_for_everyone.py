@@ -73,7 +73,9 @@ def with_all_parts(one: Record) -> Record:
         else task
         for task in one.tasks
     ]
-    values = {other: [rate] * 3 for (method, other), rate in AGAINST.items() if method == one.method}
+    values: dict[str, list[float | None]] = {
+        other: [rate] * 3 for (method, other), rate in AGAINST.items() if method == one.method
+    }
     values |= {other: [100 - rate] * 3 for (other, method), rate in AGAINST.items() if method == one.method}
     none = dict.fromkeys(values, 0)
     contests = Contests(ids=["p0", "p1", "p2"], values=values, missing=none, flips=none) if values else None
