@@ -69,9 +69,33 @@ class Planned:
     files: Mapping[str, DataFile]
 
 
-def show_costs(planned: Planned, parameters: float | None, throughput: str, console: Console) -> None:
-    """Print what the missing tasks cost; nothing for a model that the recipe makes, unless its parameters are
-    stated or an endpoint is paid.
+@dataclass(frozen=True)
+class StageCost:
+    """What the tasks of one stage cost; `judge_unpriced` calls are not in `judge_usd`."""
+
+    tokens_forward: float
+    tokens_backward: float
+    flops: float
+    gpu_seconds: float
+    judge_calls: float
+    judge_usd: float
+    judge_unpriced: float
+    bytes_written: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the missing tasks cost, by stage and together; `assumed` says on which assumptions."""
+
+    stages: dict[str, StageCost]
+    total: StageCost
+    assumed: list[str]
+
+
+def costs_of(planned: Planned, parameters: float | None, throughput: str) -> Costs | None:
+    """What the missing tasks cost.
+
+    None for a model that the recipe makes, unless its parameters are stated or an endpoint is paid.
 
     Raises:
         BadInput: the throughput is neither a GPU nor a number.
@@ -85,38 +109,55 @@ def show_costs(planned: Planned, parameters: float | None, throughput: str, cons
     total = estimate.total
     known = parameters is not None or isinstance(planned.recipe.model, HfModel)
     if total == Work() or not (known or total.usd or total.unpriced):
-        return
-    console.print(_table(estimate, machine))
-    for line in (
+        return None
+    seconds = gpu_seconds(estimate, machine.reading, machine.writing)
+    assumed = (
         f"Assumed: {_told(size)} parameters ({size_from}); prompts of {prompt:.0f} and given responses of "
         f"{answer:.0f} tokens ({lengths_from}); sampled ones fill {FILLED:.0%} of max_new_tokens; "
-        f"{machine.told}. FLOPs are 2N a token forward, 2N + 2 x trained backward.",
-        *_warnings(estimate, size, judges),
-    ):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        f"{machine.told}. FLOPs are 2N a token forward, 2N + 2 x trained backward."
+    )
+    return Costs(
+        {name: _stage_cost(work, seconds[name]) for name, work in _in_order(estimate)},
+        _stage_cost(total, sum(seconds.values())),
+        [assumed, *_warnings(estimate, size, judges)],
+    )
 
 
-def _table(estimate: Estimate, machine: Machine) -> Table:
+def _in_order(estimate: Estimate) -> Iterator[tuple[str, Work]]:
+    """The stages that cost anything."""
+    for name in STAGES:
+        if (work := estimate.stages.get(name, Work())) != Work():
+            yield name, work
+
+
+def _stage_cost(work: Work, seconds: float) -> StageCost:
+    return StageCost(
+        work.forward, work.backward, work.flops, seconds, work.calls, work.usd, work.unpriced, work.bytes
+    )
+
+
+def print_costs(costs: Costs, console: Console) -> None:
+    """Print a table of the costs by stage, and what they rest on."""
     table = Table(title="costs of what is to run, by formula", title_justify="left")
     table.add_column("stage")
     for column in ("M tokens", "PFLOPs", "GPU h", "judge calls", "$", "GB written"):
         table.add_column(column, justify="right")
-    seconds = gpu_seconds(estimate, machine.reading, machine.writing)
-    for name in STAGES:
-        if (work := estimate.stages.get(name, Work())) != Work():
-            table.add_row(name, *_cells(work, seconds[name]))
+    for name, cost in costs.stages.items():
+        table.add_row(name, *_cells(cost))
     table.add_section()
-    table.add_row("all", *_cells(estimate.total, sum(seconds.values())))
-    return table
+    table.add_row("all", *_cells(costs.total))
+    console.print(table)
+    for line in costs.assumed:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-def _cells(work: Work, seconds: float) -> Iterator[str]:
-    yield f"{(work.forward + work.backward) / 1e6:,.1f}"
-    yield f"{work.flops / 1e15:,.0f}"
-    yield f"{seconds / 3600:,.1f}"
-    yield f"{work.calls:,.0f}"
-    yield "?" if work.unpriced else f"{work.usd:,.2f}"
-    yield f"{work.bytes / 1e9:,.1f}"
+def _cells(cost: StageCost) -> Iterator[str]:
+    yield f"{(cost.tokens_forward + cost.tokens_backward) / 1e6:,.1f}"
+    yield f"{cost.flops / 1e15:,.0f}"
+    yield f"{cost.gpu_seconds / 3600:,.1f}"
+    yield f"{cost.judge_calls:,.0f}"
+    yield "?" if cost.judge_unpriced else f"{cost.judge_usd:,.2f}"
+    yield f"{cost.bytes_written / 1e9:,.1f}"
 
 
 def _warnings(estimate: Estimate, size: Size, judges: Mapping[str, float]) -> Iterator[str]:
