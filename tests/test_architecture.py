@@ -39,8 +39,7 @@ ARROWS: dict[str, set[str]] = {
         "recipe", "plan", "store", "engines", "stages", "leaderboard", "data", "endpoints", "models",
         "evaluation", "training", "energy",
     },
-    "cli": {"commands", "recipe", "cli_store"},
-    "cli_store": {"commands"},
+    "cli": {"commands"},
     "__main__": {"cli"},
 }  # fmt: skip
 
@@ -69,7 +68,7 @@ DOORS = {
     "trl": {"training"},
     "alpaca_eval": {"evaluation/alpaca_eval.py", "evaluation/alpaca_eval_official.py"},
     "lm_eval": {"evaluation/lm_eval.py"},
-    "typer": {"cli.py", "cli_store.py"},
+    "typer": {"cli"},
     "jinja2": {"leaderboard/page", "models"},
     "markupsafe": {"leaderboard/page"},
     "markdown_it": {"leaderboard/page"},

@@ -257,6 +257,18 @@ def test_plan_and_show_read_what_is_there(finished: Path) -> None:
     show = harness(finished, "show", "recipes/smoke.toml", "balanced", "--count", "2")
     assert show.returncode == 0, show.stderr
     assert show.stdout.count("dpo-random") == 2
+    told = harness(finished, "show", "recipes/smoke.toml", "balanced", "--count", "2", "--json")
+    said = json.loads(told.stdout)
+    assert [said[name] for name in ("recipe", "method", "baseline", "replicate")] == [
+        "smoke", "balanced", "dpo-random", 0
+    ]  # fmt: skip
+    assert [len(one["outputs"]) for one in said["prompts"]] == [2, 2]
+    for one in said["prompts"]:
+        assert one["reference"][:20] in show.stdout
+        for output in one["outputs"]:
+            assert output["text"][:20] in show.stdout
+            assert output["verdict"] in show.stdout
+            assert 1 <= output["preference"] <= 2
     wrong = harness(finished, "show", "recipes/smoke.toml", "balance")
     assert (wrong.returncode, "Did you mean 'balanced'?" in wrong.stderr) == (2, True)
 
