@@ -7,11 +7,14 @@ from harness.errors import BadInput
 from harness.plan.draw import DataFile
 from harness.recipe.data import local_files
 from harness.recipe.schema import Recipe
-from harness.store.keys import digest, file_digest
+from harness.store.digests import Digests
+from harness.store.keys import digest
 
 
 def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
     """Every file and folder that the recipe names, by its name there.
+
+    Their content is read, but for large files that have not changed since a command on this store read them.
 
     Raises:
         BadInput: with one sentence for each that is not there.
@@ -26,7 +29,10 @@ def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
     if problems:
         raise BadInput(problems)
     paths = {name: (places.data / name).resolve() for _, name in named}
-    return {name: DataFile(path, _content(path)) for name, path in paths.items()}
+    digests = Digests(places.store)
+    found = {name: DataFile(path, _content(path, digests)) for name, path in paths.items()}
+    digests.keep()
+    return found
 
 
 def _or_hub(place: str) -> str:
@@ -35,14 +41,14 @@ def _or_hub(place: str) -> str:
     return f"; or give {place.rpartition('.')[0]}.revision, if the hub has it" if of_hub else ""
 
 
-def _content(path: Path) -> str:
+def _content(path: Path, digests: Digests) -> str:
     """SHA-256 of a file; of a folder, that of its files' names and digests. Hidden files are no content."""
     if path.is_file():
-        return file_digest(path)
+        return digests.of(path)
     files = {file.relative_to(path): file for file in path.rglob("*") if file.is_file()}
     return digest(
         {
-            name.as_posix(): file_digest(file)
+            name.as_posix(): digests.of(file)
             for name, file in files.items()
             if not any(part.startswith(".") for part in name.parts)
         }
