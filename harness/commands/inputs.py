@@ -7,7 +7,7 @@ from harness.errors import BadInput
 from harness.plan.draw import DataFile
 from harness.recipe.data import local_files
 from harness.recipe.schema import Recipe
-from harness.store.keys import digest, file_digest
+from harness.store.keys import content_digest
 
 
 def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
@@ -26,24 +26,10 @@ def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
     if problems:
         raise BadInput(problems)
     paths = {name: (places.data / name).resolve() for _, name in named}
-    return {name: DataFile(path, _content(path)) for name, path in paths.items()}
+    return {name: DataFile(path, content_digest(path)) for name, path in paths.items()}
 
 
 def _or_hub(place: str) -> str:
     """The other remedy, where a table can also name what the hub has."""
     of_hub = place.endswith((".name", ".path"))
     return f"; or give {place.rpartition('.')[0]}.revision, if the hub has it" if of_hub else ""
-
-
-def _content(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of its files' names and digests. Hidden files are no content."""
-    if path.is_file():
-        return file_digest(path)
-    files = {file.relative_to(path): file for file in path.rglob("*") if file.is_file()}
-    return digest(
-        {
-            name.as_posix(): file_digest(file)
-            for name, file in files.items()
-            if not any(part.startswith(".") for part in name.parts)
-        }
-    )

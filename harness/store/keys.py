@@ -39,3 +39,17 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder, that of its files' names and digests. Hidden files are no content."""
+    if path.is_file():
+        return file_digest(path)
+    files = {file.relative_to(path): file for file in path.rglob("*") if file.is_file()}
+    return digest(
+        {
+            name.as_posix(): file_digest(file)
+            for name, file in files.items()
+            if not any(part.startswith(".") for part in name.parts)
+        }
+    )
