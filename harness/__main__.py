@@ -1,4 +1,4 @@
-"""The console script and `python -m harness`: what the machine does to a command is a sentence, not a traceback."""
+"""The console script and `python -m harness`: what the system refuses a command is a sentence."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from harness.errors import INTERRUPTED
 
 
 def main() -> None:
-    """Run the command line; exit code 130 where it is interrupted, 1 where the system refuses it something."""
+    """Run the command line; exit code 130 where it is interrupted, 1 where the system refuses something."""
     try:
         _ready_streams()
         try:
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def _ready_streams() -> None:
-    """Signs that the terminal's encoding lacks are shown as escapes, and a closed stream is the null device's.
+    """Signs that the terminal's encoding lacks become escapes, and a closed stream the null device's.
 
     Else the first file that is opened, here or in a worker, would get its number and what is printed to it.
     """

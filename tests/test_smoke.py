@@ -161,7 +161,7 @@ def second_replicate(project: Path) -> set[str]:
 
 @pytest.fixture
 def half(copy: Path) -> Path:
-    """A finished project whose second replicate and board are gone: 27 tasks, of all stages but the model's."""
+    """A finished project without its second replicate and its board: 27 tasks, of all stages but one."""
     for name in second_replicate(copy):
         shutil.rmtree(copy / ".harness" / name)
     shutil.rmtree(copy / "leaderboards")
@@ -193,9 +193,7 @@ def until_done(run: subprocess.Popen[str], tasks: int) -> None:
 
 
 def test_a_broken_run_goes_on_to_the_same_board(half: Path, finished: Path) -> None:
-    """Stopped in three ways, each time after six more tasks: nothing is done twice, and the board is that of a
-    whole run.
-    """
+    """Stopped in three ways, each after six more tasks: nothing is done twice, the board is a whole run's."""
     before = stored(half)
     for sign, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)):
         with start(half, "recipes/smoke.toml") as run:

@@ -1,7 +1,5 @@
 """The files that a recipe names: where they lie, and what is in them."""
 
-from pathlib import Path
-
 from harness.commands.places import Places
 from harness.errors import BadInput
 from harness.plan.draw import DataFile

@@ -31,7 +31,7 @@ def places_of(recipe: Path, store: Path | None = None, boards: Path | None = Non
     """
     if recipe.stem in {"", ".", ".."} or not recipe.stem.isprintable():
         raise BadInput(
-            f"{ascii(str(recipe))[1:-1]}: a board is named after its recipe, and {ascii(recipe.stem)} cannot name "
+            f"{ascii(str(recipe))[1:-1]}: a board is named after its recipe, and {recipe.stem!a} cannot name "
             "a folder. Rename the file."
         )
     folder = recipe.parent

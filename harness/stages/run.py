@@ -90,7 +90,9 @@ def _check_unchanged(task: Task) -> None:
     """
     path = task.knobs.get("path")
     if path is not None and content_digest(Path(path)) not in canonical(task.params):
-        raise BadInput(f"{path}: changed after this run had begun. Run again: what it says now has other keys.")
+        raise BadInput(
+            f"{path}: changed after this run had begun. Run again: what it holds now has other keys."
+        )
 
 
 def _sampling(task: Task) -> dict[str, str]:

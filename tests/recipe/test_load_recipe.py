@@ -222,7 +222,26 @@ def test_a_method_without_training_takes_no_selection(tmp_path: Path) -> None:
     assert found.startswith("methods.sft.responses_per_prompt: required where `pairing` is given.")
 
 
-@pytest.mark.parametrize("name", ["../x", "A", "a b", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "A",
+        "a b",
+        "",
+        "..",
+        ".a",
+        "-rf",
+        "a/b",
+        "a\\nb",
+        "{}",
+        "{0.__class__}",
+        "$(id)",
+        "%s",
+        "\u202ea",
+        "a\\u0000",
+    ],
+)
 def test_method_names_are_plain(tmp_path: Path, name: str) -> None:
     (found,) = problems(tmp_path, GOOD + f'[methods."{name}"]')
     assert "a method's name may hold" in found
