@@ -1,5 +1,7 @@
 """The project's chores: `nox -s NAME`, or `nox --no-venv -s NAME` in an environment that is installed."""
 
+import os
+
 import nox
 
 nox.options.sessions = ["tests", "lint", "types", "leaderboards"]
@@ -46,16 +48,16 @@ def leaderboards(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Kill a run a hundred times at random moments; most of an hour."""
+    """Kill a run a hundred times (or HARNESS_KILLS) at random moments; most of an hour."""
     install(session)
     session.run("pytest", "-m", "faults or not faults", "tests/faults", *session.posargs)
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Give the program 10,000 recipes made at random, of which none may take two seconds."""
+    """Give the program 10,000 recipes (or HARNESS_FUZZ_CASES) made at random; none may take two seconds."""
     install(session)
-    cases = {"HARNESS_FUZZ_CASES": "10000"}
+    cases = {"HARNESS_FUZZ_CASES": os.environ.get("HARNESS_FUZZ_CASES", "10000")}
     session.run("pytest", "tests/recipe/test_any_document.py", *session.posargs, env=cases)
 
 

@@ -61,7 +61,7 @@ def results(project: Path) -> list[dict[str, Any]]:
     ]
 
 
-def records(project: Path, board: str) -> dict[str, Any]:
+def measured(project: Path, board: str) -> dict[str, Any]:
     """What each record of a board measured, by file name."""
     folder = project / "leaderboards" / board / "records"
     read = {path.name: json.loads(path.read_text()) for path in folder.glob("*.json")}
@@ -231,7 +231,7 @@ def test_runs_on_one_store_share_their_work(half: Path, finished: Path) -> None:
     assert {name.removeprefix(".harness/") for name in set(after) - set(before)} == lacking
     assert not list((half / ".harness" / "claims").iterdir())
     assert results(half) == results(finished)
-    whole, parts = (records(project, name) for project, name in ((finished, "smoke"), (half, "part")))
+    whole, parts = (measured(project, name) for project, name in ((finished, "smoke"), (half, "part")))
     assert set(parts) == {f"{method}.{n}.json" for method in ("sft", "dpo-random") for n in (0, 1)}
     assert parts == {name: whole[name] for name in parts}
 
