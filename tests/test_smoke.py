@@ -25,8 +25,11 @@ MEASURED = {"cost", "overhead", "pareto"}
 
 
 def harness(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a project folder."""
-    return subprocess.run([HARNESS, *words], cwd=folder, capture_output=True, text=True, check=False)
+    """Run the command in a project folder; a run has one worker unless it names another number."""
+    one = ["--jobs", "1"] if words[0] == "run" else []  # tests have a core each
+    return subprocess.run(
+        [HARNESS, words[0], *one, *words[1:]], cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 def make_project(folder: Path) -> Path:
@@ -39,7 +42,7 @@ def make_project(folder: Path) -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose smoke recipe has been run without a break; tests copy it before they change it."""
     project = make_project(tmp_path_factory.mktemp("finished"))
-    done = harness(project, "run", "recipes/smoke.toml")
+    done = harness(project, "run", "recipes/smoke.toml", "--jobs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     return project
 

@@ -257,7 +257,7 @@ def test_method_names_are_plain(tmp_path: Path, name: str) -> None:
             "is not TOML: Cannot declare methods.a twice (at line 2, column 11). Two tables or keys",
         ),
         (b"x = " + b"[" * 5000 + b"]" * 5000, "is nested more than 50 levels deep. Flatten it."),
-        (b"#" * 1_000_001, "a recipe has at most 1,000,000 bytes. Got 1,000,001."),
+        (b"#" * 1_000_001, "a recipe has at most 1,000,000 bytes. Is this one?"),
     ],
 )
 def test_files_that_are_no_recipe(tmp_path: Path, content: bytes, sentence: str) -> None:
@@ -267,6 +267,11 @@ def test_files_that_are_no_recipe(tmp_path: Path, content: bytes, sentence: str)
         load_recipe(path)
     (problem,) = caught.value.problems
     assert problem.startswith(f"{path}: {sentence}")
+
+
+def test_a_device_without_end() -> None:
+    with pytest.raises(BadInput, match=r"^/dev/zero: a recipe has at most 1,000,000 bytes\. Is this one\?$"):
+        load_recipe(Path("/dev/zero"))
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
