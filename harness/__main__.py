@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 
 from harness.errors import INTERRUPTED
 
@@ -24,7 +25,7 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         _abandon_output()
-        place = error.filename or "the output"
+        place = error.filename or ("the output" if error.strerror else type(error).__name__)
         print(ascii(f"harness: {place}: {error.strerror or error}.")[1:-1], file=sys.stderr)
         sys.exit(1)
 
@@ -36,11 +37,12 @@ def _ready_streams() -> None:
     """
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
-            stream = open(os.devnull, "r" if name == "stdin" else "w")  # noqa: SIM115 - for good
-            os.set_inheritable(stream.fileno(), True)
-            setattr(sys, name, stream)
+            null = open(os.devnull, "r" if name == "stdin" else "w")  # noqa: SIM115 - for good
+            os.set_inheritable(null.fileno(), True)
+            setattr(sys, name, null)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _abandon_output() -> None:
