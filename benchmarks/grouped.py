@@ -18,8 +18,8 @@ from benchmarks.timing import interleaved
 from harness.data.tokens import Encoded, pad
 from harness.training.exactness import TOLERANCES, candidate_prefixes, exact_prefix
 from harness.training.examples import TokenPair
-from harness.training.grouped import PromptGroup, group_pairs
-from harness.training.prefix import Prefix, response_scores
+from harness.training.grouped import Prefix, PromptGroup, group_pairs
+from harness.training.prefix import response_scores
 from harness.training.scores import ReferenceScores, pair_logprobs
 
 STEP, MEMORY = "grouped-step", "grouped-memory"

@@ -15,7 +15,7 @@ from benchmarks.shapes import Shape, random_model
 from benchmarks.timing import ROUNDS
 from benchmarks.training import PAIRS, RESPONSES, one_epoch
 from harness.models.quiet import quiet
-from harness.training.prefix import Prefix
+from harness.training.grouped import Prefix
 
 NAME, PROMPTS = "grouped-gpu", 4
 SHAPE = replace(SHAPES["Llama 1B shape"], response=256)

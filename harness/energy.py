@@ -11,12 +11,13 @@ import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from harness.errors import BadInput
 
 RAPL = Path("/sys/class/powercap")
-LABELS = ("measured", "estimated", "device only", "n.a.")
+Label = Literal["measured", "estimated", "device only", "n.a."]
+LABELS: tuple[Label, ...] = get_args(Label)
 """Best first: a sum is called after the worst of its parts."""
 
 
@@ -40,7 +41,7 @@ def read_counters(rapl: Path = RAPL) -> Counters:
     return Counters(_domains(rapl), _device_joules(), _busy_seconds())
 
 
-def joules(before: Counters, after: Counters, cpu_s: float, shared: bool) -> tuple[float | None, str]:
+def joules(before: Counters, after: Counters, cpu_s: float, shared: bool) -> tuple[float | None, Label]:
     """What was drawn between two readings, by a task that took so many processor seconds, and its label."""
     drawn = [_microjoules(before.domains[name], after.domains.get(name)) for name in before.domains]
     known = bool(drawn) and None not in drawn

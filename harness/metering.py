@@ -16,8 +16,10 @@ class Cost:
     """What a piece of work cost.
 
     Seconds; FLOPs by formula (`Meter.count`); tokens without padding; bytes at the peak; judge calls, US
-    dollars, tokens of an endpoint, and how many of the calls have no known price. `energy` says how the
-    joules are known (`harness.energy.LABELS`); both are None where nobody asked.
+    dollars, tokens of an endpoint, and how many of the calls have no known price. Of the tokens forward,
+    some were generated here, and some are a judge's model's (scored). `tokens_padding` counts the pads that
+    ran forward beside them; where tokens run backward too, so do their pads. `energy` says how the joules
+    are known (`harness.energy.LABELS`); both are None where nobody asked.
     """
 
     wall_s: float = 0.0
@@ -26,6 +28,9 @@ class Cost:
     flops: float = 0.0
     tokens_forward: int = 0
     tokens_backward: int = 0
+    tokens_generated: int = 0
+    tokens_scored: int = 0
+    tokens_padding: int = 0
     peak_memory_bytes: int = 0
     judge_calls: int = 0
     judge_usd: float = 0.0
@@ -76,10 +81,20 @@ class Meter:
                 used, label = None, "n.a."
             self.cost = replace(self.cost, energy_j=used, energy=label)
 
-    def count(self, *, forward: int = 0, backward: int = 0, parameters: int = 0, trainable: int = 0) -> None:
+    def count(
+        self,
+        *,
+        forward: int = 0,
+        backward: int = 0,
+        parameters: int = 0,
+        trainable: int = 0,
+        generated: int = 0,
+        scored: int = 0,
+        padding: int = 0,
+    ) -> None:
         """Add tokens, and their FLOPs: 2N for each token forward; backward 2N for the gradient of the
         activations and 2 x trainable for that of the weights (Kaplan et al., arXiv 2001.08361, 2.1,
-        with frozen weights left out).
+        with frozen weights left out). Pads are counted, and have no FLOPs here.
 
         Left out is what attention multiplies by itself: length / (6 x hidden) of the rest, 3 % for 25 tokens
         at 128. With adapters a gradient into the first layer is counted that is not needed, about
@@ -90,6 +105,9 @@ class Meter:
             backward: tokens run backward.
             parameters: N, all parameters that a token passes through.
             trainable: how many of them are trained.
+            generated: tokens of responses that a model here wrote; they are among those forward.
+            scored: tokens that a judge's model here read or wrote; they are among those forward.
+            padding: pads run forward beside the tokens.
         """
         flops = 2.0 * parameters * forward + 2.0 * (parameters + trainable) * backward
         self.cost = replace(
@@ -97,6 +115,9 @@ class Meter:
             flops=self.cost.flops + flops,
             tokens_forward=self.cost.tokens_forward + forward,
             tokens_backward=self.cost.tokens_backward + backward,
+            tokens_generated=self.cost.tokens_generated + generated,
+            tokens_scored=self.cost.tokens_scored + scored,
+            tokens_padding=self.cost.tokens_padding + padding,
         )
 
     @property

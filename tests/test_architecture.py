@@ -34,7 +34,7 @@ ARROWS: dict[str, set[str]] = {
         "training", "plan", "endpoints",
     },
     "engines": {"plan", "store"},
-    "leaderboard": {"recipe", "plan", "store"},
+    "leaderboard": {"recipe", "plan", "store", "energy"},
     "commands": {
         "recipe", "plan", "store", "engines", "stages", "leaderboard", "data", "endpoints", "models",
         "evaluation", "training", "energy",

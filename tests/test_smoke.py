@@ -71,6 +71,24 @@ def measured(project: Path, board: str) -> dict[str, Any]:
     return {name: [record[key] for key in ("items", "training", "pairs")] for name, record in read.items()}
 
 
+def counts(project: Path) -> dict[str, dict[str, float]]:
+    """Method -> what it cost alone, but for what clocks and the machine's memory say."""
+    return {
+        row["method"]: {
+            field: value
+            for field, value in row["cost"]["alone"].items()
+            if not field.endswith("_s") and field != "peak_memory_bytes"
+        }
+        for row in table(project)["rows"]
+    }
+
+
+def records(project: Path) -> dict[str, bytes]:
+    """The record files."""
+    folder = project / "leaderboards" / "smoke" / "records"
+    return {path.name: path.read_bytes() for path in folder.glob("*.json")}
+
+
 def stored(project: Path) -> dict[str, float]:
     """Every artifact's manifest and when it was written."""
     return {
@@ -92,8 +110,9 @@ def test_the_board_has_the_promised_fields(finished: Path) -> None:
     assert rows["balanced"]["scores"]["alpaca_eval.lc_win_rate"]["ci_low"] is not None
     assert set(rows["balanced"]["cost"]) == {"alone", "shared", "stages"}
     assert set(rows["balanced"]["cost"]["alone"]) == {
-        "wall_s", "cpu_s", "device_s", "flops", "tokens_forward", "tokens_backward", "peak_memory_bytes",
-        "judge_calls", "judge_usd", "judge_tokens_in", "judge_tokens_out", "judge_unpriced",
+        "wall_s", "cpu_s", "device_s", "flops", "tokens_forward", "tokens_backward", "tokens_generated",
+        "tokens_scored", "tokens_padding", "peak_memory_bytes", "judge_calls", "judge_usd", "judge_tokens_in",
+        "judge_tokens_out", "judge_unpriced",
     }  # fmt: skip
     assert set(rows["balanced"]["cost"]["stages"]) == {
         "prompts", "embeddings", "breadth", "responses", "scores", "gradients", "pairs", "adapter"
@@ -119,10 +138,11 @@ def test_the_first_loss_is_ln_2(finished: Path) -> None:
 
 
 def test_a_second_run_does_nothing_and_the_board_is_fresh(finished: Path) -> None:
-    before = stored(finished)
+    before, written = stored(finished), records(finished)
     done = harness(finished, "run", "recipes/smoke.toml")
     assert "0 tasks done" in done.stdout
     assert stored(finished) == before
+    assert records(finished) == written, "with all their costs"
     assert harness(finished, "leaderboard", "--check").returncode == 0
 
 
@@ -138,7 +158,8 @@ def test_the_board_comes_from_its_records_alone(copy: Path) -> None:
 
 
 def test_a_new_method_runs_only_its_own_tasks(copy: Path) -> None:
-    before = stored(copy)
+    """And changes nothing in the records of the others: what they cost alone is theirs."""
+    before, written = stored(copy), records(copy)
     recipe = copy / "recipes" / "smoke.toml"
     recipe.write_text(
         recipe.read_text()
@@ -150,6 +171,7 @@ def test_a_new_method_runs_only_its_own_tasks(copy: Path) -> None:
     new = {name.split("/")[1] for name in set(stored(copy)) - set(before)}
     assert new == {"pairs", "adapter", "outputs", "alpaca_eval", "lm_eval", "knowledge", "preference"}
     assert {row["method"] for row in results(copy)} == {"sft", "dpo-random", "balanced", "best-worst"}
+    assert {name: content for name, content in records(copy).items() if name in written} == written
 
 
 def second_replicate(project: Path) -> set[str]:
@@ -213,6 +235,7 @@ def test_a_broken_run_goes_on_to_the_same_board(half: Path, finished: Path) -> N
     after = stored(half)
     assert {name: after[name] for name in before} == before
     assert results(half) == results(finished)
+    assert counts(half) == counts(finished)
 
 
 def test_runs_on_one_store_share_their_work(half: Path, finished: Path) -> None:
@@ -223,7 +246,8 @@ def test_runs_on_one_store_share_their_work(half: Path, finished: Path) -> None:
     part.write_text(recipe.read_text().partition("[methods.balanced]")[0])
     before, lacking = stored(half), second_replicate(half)
     runs = [start(half, f"recipes/{name}.toml") for name in ("smoke", "smoke", "part")]
-    until_done(runs[0], 1)
+    for run in runs:
+        until_done(run, 1)
     recipe.write_text(recipe.read_text().replace("steps = 4", "steps = 5").replace("baseline", "base line"))
     ends = [run.communicate() for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0], ends

@@ -70,20 +70,21 @@ class Planned:
 
 
 def show_costs(planned: Planned, parameters: float | None, throughput: str, console: Console) -> None:
-    """Print what the missing tasks cost; nothing for a model that the recipe makes, unless stated.
+    """Print what the missing tasks cost; nothing for a model that the recipe makes, unless its parameters are
+    stated or an endpoint is paid.
 
     Raises:
         BadInput: the throughput is neither a GPU nor a number.
     """
     machine = machine_of(throughput)
-    if parameters is None and not isinstance(planned.recipe.model, HfModel):
-        return
     size, size_from = _policy_size(planned, parameters)
     prompt, answer, lengths_from = _lengths(planned)
     judges = judge_sizes(planned.recipe, planned.files)
     sizes = judges | {"": size.parameters}
     estimate = Estimate(Facts(prompt, answer, sizes, size.per_rank, _price)).add(planned.missing)
-    if estimate.total == Work():
+    total = estimate.total
+    known = parameters is not None or isinstance(planned.recipe.model, HfModel)
+    if total == Work() or not (known or total.usd or total.unpriced):
         return
     console.print(_table(estimate, machine))
     for line in (

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 from rich.markup import escape
 from rich.table import Table
@@ -18,7 +19,9 @@ from harness.leaderboard.record import read_records
 from harness.leaderboard.statistics import smallest_detectable_difference
 from harness.plan.build import Plan, build_plan
 from harness.plan.catalog import STAGES
+from harness.plan.costs import Estimate, Facts
 from harness.plan.estimate import stage_seconds
+from harness.plan.task import Task
 from harness.recipe.evaluation import OFFICIAL_PROMPTS, OfficialPrompts
 from harness.recipe.load import load_recipe, prompts_of
 from harness.recipe.model import HfModel
@@ -62,6 +65,9 @@ def show_plan(
             soft_wrap=True,
         )
     missing = [task for task in plan.tasks if task.key not in stored]
+    if contests := [task for task in plan.tasks if task.stage == "head_to_head"]:
+        to_run = [task for task in contests if task.key not in stored]
+        console.print(_contests(recipe, contests, to_run), highlight=False, soft_wrap=True)
     show_costs(Planned(recipe, store, plan.tasks, missing, files), parameters, throughput, console)
     for task in missing:
         output.details.print(f"to run: {task.stage} {task.key}", highlight=False, soft_wrap=True)
@@ -72,6 +78,16 @@ def show_plan(
         soft_wrap=True,
     )
     console.print(_detectable(recipe, places), highlight=False, soft_wrap=True)
+
+
+def _contests(recipe: Recipe, contests: Sequence[Task], to_run: Sequence[Task]) -> str:
+    """How many comparisons of methods with each other there are; methods of equal outputs share theirs."""
+    calls, left = (Estimate(Facts(0, 0, {})).add(tasks).total.calls for tasks in (contests, to_run))
+    pairs, replicates = math.comb(len(recipe.methods), 2), len(recipe.seeds.replicates)
+    return (
+        f"Head to head: {counted(pairs, 'pair')} of methods in {counted(replicates, 'replicate')}, both ways "
+        f"round where the judge sees an order: at most {calls:,.0f} judge calls, {left:,.0f} of them to make."
+    )
 
 
 def _duration(recipe: Recipe, seconds: float, jobs: int, past: bool) -> str:

@@ -1,6 +1,7 @@
 """`harness run`: do what a recipe's plan lacks, then write records and board."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -82,6 +83,8 @@ def run(
     if records:
         _write_board(job, records, output)
     output.steps.print(_summary(outcome), highlight=False)
+    for line in missing_verdicts(job.plan, job.store):
+        output.steps.print(line, highlight=False, soft_wrap=True)
     if outcome.failed:
         raise TaskFailed("\n".join(_failures(outcome, job.plan)))
 
@@ -216,6 +219,18 @@ def _summary(outcome: Outcome) -> str:
     if outcome.failed:
         counts += [f"{len(outcome.failed)} failed", f"{len(outcome.not_run)} not run because of them"]
     return ", ".join(counts)
+
+
+def missing_verdicts(plan: Plan, store: LocalStore) -> Iterator[str]:
+    """What judges gave no verdict on, and how to get it."""
+    missing: Counter[str] = Counter()
+    for task in plan.tasks:
+        with suppress(CorruptArtifact):
+            if store.has(task.stage, task.key):
+                missing[task.stage] += store.manifest(task.stage, task.key).missing
+    if found := {stage: count for stage, count in missing.items() if count}:
+        told = ", ".join(f"{count:,} in {stage}" for stage, count in found.items())
+        yield f"verdicts missing: {told}. The same command asks for them again, and for nothing else."
 
 
 def _failures(outcome: Outcome, plan: Plan) -> Iterator[str]:

@@ -29,9 +29,10 @@ class Usage:
     """What a judge has been asked so far, and what that cost.
 
     `calls` are judgments; tokens are those of an endpoint (`tokens_in`, `tokens_out`) or of a model that
-    runs here (`tokens_forward` through `parameters` parameters). `usd` is what is known of the cost, and
-    `unpriced` counts calls of no known price. `truncated` counts answers that did not fit into the judge's
-    context and were cut; `flips` contests asked both ways round with opposite verdicts.
+    runs here (`tokens_forward` through `parameters` parameters, with `padding` pads beside them). `usd` is
+    what is known of the cost, and `unpriced` counts calls of no known price. `truncated` counts answers that
+    did not fit into the judge's context and were cut; `flips` contests asked both ways round with opposite
+    verdicts.
     """
 
     calls: int = 0
@@ -39,6 +40,7 @@ class Usage:
     tokens_in: int = 0
     tokens_out: int = 0
     tokens_forward: int = 0
+    padding: int = 0
     parameters: int = 0
     unpriced: int = 0
     truncated: int = 0

@@ -14,11 +14,11 @@ from harness.endpoints.reading import Completion, TokenLogprob
 from harness.endpoints.request import Request
 from harness.errors import BadInput
 from harness.judges.base import Usage
-from harness.models.batching import Progress, batches
+from harness.models.batching import Progress, batches, padding
 from harness.models.chat import prompt_ids
 from harness.models.load import Policy
 from harness.models.quiet import quiet
-from harness.models.sampling import Sampling, sample
+from harness.models.sampling import Sampling, sample, sampling_padding
 
 _STREAM = "judge"
 _KNOWN = {"temperature", "max_tokens", "logprobs", "top_logprobs", "seed"}
@@ -103,7 +103,8 @@ class LocalChat:
         )
         lengths = [len(prompt_ids(self._policy.tokenizer, prompt.turns)) for prompt in prompts]
         drawn = sample(self._policy, prompts, sampling, self._progress)
-        self._count(lengths, [response.tokens for response in drawn])
+        written = [response.tokens for response in drawn]
+        self._count(lengths, written, sampling_padding(lengths, written, self._batch_size))
         return [
             Completion(
                 text=response.text,
@@ -127,7 +128,8 @@ class LocalChat:
                 top = tuple((decode([token]), value) for token, value in zip(ids, values, strict=True))
                 logprobs = (TokenLogprob(*top[0], top),)
                 found[index] = Completion(top[0][0], "length", logprobs, len(rows[index]), 1, 0.0)
-        self._count([len(row) for row in rows], [0] * len(rows))
+        lengths = [len(row) for row in rows]
+        self._count(lengths, [], padding(lengths, self._batch_size))
         return [found[index] for index in range(len(rows))]
 
     @torch.inference_mode()
@@ -153,11 +155,12 @@ class LocalChat:
         logprobs: Tensor = output.logits[0].float().log_softmax(-1)
         return logprobs
 
-    def _count(self, prompts: Sequence[int], answers: Sequence[int]) -> None:
+    def _count(self, prompts: Sequence[int], answers: Sequence[int], pads: int) -> None:
         self._usage = replace(
             self._usage,
             calls=self._usage.calls + len(prompts),
             tokens_forward=self._usage.tokens_forward + sum(prompts) + sum(answers),
+            padding=self._usage.padding + pads,
         )
 
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.errors import BadInput
 from harness.judges.base import Answer, Contest, Usage, preference
-from harness.models.batching import Progress, batches
+from harness.models.batching import Progress, batches, padding
 from harness.models.hub import locate
 from harness.models.quiet import quiet
 
@@ -75,6 +75,7 @@ class RewardModelJudge:
             self._usage,
             calls=self._usage.calls + len(rows),
             tokens_forward=self._usage.tokens_forward + sum(map(len, distinct)),
+            padding=self._usage.padding + padding([*map(len, distinct)], self._table.batch_size),
             truncated=self._usage.truncated + sum(len(row) > self._limit for row in rows),
         )
         return [rewards[row[-self._limit :]] for row in rows]

@@ -7,9 +7,10 @@ from dataclasses import replace
 from harness.leaderboard import cost, scores
 from harness.leaderboard.cost import UNKNOWN
 from harness.leaderboard.groups import Group, check_one_recipe, merged, split
-from harness.leaderboard.head_to_head import head_to_head
+from harness.leaderboard.head_to_head import head_to_head, unjudged
 from harness.leaderboard.lengths import Controlled, controlled
 from harness.leaderboard.rank import Ranking, pareto_front, rank_methods
+from harness.leaderboard.reach import reaches
 from harness.leaderboard.record import SCHEMA_VERSION, Record
 from harness.leaderboard.scores import LENGTH_CONTROLLED, REFERENCE_LENGTH, WIN_RATE, Judged
 from harness.leaderboard.statistics import Estimate, Parts, smallest_detectable_difference
@@ -77,7 +78,10 @@ def _make_section(
     rows = [_with_completeness(row, group, expected) for row in rows]
     rankable = [row.method for row in rows if row.complete and row.scores[WIN_RATE] is not None]
     ranking = rank_methods({method: judged[WIN_RATE][method] for method in rankable})
-    rows = _with_ranks(_with_overheads(rows, group.baseline), ranking, cost.has_costs(group.records))
+    priced = cost.has_costs(group.records)
+    rows = _with_ranks(_with_overheads(rows, group.baseline), ranking, priced)
+    reached = reaches(rows, group.baseline) if priced else {}
+    rows = [replace(row, reach=reached.get(row.method)) for row in rows]
     return _section(number, group, ranking, control), sorted(rows, key=_place)
 
 
@@ -126,6 +130,7 @@ def _row(
         scores=by_metric,
         cost=Costs(cost.cost_alone(records), cost.cost_shared(records, users), cost.cost_by_stage(records)),
         overhead=Overheads(UNKNOWN, UNKNOWN),
+        reach=None,
         pairs_dropped=statistics.fmean(record.pairs_dropped for record in records),
         pairs_truncated=statistics.fmean(record.pairs_truncated for record in records),
         declared=records[0].declared,
@@ -226,6 +231,7 @@ def _section(number: int, group: Group, ranking: Ranking, control: Controlled | 
         pairs=_pairs(ranking),
         length_control=None if control is None else LengthControl(control.slope, list(control.methods)),
         head_to_head=head_to_head(group.methods),
+        unjudged=unjudged(group.methods),
     )
 
 

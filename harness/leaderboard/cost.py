@@ -5,11 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.energy import LABELS
 from harness.leaderboard.record import Cost, Record, TaskCost
 
 ENERGY = ("energy_j", "energy")
-LABELS = ("measured", "estimated", "device only", "n.a.")  # best first: a sum is called after its worst part
 FIELDS = tuple(name for name in Cost.model_fields if name not in ENERGY)
+TOKENS = {
+    "forward": "tokens_forward",
+    "of it generated": "tokens_generated",
+    "of it scored": "tokens_scored",
+    "backward": "tokens_backward",
+    "padding": "tokens_padding",
+}
+"""How boards name the fields of a cost that count tokens."""
 PEAK = "peak_memory_bytes"  # the one field that does not add up: two tasks need the larger of their memories
 
 

@@ -1,17 +1,14 @@
 """What each plot of a board shows, as plain data: the page and the plots for papers draw the same."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.leaderboard.head_to_head import EVEN
 from harness.leaderboard.rank import ALPHA
+from harness.leaderboard.reach import kind_of, without_size
 from harness.leaderboard.scores import WIN_RATE
 from harness.leaderboard.table import Difference, Pair, Row, Section, Table
-
-_SIZES = (("breadth", "prompts"), ("depth", "pairs"))
-"""What a method declares of its size: methods that differ in nothing else form a grid."""
 
 SMALLEST_GRID = 4  # cells
 
@@ -20,7 +17,8 @@ SMALLEST_GRID = 4  # cells
 class Mark:
     """A method's value with the ends of its 95 % interval.
 
-    `sign` is +1 or -1 where it is significantly above or below what it is compared with, 0 for a tie.
+    `sign` is +1 or -1 where it is significantly above or below what it is compared with, 0 for a tie; a
+    `partial` value lacks some judgments.
     """
 
     method: str
@@ -28,15 +26,17 @@ class Mark:
     low: float | None
     high: float | None
     sign: int = 0
+    partial: bool = False
 
 
 @dataclass(frozen=True)
 class Point:
-    """A ranked method's win rate (points) against its FLOPs alone."""
+    """A ranked method's win rate (points) against its FLOPs alone; of one `kind` are a method's budgets."""
 
     mark: Mark
     flops: float
     pareto: bool
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def sign_of(gap: Difference | Pair) -> int:
 def points(rows: Sequence[Row]) -> list[Point]:
     """Quality against cost, of all ranked rows."""
     return [
-        Point(_mark(row), float(row.cost.alone.flops), bool(row.pareto))
+        Point(_mark(row), float(row.cost.alone.flops), bool(row.pareto), kind_of(row))
         for row in rows
         if row.rank is not None
     ]
@@ -105,13 +105,21 @@ def matrix(section: Section) -> dict[tuple[str, str], Mark]:
 def contests(section: Section) -> dict[tuple[str, str], Mark]:
     """(row, column) -> win rate of the row against the column, both ways round; empty if none was judged."""
     cells: dict[tuple[str, str], Mark] = {}
+    lacking = unjudged(section)
     for one in section.head_to_head:
+        partial = one.missing > 0 or (one.method, one.other) in lacking
         sign = 0 if one.p_holm is None or one.p_holm >= ALPHA else 1 if one.win_rate > EVEN else -1
         low, high = one.ci_low, one.ci_high
-        cells[one.method, one.other] = Mark(one.method, one.win_rate, low, high, sign)
+        cells[one.method, one.other] = Mark(one.method, one.win_rate, low, high, sign, partial)
         back_low, back_high = (None if end is None else 2 * EVEN - end for end in (high, low))
-        cells[one.other, one.method] = Mark(one.other, 2 * EVEN - one.win_rate, back_low, back_high, -sign)
+        back = 2 * EVEN - one.win_rate
+        cells[one.other, one.method] = Mark(one.other, back, back_low, back_high, -sign, partial)
     return cells
+
+
+def unjudged(section: Section) -> set[tuple[str, str]]:
+    """(row, column) of methods that lack their whole comparison in some seed, both ways round."""
+    return {pair for one in section.unjudged for pair in ((one.method, one.other), (one.other, one.method))}
 
 
 def grid(table: Table, rows: Sequence[Row]) -> Grid | None:
@@ -123,7 +131,7 @@ def grid(table: Table, rows: Sequence[Row]) -> Grid | None:
     for row in rows:
         size = _size(table.fixed.get("budget", {}), row.declared)
         if size is not None and row.scores[WIN_RATE] is not None:
-            groups.setdefault(_without_size(row.declared), {}).setdefault(size, _mark(row))
+            groups.setdefault(without_size(row.declared), {}).setdefault(size, _mark(row))
     cells = max(groups.values(), key=len, default={})
     prompts = tuple(sorted({size[0] for size in cells}, reverse=True))
     depths = tuple(sorted({size[1] for size in cells}))
@@ -149,14 +157,3 @@ def _size(budget: Mapping[str, Any], declared: Mapping[str, Any]) -> tuple[int, 
         return None
     pairs = depth.get("pairs") or (round(budget["pairs"] / prompts) if budget.get("pairs") else 1)
     return prompts, pairs
-
-
-def _without_size(declared: Mapping[str, Any]) -> str:
-    """What a method declares besides its size, as a key; a uniform depth is the same as none."""
-    rest = {name: dict(part) if isinstance(part, Mapping) else part for name, part in declared.items()}
-    rest.pop("responses_per_prompt")
-    for part, key in _SIZES:
-        rest.get(part, {}).pop(key, None)
-    if rest.get("depth", {}).get("kind") == "uniform":
-        rest.pop("depth")
-    return json.dumps({name: part for name, part in rest.items() if part != {}}, sort_keys=True)

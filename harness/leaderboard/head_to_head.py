@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from harness.leaderboard.record import Record
 from harness.leaderboard.scores import Judged, rectangle
 from harness.leaderboard.statistics import Estimate, Noise, estimate, family_p, holm
-from harness.leaderboard.table import Contest
+from harness.leaderboard.table import Contest, Unjudged
 
 EVEN = 50.0
 """The win rate against an equal."""
@@ -33,6 +33,22 @@ def head_to_head(methods: Mapping[str, Sequence[Record]]) -> list[Contest]:
         _contest(pair, gap, p_holm, methods[pair[0]])
         for (pair, gap), p_holm in zip(found.items(), adjusted, strict=True)
     ]
+
+
+def unjudged(methods: Mapping[str, Sequence[Record]]) -> list[Unjudged]:
+    """Each two methods without any verdict in a replicate that both have, where the recipe asks for it."""
+    found = []
+    for one, other in combinations(methods, 2):
+        theirs = {record.replicate for record in methods[other]}
+        both = [record for record in methods[one] if record.replicate in theirs]
+        seeds = [record.replicate for record in both if _is_asked(record) and not _against(record, other)]
+        if seeds:
+            found.append(Unjudged(one, other, seeds))
+    return found
+
+
+def _is_asked(record: Record) -> bool:
+    return bool(record.fixed.get("evaluation", {}).get("head_to_head"))
 
 
 def pooled_noise(tables: Mapping[tuple[str, str], NDArray[np.float64]]) -> Noise | None:

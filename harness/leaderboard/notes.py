@@ -20,9 +20,15 @@ HOW_TO_READ = (
 )
 COSTS = (
     "A cost counts all that a method needs, evaluation and the base model left out: *alone* as if nothing "
-    "else had run, *shared* with each task split among the rows and seeds that use it. ◆ marks the Pareto "
+    "else had run, *shared* with each task split among the rows and seeds that use it. Pads are in no FLOPs "
+    "and no other count of tokens. ◆ marks the Pareto "
     "front: no other ranked row is at least as good in win rate and as cheap in FLOPs alone, and better in "
     "one of them."
+)
+REACH = (
+    "*FLOPs to baseline's win rate*: rows that declare the same but for their size are one method at several "
+    "budgets. In the mean it has the baseline's win rate at the second figure (in **bold**: with its whole "
+    "interval), and not at the first; ≤: no smaller budget was tried. Nothing is interpolated."
 )
 NO_COSTS = (
     "The results were made elsewhere: what rows were trained on and what they cost is not known, so there "
@@ -37,7 +43,8 @@ def notes(table: Table) -> list[str]:
 
 def board_notes(table: Table) -> list[str]:
     """The sentences that are not of single rows."""
-    lines = [*HOW_TO_READ, COSTS if table.has_costs else NO_COSTS, _drawn_anew(table)]
+    costs = (COSTS, REACH) if table.has_costs else (NO_COSTS,)
+    lines = [*HOW_TO_READ, *costs, _drawn_anew(table)]
     for section in table.sections:
         rows = [row for row in table.rows if row.section == section.number]
         prefix = f"Section {section.number}: " if len(table.sections) > 1 else ""
@@ -84,8 +91,7 @@ def _of_section(section: Section, rows: list[Row], table: Table) -> list[str]:
     elif section.compared:
         lines.append(_separation(section, rows))
         lines.append(_length_control(section))
-    if section.head_to_head:
-        lines += _head_to_head(section)
+    lines += _head_to_head(section)
     if section.smallest_detectable_difference is not None:
         lines.append(
             "Smallest difference in win rate that one such comparison finds with 80 % chance "
@@ -153,11 +159,16 @@ def _head_to_head(section: Section) -> list[str]:
     """What is missing side by side, and how often the judge's verdict followed the order."""
     flips = sum(one.flips for one in section.head_to_head)
     lines = [f"Head to head: {flips:,} verdicts turned with the order of the two outputs."] if flips else []
-    return lines + [
+    lines += [
         f"{markdown(one.method)} against {markdown(one.other)}: {one.missing} comparisons have no verdict; "
-        "the win rate is that of the others."
+        "the win rate is that of the others. Running the recipe again asks for them alone."
         for one in section.head_to_head
         if one.missing
+    ]
+    return lines + [
+        f"{markdown(one.method)} against {markdown(one.other)}: not judged side by side for seed "
+        f"{', '.join(map(str, one.seeds))}. Running the recipe again asks for it."
+        for one in section.unjudged
     ]
 
 

@@ -1,20 +1,23 @@
 """The table as Markdown for people; everything that came from outside is escaped."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
-from harness.leaderboard.figures import Mark, contests
+from harness.leaderboard.cost import TOKENS
+from harness.leaderboard.figures import Mark, contests, unjudged
 from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
 from harness.leaderboard.rank import ALPHA
+from harness.leaderboard.reach import reached
 from harness.leaderboard.record import Cost, Sample
 from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
-from harness.leaderboard.table import Row, Score, Table
-from harness.leaderboard.text import interval, markdown, number, percent, plain, scientific
+from harness.leaderboard.table import Reach, Row, Score, Table
+from harness.leaderboard.text import compact, interval, markdown, number, percent, plain, scientific
 
 HEAD_TO_HEAD = (
     "Win rate of the row against the column, the judge having seen both outputs side by side, both ways "
-    "round. **Bold**: not 50, with p < 0.05 after Holm's correction over all pairs. Ranks do not rest on it."
+    "round. **Bold**: not 50, with p < 0.05 after Holm's correction over all pairs. Ranks do not rest on it. "
+    "†: verdicts are missing, see the notes."
 )
 COMMAND = "harness leaderboard recipes/{recipe}.toml"
 LONGEST_SAMPLE = 160  # characters
@@ -43,11 +46,13 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
             parts += [
                 "### Cost (mean over seeds)",
                 _table(rows, _cost_columns(rows)),
+                "### Tokens, alone",
+                _table(rows, _TOKEN_COLUMNS),
                 "### Cost by stage, alone (seconds)",
                 _table(rows, _stage_columns(rows)),
             ]
-        if section.head_to_head:
-            parts += ["### Head to head", HEAD_TO_HEAD, _contests(rows, contests(section))]
+        if section.head_to_head or section.unjudged:
+            parts += ["### Head to head", HEAD_TO_HEAD, _contests(rows, contests(section), unjudged(section))]
     parts += [
         "### Held equal",
         _held_equal(table),
@@ -62,21 +67,25 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
     return "\n\n".join(parts)
 
 
-def _contests(rows: Sequence[Row], cells: Mapping[tuple[str, str], Mark]) -> str:
+def _contests(
+    rows: Sequence[Row], cells: Mapping[tuple[str, str], Mark], lacking: Set[tuple[str, str]]
+) -> str:
     """Rows against columns, which are numbered as the rows are."""
-    methods = [row.method for row in rows if any(row.method in pair for pair in cells)]
+    methods = [row.method for row in rows if any(row.method in pair for pair in (*cells, *lacking))]
     lines = [["method", *(str(at) for at in range(1, len(methods) + 1))]]
     lines.append(["---", *["---:"] * len(methods)])
     for at, one in enumerate(methods, start=1):
-        marks = [cells.get((one, other)) for other in methods]
-        shown = ("–" if mark is None else _contest(mark) for mark in marks)
+        pairs = [(one, other) for other in methods]
+        shown = (
+            _contest(cells[pair]) if pair in cells else "†" if pair in lacking else "–" for pair in pairs
+        )
         lines.append([f"{at} {markdown(one)}", *shown])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _contest(mark: Mark) -> str:
     shown = interval(mark.value, mark.high, 1)
-    return f"**{shown}**" if mark.sign else shown
+    return (f"**{shown}**" if mark.sign else shown) + (" †" if mark.partial else "")
 
 
 def _earlier_recipe(table: Table) -> list[str]:
@@ -149,9 +158,18 @@ _COST_COLUMNS: Columns = (
     ("overhead (FLOPs, alone)", lambda row: percent(row.overhead.alone.flops)),
     ("FLOPs shared", lambda row: scientific(row.cost.shared.flops)),
     ("overhead (FLOPs, shared)", lambda row: percent(row.overhead.shared.flops)),
+    ("FLOPs to baseline's win rate", lambda row: _reach(row.reach)),
     ("peak MiB", lambda row: number(row.cost.alone.peak_memory_bytes / 2**20, 0)),
     ("judge calls", lambda row: number(row.cost.alone.judge_calls, 0)),
     ("judge $", lambda row: _dollars(row.cost.alone)),
+)
+
+_TOKEN_COLUMNS: Columns = (
+    ("method", lambda row: markdown(row.method)),
+    *(
+        (name, lambda row, field=field: compact(getattr(row.cost.alone, field)))
+        for name, field in TOKENS.items()
+    ),
 )
 
 
@@ -182,6 +200,11 @@ def _places(row: Row) -> str:
     if places is None:
         return "–"
     return str(places.best) if places.best == places.worst else f"{places.best}–{places.worst}"
+
+
+def _reach(reach: Reach | None) -> str:
+    shown = reached(reach, scientific)
+    return f"**{shown}**" if reach is not None and reach.sure else shown
 
 
 def _dollars(cost: Cost) -> str:

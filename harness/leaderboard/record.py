@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.energy import Label
 from harness.errors import BadInput
 from harness.leaderboard.files import write_whole
 from harness.leaderboard.layout import layout, whole
@@ -27,6 +28,7 @@ class _Strict(BaseModel):
 class Cost(_Strict):
     """What a piece of work took: seconds, operations, tokens, bytes, judge calls, their dollars and tokens.
 
+    `tokens_generated` and `tokens_scored` are parts of `tokens_forward`; `tokens_padding` is beside it.
     `judge_unpriced` calls are not in `judge_usd`, as their price is not known. `energy` says how the joules
     are known; it is None where no counter was asked.
     """
@@ -40,11 +42,14 @@ class Cost(_Strict):
     peak_memory_bytes: Number
     judge_calls: Number
     judge_usd: Number
+    tokens_generated: Number = 0
+    tokens_scored: Number = 0
+    tokens_padding: Number = 0
     judge_tokens_in: Number = 0
     judge_tokens_out: Number = 0
     judge_unpriced: Number = 0
     energy_j: Number | None = None
-    energy: Literal["measured", "estimated", "device only", "n.a."] | None = None
+    energy: Label | None = None
 
 
 class TaskCost(_Strict):

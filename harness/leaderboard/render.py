@@ -35,7 +35,7 @@ def plain_table(table: Table) -> dict[str, Any]:
     """As plain values; costs that are not known are null, not zero."""
     plain: dict[str, Any] = as_plain(table)
     if not table.has_costs:
-        plain["rows"] = [row | {"cost": None, "overhead": None} for row in plain["rows"]]
+        plain["rows"] = [row | {"cost": None, "overhead": None, "reach": None} for row in plain["rows"]]
     return plain
 
 

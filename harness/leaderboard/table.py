@@ -51,6 +51,19 @@ class Overheads:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """FLOPs alone at which a method has the baseline's win rate (`reach.py`).
+
+    It needs more than `more_than` (None: no cheaper budget was tried) and at most `flops` (None: not reached
+    at any budget tried). `sure` is whether the 95 % interval of the difference there lies nowhere below zero.
+    """
+
+    flops: float | None
+    more_than: float | None
+    sure: bool
+
+
+@dataclass(frozen=True)
 class Judgments:
     """How many judgments of the win rate there are, and how many there should be."""
 
@@ -70,8 +83,8 @@ class RankInterval:
 class Row:
     """One method in one section; counts of pairs and prompts are means over its seeds.
 
-    `rank`, `rank_interval` and `pareto` are None for a row that is not ranked. `tied_with` names the ranked
-    rows that are not significantly different; `missing` says why a row is incomplete.
+    `rank`, `rank_interval`, `pareto` and `reach` are None for a row that is not ranked. `tied_with` names the
+    ranked rows that are not significantly different; `missing` says why a row is incomplete.
     """
 
     method: str
@@ -90,6 +103,7 @@ class Row:
     scores: dict[str, Score | None]
     cost: Costs
     overhead: Overheads
+    reach: Reach | None
     pairs_dropped: float
     pairs_truncated: float
     declared: dict[str, Any]
@@ -137,6 +151,15 @@ class Contest:
 
 
 @dataclass(frozen=True)
+class Unjudged:
+    """Two methods that the recipe wants judged side by side, and the seeds in which they were not at all."""
+
+    method: str
+    other: str
+    seeds: list[int]
+
+
+@dataclass(frozen=True)
 class LengthControl:
     """The pooled model behind `alpaca_eval.lc_win_rate` (`length_control.py`), of all rows of a section.
 
@@ -156,8 +179,8 @@ class Section:
     Over its comparisons in win rate: `smallest_detectable_difference` (points, power 80 %, alpha 5 %) is the
     median, `noise` (variance of a difference, split by source) the mean; `separated` of the `compared` pairs
     are significant. `pairs` holds each pair of ranked rows once, `head_to_head` each two rows that were
-    judged side by side; `length_control` is None where the records hold no lengths of the reference, or only
-    one method.
+    judged side by side, `unjudged` what the recipe asks for and is missing there; `length_control` is None
+    where the records hold no lengths of the reference, or only one method.
     """
 
     number: int
@@ -171,6 +194,7 @@ class Section:
     pairs: list[Pair]
     length_control: LengthControl | None
     head_to_head: list[Contest]
+    unjudged: list[Unjudged]
 
 
 @dataclass(frozen=True)

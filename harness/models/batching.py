@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
+SIZE = 64
+"""Rows in a forward pass, unless something else is asked for."""
+
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (rows done, rows in all) after each batch."""
 
@@ -17,3 +20,13 @@ def batches(lengths: Sequence[int], size: int, progress: Progress | None = None)
         yield order[start : start + size]
         if progress is not None:
             progress(min(start + size, len(order)), len(order))
+
+
+def pads(lengths: Sequence[int]) -> int:
+    """How many pads bring rows of these lengths to that of the longest."""
+    return len(lengths) * max(lengths, default=0) - sum(lengths)
+
+
+def padding(lengths: Sequence[int], size: int = SIZE) -> int:
+    """How many pads run beside the tokens of rows that `batches` groups."""
+    return sum(pads([lengths[index] for index in picked]) for picked in batches(lengths, size))

@@ -9,19 +9,19 @@ from torch import Tensor
 
 from harness.data.rows import Prompt
 from harness.data.tokens import Encoded, TokenBatch, pad
-from harness.models.batching import Progress, batches
+from harness.models.batching import SIZE, Progress, batches
 from harness.models.chat import prompt_ids
 from harness.models.load import Policy
 
 
-def embed_prompts(policy: Policy, prompts: Sequence[Prompt], batch_size: int = 64) -> NDArray[np.float32]:
+def embed_prompts(policy: Policy, prompts: Sequence[Prompt], batch_size: int = SIZE) -> NDArray[np.float32]:
     """Mean of the last hidden state over each rendered prompt's tokens: float32 [prompts, hidden]."""
     rows = [Encoded(prompt_ids(policy.tokenizer, prompt.turns), ()) for prompt in prompts]
     return _means(policy, rows, batch_size, lambda batch: batch.attention_mask)
 
 
 def embed_responses(
-    policy: Policy, rows: Sequence[Encoded], batch_size: int = 64, progress: Progress | None = None
+    policy: Policy, rows: Sequence[Encoded], batch_size: int = SIZE, progress: Progress | None = None
 ) -> NDArray[np.float32]:
     """Mean of the last hidden state over each row's response tokens: float32 [rows, hidden].
 

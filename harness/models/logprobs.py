@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data.tokens import Encoded, TokenBatch, pad, response_logprobs, token_logprobs
-from harness.models.batching import Progress, batches
+from harness.models.batching import SIZE, Progress, batches
 from harness.models.load import Policy
 
 
 @torch.inference_mode()
 def sequence_logprobs(
-    policy: Policy, rows: Sequence[Encoded], batch_size: int = 64, progress: Progress | None = None
+    policy: Policy, rows: Sequence[Encoded], batch_size: int = SIZE, progress: Progress | None = None
 ) -> NDArray[np.float32]:
     """The log-probability, in nats, of each row's response given its prompt: float32 [rows], in input order.
 
@@ -28,7 +28,7 @@ def sequence_logprobs(
 
 @torch.inference_mode()
 def response_token_logprobs(
-    policy: Policy, rows: Sequence[Encoded], batch_size: int = 64, progress: Progress | None = None
+    policy: Policy, rows: Sequence[Encoded], batch_size: int = SIZE, progress: Progress | None = None
 ) -> list[NDArray[np.float32]]:
     """The log-probability, in nats, of each token of each row's response, in input order."""
     result: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)

@@ -9,7 +9,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.data.rows import Prompt, Response
-from harness.models.batching import Progress, batches
+from harness.models.batching import Progress, batches, pads
 from harness.models.chat import end_ids, prompt_ids
 from harness.models.load import Policy
 from harness.models.noise import gumbel, stream_keys
@@ -60,6 +60,21 @@ def sample(
             drawn = _sample_batch(policy, [rows[index] for index in picked], settings)
             responses.update(zip(picked, drawn, strict=True))
     return [responses[index] for index in range(len(rows))]
+
+
+def sampling_padding(prompts: Sequence[int], responses: Sequence[int], batch_size: int) -> int:
+    """Pads that `sample` runs: before the shorter prompts of a batch, and behind responses that end early.
+
+    Args:
+        prompts: tokens of the prompt of each response, in the order of the responses.
+        responses: tokens of each.
+        batch_size: responses drawn at a time.
+    """
+    return sum(
+        pads([side[index] for index in picked])
+        for picked in batches(prompts, batch_size)
+        for side in (prompts, responses)
+    )
 
 
 class _GumbelMax(LogitsProcessor):  # type: ignore[misc]  # transformers ships no types

@@ -9,15 +9,17 @@ import torch
 from numpy.typing import NDArray
 
 from harness.errors import BadInput
+from harness.models.batching import batches
 from harness.models.hub import locate
 from harness.models.quiet import quiet
 
 
 class SentenceEmbeddings(NamedTuple):
-    """One row for each text: float32 [texts, dimension]; tokens read, padding excluded; the model's size."""
+    """One row for each text: float32 [texts, dimension]; tokens read, pads beside them; the model's size."""
 
     vectors: NDArray[np.float32]
     tokens: int
+    padding: int
     parameters: int
 
 
@@ -63,9 +65,11 @@ def embed_with_sentence_transformer(
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise BadInput(f"{folder}: is no sentence-transformers model: {reason}.") from error
         vectors = model.encode(list(texts), batch_size=batch_size, show_progress_bar=False)
-        tokens = sum(
-            int(model.preprocess(list(texts[at : at + batch_size]))["attention_mask"].sum())
-            for at in range(0, len(texts), batch_size)
-        )
+        masks = [  # longest text first, as the package itself batches them
+            model.preprocess([texts[at] for at in picked])["attention_mask"]
+            for picked in batches([len(text) for text in texts], batch_size)
+        ]
+    tokens = sum(int(mask.sum()) for mask in masks)
+    pads = sum(mask.numel() for mask in masks) - tokens
     parameters = sum(weight.numel() for weight in model.parameters())
-    return SentenceEmbeddings(np.asarray(vectors, np.float32), tokens, parameters)
+    return SentenceEmbeddings(np.asarray(vectors, np.float32), tokens, pads, parameters)

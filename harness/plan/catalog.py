@@ -29,7 +29,7 @@ class Stage:
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("base_model", 1, 24.0, "given", "the untrained start: model and tokenizer"),
+        Stage("base_model", 2, 24.0, "given", "the untrained start: model and tokenizer"),
         Stage("sft", 1, 60.0, "given", "the model after supervised fine-tuning: the untrained start of all"),
         Stage("dataset", 1, 1.0, "given", "a file or dataset, as prompts, responses and scores"),
         Stage("lint", 1, 0.5, "given", "the proof that the data become the tokens that they should"),
@@ -45,7 +45,7 @@ STAGES = {
         Stage("hidden_states", 1, 0.3, "method", "the base model's mean hidden state over each response"),
         Stage("gradients", 2, 0.9, "method", "the gradient bank: a sketched gradient for each response"),
         Stage("pairs", 3, 0.3, "method", "the pairs that depth and pairing choose"),
-        Stage("adapter", 2, 2.7, "method", "the trained LoRA adapter and its log"),
+        Stage("adapter", 3, 2.7, "method", "the trained LoRA adapter and its log"),
         Stage("trial", 1, 0.6, "method", "an adapter's win rate on the validation prompts"),
         Stage("tuned", 1, 0.1, "method", "the best of a method's trials, and what was tried"),
         Stage("held_out", 1, 0.1, "evaluation", "the evaluation prompts"),

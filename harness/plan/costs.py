@@ -115,6 +115,10 @@ def work_of(task: Task, facts: Facts) -> Work:
         case "alpaca_eval":
             outputs = task.inputs["outputs"]
             return _judged(task, _samples(outputs), facts, 2 * _length(outputs, facts), pair=True)
+        case "head_to_head":
+            sides = task.inputs["reference"], task.inputs["outputs"]
+            length = sum(_length(side, facts) for side in sides)
+            return _judged(task, _samples(sides[1]), facts, length, pair=True)
         case "preference":
             reference = task.inputs["reference"]
             length = _length(reference, facts)

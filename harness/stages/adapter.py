@@ -71,6 +71,7 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
     job.meter.count(
         forward=report.tokens_forward,
         backward=report.tokens_backward,
+        padding=report.tokens_padding,
         parameters=report.parameters,
         trainable=report.trainable,
     )

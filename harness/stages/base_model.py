@@ -51,7 +51,11 @@ def _train_atlas(job: Job) -> dict[str, Any]:
     policy = load_policy(job.out)
     parameters = size_of(policy)
     job.meter.count(
-        forward=report.tokens, backward=report.tokens, parameters=parameters, trainable=parameters
+        forward=report.tokens,
+        backward=report.tokens,
+        padding=report.padding,
+        parameters=parameters,
+        trainable=parameters,
     )
     facts = {"parameters": parameters, "template": template_hash(policy.tokenizer)}
     return facts | {"loss_first": report.loss_first, "loss_last": report.loss_last}

@@ -1,5 +1,6 @@
 """One embedding for each prompt of the pool."""
 
+from harness.models.batching import padding
 from harness.models.chat import prompt_ids
 from harness.models.embeddings import embed_prompts
 from harness.stages.job import Job
@@ -16,8 +17,8 @@ def run(job: Job) -> None:
         return
     policy, prompts = policy_of(job), read_prompts(job.inputs["prompts"])
     write_matrix(job.out / EMBEDDINGS, embed_prompts(policy, prompts))
-    tokens = sum(len(prompt_ids(policy.tokenizer, prompt.turns)) for prompt in prompts)
-    job.meter.count(forward=tokens, parameters=size_of(policy))
+    lengths = [len(prompt_ids(policy.tokenizer, prompt.turns)) for prompt in prompts]
+    job.meter.count(forward=sum(lengths), padding=padding(lengths), parameters=size_of(policy))
 
 
 def _by_sentence_transformer(job: Job) -> None:
@@ -27,4 +28,4 @@ def _by_sentence_transformer(job: Job) -> None:
     texts = [prompt.transcript for prompt in read_prompts(job.inputs["prompts"])]
     made = embed_with_sentence_transformer(name, revision, texts)
     write_matrix(job.out / EMBEDDINGS, made.vectors)
-    job.meter.count(forward=made.tokens, parameters=made.parameters)
+    job.meter.count(forward=made.tokens, padding=made.padding, parameters=made.parameters)

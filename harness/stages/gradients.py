@@ -24,6 +24,7 @@ from harness.methods.feature_adapter import (
 )
 from harness.methods.gradients import GradientPass, gradient_pass, response_gradients, response_lengths
 from harness.methods.projection import Sketch
+from harness.models.batching import batches, pads
 from harness.models.load import Policy
 from harness.stages.bank import GRADIENTS, MOMENTUM, NORMS, REFERENCE, SIZES
 from harness.stages.job import Job
@@ -113,6 +114,7 @@ def make(job: Job, batch_size: int = 32, piece: int = PIECE) -> None:
     write_matrix(job.out / LENGTHS, response_lengths(rows))
     about = {key: job.params.get(key) for key in ("at", "preconditioning")}
     write_json(job.out / RESULT, {**about, "responses": len(rows), "captured": taken.captured})
+    job.meter.count(padding=_padding(pool, piece, None if preconditioning == "exact" else batch_size, taken))
     _count(job, taken, rows, parameters)
 
 
@@ -218,6 +220,26 @@ def _half(rows: NDArray[Any]) -> NDArray[np.float16]:
     """In fp16; what does not fit becomes infinite, and is refused."""
     with np.errstate(over="ignore"):
         return rows.astype(np.float16)
+
+
+def _padding(pool: _Pool, piece: int, batch_size: int | None, taken: GradientPass) -> int:
+    """Pads of the whole pass; without a batch size, each prompt's responses are a batch."""
+    ends = pool.ends.tolist()
+    if batch_size is None:
+        groups = [list(range(*each)) for each in pairwise(ends)]
+    else:
+        groups = []
+        for first, last in _pieces(pool, piece):
+            start, lengths = ends[first], [len(row) for row in pool.rows[ends[first] : ends[last]]]
+            groups += [[start + at for at in picked] for picked in batches(lengths, batch_size)]
+    return sum(_pads([pool.rows[at] for at in group], taken.response_only) for group in groups)
+
+
+def _pads(rows: Sequence[Encoded], response_only: bool) -> int:
+    """Of one batch, which `response_only` runs in two parts that are padded by themselves."""
+    if not response_only:
+        return pads([len(row) for row in rows])
+    return pads([len(row.prompt) - 1 for row in rows]) + pads([1 + len(row.response) for row in rows])
 
 
 def _count(job: Job, taken: GradientPass, rows: Sequence[Encoded], parameters: int) -> None:

@@ -1,5 +1,6 @@
 """The base model's mean hidden state over each response: a cheap stand-in for its gradient."""
 
+from harness.models.batching import padding
 from harness.models.embeddings import embed_responses
 from harness.stages.job import Job
 from harness.stages.shared import encoded_responses, policy_of, size_of
@@ -13,4 +14,5 @@ def run(job: Job) -> None:
     policy = policy_of(job)
     rows = encoded_responses(job, policy.tokenizer)
     write_matrix(job.out / HIDDEN_STATES, embed_responses(policy, rows, progress=job.progress))
-    job.meter.count(forward=sum(len(row) for row in rows), parameters=size_of(policy))
+    lengths = [len(row) for row in rows]
+    job.meter.count(forward=sum(lengths), padding=padding(lengths), parameters=size_of(policy))

@@ -112,4 +112,5 @@ def count_judge(job: Job, judge: Judge) -> None:
     """Meter what a judge has been asked."""
     used = judge.usage
     job.meter.count_judge(used.calls, used.usd, (used.tokens_in, used.tokens_out), used.unpriced)
-    job.meter.count(forward=used.tokens_forward, parameters=used.parameters)
+    tokens = used.tokens_forward
+    job.meter.count(forward=tokens, scored=tokens, padding=used.padding, parameters=used.parameters)

@@ -4,6 +4,7 @@ import numpy as np
 
 from harness.data.tokens import Encoded
 from harness.methods.gradients import response_lengths
+from harness.models.batching import padding
 from harness.models.load import Policy
 from harness.models.logprobs import response_token_logprobs
 from harness.stages.job import Job
@@ -26,7 +27,8 @@ def run(job: Job) -> None:
     write_matrix(job.out / LOGPROBS, np.array([row.sum() for row in tokens], np.float32))
     write_matrix(job.out / TOKEN_LOGPROBS, np.concatenate(tokens))
     write_matrix(job.out / LENGTHS, response_lengths(rows))
-    job.meter.count(forward=sum(len(row) for row in rows), parameters=size_of(policy))
+    lengths = [len(row) for row in rows]
+    job.meter.count(forward=sum(lengths), padding=padding(lengths), parameters=size_of(policy))
 
 
 def _start(policy: Policy) -> tuple[int, ...]:

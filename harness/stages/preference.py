@@ -9,6 +9,7 @@ from harness.data.rows import Prompt, Response
 from harness.data.tokens import Encoded
 from harness.evaluation.preference import implicit_accuracy
 from harness.judges.base import Answer, Judge
+from harness.models.batching import padding
 from harness.models.chat import encode
 from harness.models.load import Policy, load_policy
 from harness.models.logprobs import sequence_logprobs
@@ -36,7 +37,8 @@ def run(job: Job) -> None:
     accuracy = implicit_accuracy(trained[0], trained[1], reference[0], reference[1])
     ids = [chosen.prompt_id for chosen, _ in pairs]
     write_json(job.out / RESULT, dict(zip(ids, accuracy.tolist(), strict=True)))
-    job.meter.count(forward=2 * sum(len(row) for row in rows), parameters=size_of(policy))
+    lengths = [len(row) for row in rows]
+    job.meter.count(forward=2 * sum(lengths), padding=2 * padding(lengths), parameters=size_of(policy))
     count_judge(job, judge)
 
 

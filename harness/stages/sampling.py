@@ -1,15 +1,13 @@
 """Responses that a policy or the model of an endpoint writes, metered."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-
-from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.data.rows import Prompt, Response
 from harness.models.chat import prompt_ids
 from harness.models.load import load_tokenizer
-from harness.models.sampling import Sampling, sample
+from harness.models.sampling import Sampling, sample, sampling_padding
 from harness.stages.job import Job
 from harness.stages.shared import check_adapter, policy_of
 from harness.store.formats import RESULT, read_json
@@ -21,19 +19,27 @@ Asked = Sequence[tuple[Prompt, int]]
 def sampled(job: Job, asked: Asked, settings: Sampling) -> list[Response]:
     """The policy's responses to each prompt, by the engine that the task's knobs name."""
     engine = job.knobs.get("sampling", {}).get("engine", "hf")
-    write = _by_vllm if engine == "vllm" else _by_transformers
-    responses = write(job, asked, settings)
     tokenizer = load_tokenizer(job.inputs["base_model"])
-    _count(job, tokenizer, [prompt for prompt, _ in asked], responses)
+    lengths = {prompt.id: len(prompt_ids(tokenizer, prompt.turns)) for prompt, _ in asked}
+    if engine == "vllm":  # which pads nothing
+        responses = _by_vllm(job, asked, settings)
+    else:
+        responses = _by_transformers(job, asked, settings, lengths)
+    _count(job, lengths, responses)
     return responses
 
 
-def _by_transformers(job: Job, asked: Asked, settings: Sampling) -> list[Response]:
+def _by_transformers(
+    job: Job, asked: Asked, settings: Sampling, lengths: Mapping[str, int]
+) -> list[Response]:
     policy, size = policy_of(job), job.knobs.get("sampling", {}).get("batch_size", settings.batch_size)
     responses = []
     for count, group in groupby(asked, key=lambda each: each[1]):
         each = replace(settings, per_prompt=count, batch_size=size)
-        responses += sample(policy, [prompt for prompt, _ in group], each, job.progress)
+        drawn = sample(policy, [prompt for prompt, _ in group], each, job.progress)
+        prompts, tokens = [lengths[row.prompt_id] for row in drawn], [row.tokens for row in drawn]
+        job.meter.count(padding=sampling_padding(prompts, tokens, size))
+        responses += drawn
     return responses
 
 
@@ -48,9 +54,9 @@ def _by_vllm(job: Job, asked: Asked, settings: Sampling) -> list[Response]:
     return responses
 
 
-def _count(job: Job, tokenizer: Tokenizer, prompts: Sequence[Prompt], responses: Sequence[Response]) -> None:
+def _count(job: Job, lengths: Mapping[str, int], responses: Sequence[Response]) -> None:
     """Meter a sampling pass: every response runs its prompt's tokens and its own once forward."""
-    lengths = {prompt.id: len(prompt_ids(tokenizer, prompt.turns)) for prompt in prompts}
-    tokens = sum(lengths[response.prompt_id] + response.tokens for response in responses)
+    prompts = sum(lengths[response.prompt_id] for response in responses)
+    written = sum(response.tokens for response in responses)
     parameters = read_json(job.inputs["base_model"] / RESULT)["parameters"]
-    job.meter.count(forward=tokens, parameters=parameters)
+    job.meter.count(forward=prompts + written, generated=written, parameters=parameters)

@@ -26,6 +26,7 @@ def run(job: Job) -> None:
     job.meter.count(
         forward=report.tokens,
         backward=report.tokens,
+        padding=report.padding,
         parameters=report.parameters,
         trainable=report.trainable,
     )

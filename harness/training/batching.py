@@ -11,9 +11,10 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from harness.data.tokens import Encoded
 from harness.methods.losses import PairLogprobs
+from harness.models.batching import pads
 from harness.training.examples import TokenPair
-from harness.training.grouped import PromptGroup, training_parts
-from harness.training.prefix import Prefix, response_scores
+from harness.training.grouped import Prefix, PromptGroup, positions_run, training_parts
+from harness.training.prefix import response_scores
 from harness.training.reference import Reference
 from harness.training.scores import ReferenceScores, ResponseScores, pair_logprobs
 from harness.training.settings import TrainingSettings
@@ -24,20 +25,22 @@ class PairBatch:
     """The pairs of one forward pass: what the loss sees, and which pairs of the data they are.
 
     The pass adds `share` times the mean of its pairs' losses to the mean over the passes of its step.
-    `tokens` were run forward, pads left out.
+    `tokens` were run forward, and `padding` pads beside them.
     """
 
     pairs: PairLogprobs
     indices: Sequence[int]
     share: float
     tokens: int
+    padding: int
 
 
 class PromptBatching:
     """A row of the dataset is a part of a step: the prompts of one forward pass.
 
     Each pair weighs one over the pairs that a step holds on average, whatever its batch-mates are. `seen`
-    counts the distinct pairs trained on; `computed` are rows whose reference the trainer itself computes.
+    counts the distinct pairs trained on; `computed` are rows whose reference the trainer itself
+    computes, with `computed_padding` pads beside them.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class PromptBatching:
         self.certainty = "certainty" in settings.loss.needs
         self.per_step = per_step
         self.computed: Sequence[Encoded] = ()
+        self.computed_padding = 0
         self.prefix: Prefix = "rows"
         self.parts = min(settings.pairs_per_step // settings.micro_batch, per_step)
         drawn = training_parts(groups, settings.steps, per_step, self.parts, settings.seed)
@@ -76,11 +80,13 @@ class PromptBatching:
         device = scores.logprobs.device
         reference = self.reference.of([row for group in groups for row in group.rows], device)
         indices = [pair for group in groups for pair in group.pairs]
+        tokens = sum(group.tokens(shared=self.prefix != "rows") for group in groups)
         return PairBatch(
             pair_logprobs(scores, reference, *pair_positions(groups, device)),
             indices,
             share=len(indices) * self.parts / self._pairs_per_step,
-            tokens=sum(group.tokens(shared=self.prefix != "rows") for group in groups),
+            tokens=tokens,
+            padding=positions_run(groups, self.prefix) - tokens,
         )
 
 
@@ -95,6 +101,10 @@ class RowBatching:
         self.computed = [
             row for pair in pairs for row in (pair.chosen, pair.rejected) if "reference" in needs
         ]
+        self.computed_padding = sum(
+            pads([len(row) for row in self.computed[at : at + 2 * settings.micro_batch]])
+            for at in range(0, len(self.computed), 2 * settings.micro_batch)
+        )
         self.seen = min(len(pairs), settings.steps * settings.pairs_per_step)
         self.dataset = Dataset.from_list([_row(at, pair) for at, pair in enumerate(pairs)])
         self.collator = _Collator(pad_token_id=pad_id)
@@ -124,6 +134,7 @@ class RowBatching:
             certainty = surplus / mask.sum(1).clamp(min=1)
         pairs = [self.pairs[at] for at in indices]
         rows = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
+        tokens = sum(len(row) for row in rows)
         reference = self.reference.of(rows, ids.device)
         if "ref_chosen_logps" in inputs:
             sums = torch.cat((inputs["ref_chosen_logps"], inputs["ref_rejected_logps"]))
@@ -134,7 +145,8 @@ class RowBatching:
             pair_logprobs(scores, reference, chosen, rejected),
             indices,
             share=1.0,
-            tokens=sum(len(row) for row in rows),
+            tokens=tokens,
+            padding=ids.numel() - tokens,
         )
 
 

@@ -9,14 +9,11 @@ from torch import Tensor
 
 from harness.data.tokens import pad, token_logprobs
 from harness.errors import HarnessError
-from harness.training.grouped import PromptGroup
-from harness.training.prefix import Prefix, response_scores
+from harness.training.grouped import Prefix, PromptGroup
+from harness.training.prefix import response_scores
 
 PAYS = 1.15
 """Sharing is tried where rows would run at least so many times the tokens through the model."""
-
-LONG_PACK = 512
-"""Packed rows of more tokens than this waste more on what their mask hides than a cache costs."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +40,7 @@ def candidate_prefixes(groups: Sequence[PromptGroup], checkpointing: bool) -> tu
     rows, shared = (sum(group.tokens(each) for group in groups) for each in (False, True))
     if rows < PAYS * shared:
         return ()
-    if checkpointing:
-        return ("packed",)
-    longest = max(group.tokens(shared=True) for group in groups)
-    return ("packed", "cache") if longest <= LONG_PACK else ("cache", "packed")
+    return ("packed",) if checkpointing else ("packed", "cache")
 
 
 def exact_prefix(

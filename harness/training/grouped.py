@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from harness.data.tokens import Encoded
 from harness.training.examples import TokenPair
+
+Prefix = Literal["cache", "packed", "rows"]
+"""How a prompt is shared between its responses (`training.prefix`)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,18 @@ class PromptGroup:
     def tokens(self, shared: bool) -> int:
         """Tokens run through the model, with the prompt once or once for each response."""
         return len(self.prompt) * (1 if shared else len(self.responses)) + self.response_tokens
+
+
+def positions_run(groups: Sequence[PromptGroup], prefix: Prefix) -> int:
+    """Tokens and pads that `response_scores` runs forward for these groups, read in this way."""
+    if prefix == "cache":
+        longest = max(len(response) for group in groups for response in group.responses)
+        rows = sum(len(group.responses) for group in groups)
+        return len(groups) * max(len(group.prompt) for group in groups) + rows * max(longest - 1, 0)
+    if prefix == "packed":
+        return len(groups) * max(group.tokens(shared=True) for group in groups)
+    lengths = [len(row.prompt) + max(len(row.response) - 1, 0) for group in groups for row in group.rows]
+    return len(lengths) * max(lengths)
 
 
 def group_pairs(pairs: Sequence[TokenPair]) -> tuple[PromptGroup, ...]:

@@ -9,6 +9,7 @@ import torch
 from harness.data.rows import PreferencePair
 from harness.data.tokens import Encoded
 from harness.errors import BadInput, Diverged
+from harness.models.batching import padding
 from harness.models.load import Policy, load_policy, scoring_dtype
 from harness.models.quiet import quiet
 from harness.training.adapter import save_policy
@@ -116,6 +117,7 @@ def _report(
         reference_rows=len(computed),
         tokens_forward=work["forward"],
         tokens_backward=work["backward"],
+        tokens_padding=work["padding"],
         parameters=work["parameters"],
         trainable=work["trainable"],
         flags=flags_of(history),
@@ -125,9 +127,11 @@ def _report(
 
 def _work(trainer: PairTrainer, reference: Reference) -> dict[str, int]:
     """What has been done so far, as `Meter.count` takes it."""
+    batching = trainer.batching
     return {
         "forward": trainer.tokens + sum(map(len, _computed(trainer, reference))),
         "backward": trainer.tokens,
+        "padding": trainer.padding + padding([*map(len, reference.computed)]) + batching.computed_padding,
         "parameters": trainer.model.num_parameters(),
         "trainable": trainer.model.num_parameters(only_trainable=True),
     }

@@ -7,17 +7,16 @@ prompt with its responses packed behind it ("packed"), or one row for each respo
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from harness.training.grouped import PromptGroup
+from harness.training.grouped import Prefix, PromptGroup
+from harness.training.packed_attention import PACKED, packed_layout
 from harness.training.scores import ResponseScores
-
-Prefix = Literal["cache", "packed", "rows"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,28 +139,26 @@ def _by_cache(model: Any, batch: _Batch) -> Iterator[Piece]:
 
 def _by_packing(model: Any, batch: _Batch) -> Iterator[Piece]:
     """One row for each prompt: itself, then its responses, which see it and themselves alone."""
-    rows, segments, positions, starts = [], [], [], []
-    for group in batch.groups:
-        size = len(group.prompt)
-        tokens, segment, position = list(group.prompt), [0] * size, list(range(size))
-        for number, response in enumerate(group.responses, start=1):
-            read = response[:-1]
-            starts.append(len(tokens))
-            tokens += read
-            segment += [number] * len(read)
-            position += range(size, size + len(read))
-        rows.append(tokens)
-        segments.append(segment)
-        positions.append(position)
+    reads = [[response[:-1] for response in group.responses] for group in batch.groups]
+    rows = [sum(parts, tuple(group.prompt)) for group, parts in zip(batch.groups, reads, strict=True)]
+    parts = [[len(read) for read in each] for each in reads]
+    sizes = [len(group.prompt) for group in batch.groups]
+    positions = [
+        [*range(size), *(size + at for length in each for at in range(length))]
+        for size, each in zip(sizes, parts, strict=True)
+    ]
+    starts = torch.tensor(
+        [size + sum(each[:at]) for size, each in zip(sizes, parts, strict=True) for at in range(len(each))],
+        device=batch.tokens.device,
+    )
     row, at = batch.mask.nonzero(as_tuple=True)
     owner = batch.group[row]
-    inside = torch.tensor(starts, device=row.device)[row] + at - 1
-    with _head_at(model, owner, torch.where(at > 0, inside, batch.sizes[owner] - 1)) as picked:
+    with _head_at(model, owner, torch.where(at > 0, starts[row] + at - 1, batch.sizes[owner] - 1)) as picked:
         output = model(
             input_ids=batch.padded(rows, batch.pad_id),
-            attention_mask=_packed_mask(model, batch.padded(segments, -1)),
             position_ids=batch.padded(positions, 0),
             use_cache=False,
+            **_packed_sight(model, sizes, parts, batch.tokens.device),
         )
         yield picked(output.logits), row, at
 
@@ -173,8 +170,26 @@ FORWARDS: dict[Prefix, Callable[[Any, _Batch], Iterator[Piece]]] = {
 }
 
 
-def _packed_mask(model: Any, segment: Tensor) -> Tensor:
-    """[rows, 1, length, length] who sees whom: the prompt (segment 0) and one's own segment, up to oneself.
+def _packed_sight(
+    model: Any, prompts: Sequence[int], responses: Sequence[Sequence[int]], device: torch.device
+) -> dict[str, Any]:
+    """What tells the model who sees whom in packed rows."""
+    bare = _bare(model)
+    if bare.config._attn_implementation == "sdpa":
+        bare.set_attn_implementation(PACKED)
+    if bare.config._attn_implementation == PACKED:
+        # a mask of four dimensions is handed on as it is, so that none is made
+        unused = torch.ones((1, 1, 1, 1), dtype=torch.bool, device=device)
+        return {"attention_mask": unused, "packed_layout": packed_layout(prompts, responses, device)}
+    segments = [
+        [0] * size + [number for number, length in enumerate(parts, start=1) for _ in range(length)]
+        for size, parts in zip(prompts, responses, strict=True)
+    ]
+    return {"attention_mask": _packed_mask(_padded(segments, -1, device), bare.dtype)}
+
+
+def _packed_mask(segment: Tensor, dtype: torch.dtype) -> Tensor:
+    """[rows, 1, length, length] to add: the prompt (segment 0) and one's own segment are seen, up to oneself.
 
     Pads are a segment of their own, so that each sees at least itself: a softmax over nothing is NaN.
     """
@@ -182,11 +197,8 @@ def _packed_mask(model: Any, segment: Tensor) -> Tensor:
     causal = torch.ones((length, length), dtype=torch.bool, device=segment.device).tril()
     near = (segment[:, :, None] == segment[:, None, :]) | (segment == 0)[:, None, :]
     seen = (near & causal)[:, None]
-    bare = _bare(model)
-    if bare.config._attn_implementation == "sdpa":
-        return seen
-    lowest = torch.finfo(bare.dtype).min
-    return torch.zeros(seen.shape, dtype=bare.dtype, device=seen.device).masked_fill(~seen, lowest)
+    lowest = torch.finfo(dtype).min
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, lowest)
 
 
 @contextmanager

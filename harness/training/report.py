@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from harness.training.prefix import Prefix
+from harness.training.grouped import Prefix
 from harness.training.settings import Batching
 
 COLLAPSE = 1.0
@@ -49,8 +49,9 @@ class TrainingReport:
     `reference` says where the reference's log-probabilities came from: all of them were known, those of
     `reference_rows` rows were computed, or the loss needs none. `tokens_forward` counts the policy's tokens
     and those of the reference that were computed; `tokens_backward` the policy's alone. A prompt that its
-    responses share counts once. `parameters` counts all that a token passes through, the adapter included,
-    `trainable` the trained ones. `flags` are warnings (`flags_of`). `processes` is how many really ran.
+    responses share counts once. `tokens_padding` counts the pads that ran forward. `parameters` counts all
+    that a token passes through, the adapter included, `trainable` the trained ones. `flags` are warnings
+    (`flags_of`). `processes` is how many really ran.
     """
 
     loss_first: float
@@ -66,6 +67,7 @@ class TrainingReport:
     reference_rows: int
     tokens_forward: int
     tokens_backward: int
+    tokens_padding: int
     parameters: int
     trainable: int
     flags: tuple[str, ...]

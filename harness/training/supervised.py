@@ -36,7 +36,8 @@ class SupervisedReport:
 
     `history` has the loss of each step before its update: nats per response token. `examples` were trained on
     at least once or could have been; `dropped` ones have a prompt that fills `max_length`, or no response;
-    `truncated` ones lost the end of their response to it. `tokens` went forward and backward, pads left out.
+    `truncated` ones lost the end of their response to it. `tokens` went forward and backward, `padding` pads
+    beside them.
     """
 
     loss_first: float
@@ -46,6 +47,7 @@ class SupervisedReport:
     dropped: int
     truncated: int
     tokens: int
+    padding: int
     parameters: int
     trainable: int
 
@@ -99,6 +101,7 @@ def train_supervised(
         dropped=rows.dropped,
         truncated=rows.truncated,
         tokens=trainer.tokens,
+        padding=trainer.padding,
         parameters=trainer.model.num_parameters(),
         trainable=trainer.model.num_parameters(only_trainable=True),
     )
@@ -130,7 +133,7 @@ class SupervisedTrainer(Trainer):  # type: ignore[misc]  # transformers ships no
     """The library's trainer on rows that are tokens already; it remembers the loss of each step."""
 
     def __init__(self, **arguments: Any) -> None:
-        self.tokens = 0
+        self.tokens = self.padding = 0
         self._batches: list[tuple[int, Tensor]] = []
         super().__init__(compute_loss_func=response_loss, **arguments)
 
@@ -143,16 +146,19 @@ class SupervisedTrainer(Trainer):  # type: ignore[misc]  # transformers ships no
 
     def progress_state(self) -> dict[str, Any]:
         """What goes on from step to step besides the weights: plain JSON."""
-        return {"tokens": self.tokens, "batches": [[step, float(loss)] for step, loss in self._batches]}
+        batches = [[step, float(loss)] for step, loss in self._batches]
+        return {"tokens": self.tokens, "padding": self.padding, "batches": batches}
 
     def restore_progress(self, state: Mapping[str, Any]) -> None:
         """Go on from what `progress_state` gave in an earlier process."""
-        self.tokens = state["tokens"]
+        self.tokens, self.padding = state["tokens"], state.get("padding", 0)
         self._batches = [(step, torch.tensor(loss)) for step, loss in state["batches"]]
 
     def compute_loss(self, model: Any, inputs: dict[str, Tensor], *arguments: Any, **options: Any) -> Tensor:
         """The part of the step's loss that a micro-batch holds."""
-        self.tokens += int(inputs["attention_mask"].sum())
+        tokens = int(inputs["attention_mask"].sum())
+        self.tokens += tokens
+        self.padding += inputs["attention_mask"].numel() - tokens
         loss: Tensor = super().compute_loss(model, inputs, *arguments, **options)
         if not torch.isfinite(loss):
             raise Diverged(

@@ -41,7 +41,7 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
 
     def __init__(self, batching: Batching, examples: Examples, loss: PairLoss, **arguments: Any) -> None:
         self.batching, self.examples, self.pair_loss = batching, examples, loss
-        self.tokens = 0
+        self.tokens = self.padding = 0
         self._batches: list[tuple[int, int, Tensor]] = []
         self._running: Tensor | None = None
         super().__init__(train_dataset=batching.dataset, data_collator=batching.collator, **arguments)
@@ -57,13 +57,14 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         """
         return {
             "tokens": self.tokens,
+            "padding": self.padding,
             "batches": [[step, pairs, *sums.tolist()] for step, pairs, sums in self._batches],
             "running": [] if self._running is None else self._running.tolist(),
         }
 
     def restore_progress(self, state: Mapping[str, Any]) -> None:
         """Go on from what `progress_state` gave in an earlier process."""
-        self.tokens = state["tokens"]
+        self.tokens, self.padding = state["tokens"], state.get("padding", 0)
         self._batches = [(step, pairs, torch.tensor(sums)) for step, pairs, *sums in state["batches"]]
         device = self.accelerator.device
         self._running = torch.tensor(state["running"], device=device) if state["running"] else None
@@ -84,7 +85,7 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         losses = self.pair_loss.value(pairs)
         self._refuse(losses, batch)
         self._check_start(pairs)
-        self._record(pairs, losses, batch.tokens)
+        self._record(pairs, losses, batch)
         return losses.mean() * batch.share
 
     def _refuse(self, losses: Tensor, batch: PairBatch) -> None:
@@ -109,8 +110,9 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
                 "no adapter of its own."
             )
 
-    def _record(self, pairs: PairLogprobs, losses: Tensor, tokens: int) -> None:
-        self.tokens += tokens
+    def _record(self, pairs: PairLogprobs, losses: Tensor, batch: PairBatch) -> None:
+        self.tokens += batch.tokens
+        self.padding += batch.padding
         margin = pairs.margin.detach()
         chosen = per_token(pairs.ratio_w, pairs.len_w).detach()
         sums = torch.stack([each.float().sum() for each in (losses.detach(), margin, margin > 0, chosen)])

@@ -40,11 +40,12 @@ class SftSettings:
 
 @dataclass(frozen=True)
 class SftReport:
-    """Loss of the first and of the last step (nats per response token), and tokens seen, padding excluded."""
+    """Loss of the first and of the last step (nats per response token), tokens seen, and pads beside them."""
 
     loss_first: float
     loss_last: float
     tokens: int
+    padding: int
 
 
 def train_base_model(
@@ -68,7 +69,7 @@ def train_base_model(
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.0, fused=True)
     decay = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=settings.steps)
     losses: list[float] = []
-    tokens = 0
+    tokens = padding = 0
     for batch in _batches(world, tokenizer, settings):
         loss = response_loss(model, batch)
         optimiser.zero_grad()
@@ -78,12 +79,13 @@ def train_base_model(
         decay.step()
         losses.append(loss.item())
         tokens += int(batch.attention_mask.sum())
+        padding += int((batch.attention_mask == 0).sum())
         if progress is not None:
             progress(len(losses), settings.steps)
     with quiet():
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
-    return SftReport(losses[0], losses[-1], tokens)
+    return SftReport(losses[0], losses[-1], tokens, padding)
 
 
 def _batches(world: World, tokenizer: PreTrainedTokenizerFast, settings: SftSettings) -> Iterator[TokenBatch]:

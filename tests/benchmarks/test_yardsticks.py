@@ -13,7 +13,7 @@ from benchmarks.memory import peak_allocated
 from benchmarks.plain_pairs import RowPair, pair_by_pair_loss, prompt_pairs, scored
 from benchmarks.shapes import TINY, random_model
 from harness.data.tokens import pad, response_logprobs
-from harness.training.prefix import Prefix
+from harness.training.grouped import Prefix
 
 SHAPE = replace(TINY, hidden=16, layers=2, intermediate=32, vocabulary=50, prompt=5, response=4)
 

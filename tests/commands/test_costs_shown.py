@@ -96,3 +96,14 @@ def test_calls_without_a_price_are_said(project: Path) -> None:
     text = planned(project)
     assert "8 calls have no price: state usd_per_million_in and usd_per_million_out." in text
     assert "│ alpaca_eval │ 0.0 │ 0 │ 0.0 │ 8 │ ? │ 0.0 │" in text
+
+
+def test_comparisons_of_methods_with_each_other_are_counted(project: Path) -> None:
+    """2 prompts x 4 samples, both ways round: 16 calls, in the table and in a sentence of their own."""
+    more = "[methods.none]\n[evaluation]\nhead_to_head = true\n"
+    (project / "r.toml").write_text(RECIPE + more)
+    text = planned(project)
+    assert "Head to head: 1 pair of methods in 1 replicate, both ways round" in text
+    assert "at most 16 judge calls, 16 of them to make." in text
+    assert "│ head_to_head │ 0.0 │ 0 │ 0.0 │ 16 │ ? │ 0.0 │" in text
+    assert "32 calls have no price" in text

@@ -6,8 +6,9 @@ from recipe_documents import REAL, recipe
 
 from harness.commands.inputs import files_of
 from harness.commands.places import Places
-from harness.commands.run import outdated
+from harness.commands.run import missing_verdicts, outdated
 from harness.models.random_model import Shape, make_random_model
+from harness.plan.build import Plan
 from harness.plan.draw import Draw
 from harness.plan.model import base_task
 from harness.plan.task import Task
@@ -48,3 +49,16 @@ def test_results_that_lack_verdicts_are_asked_for_again(tmp_path: Path) -> None:
             draft.missing = missing
         assert outdated(task, store) == reason
         store.discard(task.stage, task.key)
+
+
+def test_a_run_says_how_to_get_verdicts_that_are_missing(tmp_path: Path) -> None:
+    tasks = tuple(Task("head_to_head" if at else "alpaca_eval", {"at": at}, {}) for at in range(3))
+    store = LocalStore(tmp_path)
+    store.prepare()
+    plan = Plan((), tasks)
+    assert list(missing_verdicts(plan, store)) == []
+    for task, missing in zip(tasks, (0, 1, 1200), strict=True):
+        with store.create(task.identity) as draft:
+            draft.missing = missing
+    (line,) = missing_verdicts(plan, store)
+    assert line.startswith("verdicts missing: 1,201 in head_to_head. The same command asks for them again")

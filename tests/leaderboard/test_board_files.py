@@ -116,7 +116,7 @@ def test_readme_shows_ranks_intervals_and_how_to_make_it_again(folder: Path) -> 
 def test_every_line_of_a_table_has_the_same_number_of_cells(folder: Path) -> None:
     blocks = make_board(folder)["README.md"].split("\n\n")
     tables = [block.splitlines() for block in blocks if block.startswith("| ")]
-    assert len(tables) == 5
+    assert len(tables) == 6
     assert all(len({line.replace("\\|", "").count("|") for line in table}) == 1 for table in tables)
 
 

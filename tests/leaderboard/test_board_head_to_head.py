@@ -1,10 +1,11 @@
 """Win rates of methods against each other, on boards made in code."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_records import board, record
+from synthetic_records import FIXED, board, record
 
 from harness.leaderboard import figures
 from harness.leaderboard.assemble import make_table
@@ -79,6 +80,32 @@ def test_the_matrix_says_the_rest_of_a_hundred_the_other_way_round(tmp_path: Pat
     assert "3 verdicts turned with the order" in files["README.md"]
     assert '<label for="beside-1">' in files["index.html"]
     assert '"head_to_head": [' in files["table.json"]
+
+
+def test_a_comparison_that_is_missing_shows(tmp_path: Path) -> None:
+    """`a` and `b` were compared in seed 0 and not in seed 1, `c` with neither; three verdicts are missing."""
+    asked = {"fixed": FIXED | {"evaluation": {"head_to_head": True}}}
+    mine, theirs = contests({"b": [80.0, 70.0]}, missing=3), contests({"a": [20.0, 30.0]}, missing=3)
+    records = [
+        record("a", 0, order=0, head_to_head=mine, **asked),
+        record("a", 1, order=0, **asked),
+        record("b", 0, order=1, head_to_head=theirs, **asked),
+        record("b", 1, order=1, **asked),
+        record("c", 0, order=2, **asked),
+    ]
+    section = make_table(records).sections[0]
+    assert [(one.method, one.other, one.seeds) for one in section.unjudged] == [
+        ("a", "b", [1]), ("a", "c", [0]), ("b", "c", [0])
+    ]  # fmt: skip
+    assert figures.contests(section)["b", "a"].partial
+    for one in records:
+        write_record(tmp_path / "records", one)
+    files = make_board(tmp_path)
+    assert "| 3 c | † | † | – |" in files["README.md"]
+    assert re.search(r"\| 1 a \| – \| [^|]* † \| † \|", files["README.md"])
+    assert "- a against b: 3 comparisons have no verdict" in files["README.md"]
+    assert "- a against b: not judged side by side for seed 1. Running the recipe" in files["README.md"]
+    assert files["index.html"].count('<td title="not judged">†</td>') == 4
 
 
 def test_without_contests_there_is_no_such_table(tmp_path: Path) -> None:

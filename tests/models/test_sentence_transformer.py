@@ -31,6 +31,7 @@ def test_a_text_is_the_unit_mean_of_its_tokens_states(encoder: Path, batch_size:
         mean = model(ids).last_hidden_state[0].mean(0).detach().numpy()
         np.testing.assert_allclose(row, mean / np.linalg.norm(mean), rtol=1e-4, atol=1e-5)
     assert found.tokens == 3 + 1 + LIMIT
+    assert found.padding == (0 if batch_size == 1 else 3 * LIMIT - found.tokens)
     assert found.parameters == sum(weight.numel() for weight in model.parameters())
 
 

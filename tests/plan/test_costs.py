@@ -133,6 +133,20 @@ def test_a_weighted_verdict_is_one_token(tmp_path: Path) -> None:
     assert work(tmp_path, "alpaca_eval", table, alpaca=weighted).usd == 12
 
 
+def test_each_two_methods_are_judged_in_each_replicate_both_ways_round(tmp_path: Path) -> None:
+    """Three pairs in two replicates are 6 tasks of 12 contests, so 144 calls. Each sends 250 + 10 + 2 x 6
+    tokens, as null's given answer has 6 too: 144 x (272 x 2 + 100 x 10) / 1e6 dollars.
+    """
+    priced = ENDPOINT + ", usd_per_million_in = 2.0, usd_per_million_out = 10.0"
+    other = '[methods.n]\nresponses_per_prompt = 4\npairing = { kind = "best-worst" }\n'
+    more = other + '[methods.null]\nanswer = "no"\n'
+    text = recipe(alpaca=priced).replace("replicates = [0]", "replicates = [0, 1]") + more
+    plan = planned(tmp_path, text + "[evaluation]\nhead_to_head = true\n")
+    found = Estimate(FACTS).add(plan.tasks).stages["head_to_head"]
+    assert found.calls == 144
+    assert found.usd == pytest.approx(144 * 1544 / 1e6)
+
+
 def test_implicit_accuracy_reads_two_sides_twice(tmp_path: Path) -> None:
     """6 prompts x best and worst x policy and reference x 16 tokens are 384; a grader scores 12 samples."""
     assert work(tmp_path, "preference") == Work(384, flops=768_000, calls=12)

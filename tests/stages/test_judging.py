@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,43 @@ def test_verdicts_that_failed_are_missing_and_asked_for_alone(tmp_path: Path) ->
         again = compared(tmp_path, params, knobs, run="again")
         assert (again.missing, result(again)["preferences"]["p"]) == (0, [2.0, 2.0])
         assert server.paid == paid + 1
+
+
+@pytest.mark.parametrize("template", ["scores", "pairwise", "weighted_alpaca_eval_gpt4_turbo"])
+@pytest.mark.parametrize("break_", ["refused", "missing"])
+def test_a_resumed_run_costs_what_an_unbroken_one_does(tmp_path: Path, template: str, break_: str) -> None:
+    """Two calls are paid before the key is refused, or one call is refused alone. The second run asks for the
+    rest, and its cost counts all once: calls, tokens and dollars, as if it had asked for everything.
+    """
+
+    def broken(number: int, body: dict[str, Any]) -> Say:
+        if number <= 2 or (break_ == "missing" and number > 3):
+            return by_length(number, body)
+        return error(401, "bad key") if break_ == "refused" else error(400, "content filter")
+
+    def made(server: ChatServer, folder: Path, run: str) -> Done:
+        table = endpoint(server, concurrency=1)
+        if template == "scores":
+            return scored(folder, *task_of(table), run=run)
+        return compared(
+            folder, *task_of(table | {"template": template, "both_orders": True}, seed=0), run=run
+        )
+
+    for name in ("broken", "whole"):
+        (tmp_path / name).mkdir()
+    with serving(by_length) as server:
+        whole = made(server, tmp_path / "whole", "run").cost
+        calls = server.paid
+    with serving(broken) as server:
+        with suppress(HarnessError):  # missing verdicts are no error
+            made(server, tmp_path / "broken", "first")
+        assert 0 < server.paid < calls
+        server.behave = by_length
+        resumed = made(server, tmp_path / "broken", "second").cost
+        assert server.paid == calls, "nothing is paid twice"
+    counts = [field for field in vars(whole) if field.startswith("judge_")]
+    assert {field: getattr(resumed, field) for field in counts} == {
+        field: getattr(whole, field) for field in counts
+    }
+    assert (whole.judge_calls, whole.judge_tokens_in) == (calls, 10 * calls)
+    assert whole.judge_usd == pytest.approx(calls * 20e-6)

@@ -75,16 +75,22 @@ def test_tokens_and_pairs_are_counted(tiny_base: Path, tmp_path: Path) -> None:
     reads whole rows, 8 + 6 = 14 or 13 tokens: 81 more. A seventh pair, whose prompt takes 32 tokens, is
     dropped.
 
+    The reference's 12 rows are padded to 8 tokens: 96 - 81 = 15 pads. The policy's passes of two prompts,
+    sorted by length within a step, hold prompts of one length each: none.
+
     With batching "pairs" the policy reads whole rows, and so does the reference, once. An epoch is one step
-    of 4 pairs and one of 2, so 4 steps are 2 * 81 tokens.
+    of 4 pairs and one of 2, so 4 steps are 2 * 81 tokens. Every pair has a row of 8, so an epoch runs 15
+    pads, and so does the reference.
     """
     full = replace(PAIRS[0], prompt=" ".join(["w1"] * 29), prompt_id="full")
     report = train(tiny_base, [*PAIRS, full], replace(SETTINGS, steps=3), tmp_path)
     assert (report.batching, report.prompts_per_step, report.prefix) == ("prompts", 4, "packed")
     assert (report.tokens_backward, report.tokens_forward) == (90, 171)
+    assert report.tokens_padding == 15
     by_pairs = train(tiny_base, PAIRS, replace(SETTINGS, steps=4, batching="pairs"), tmp_path / "pairs")
     assert (by_pairs.batching, by_pairs.prompts_per_step, by_pairs.prefix) == ("pairs", None, None)
     assert (by_pairs.tokens_backward, by_pairs.tokens_forward, by_pairs.reference_rows) == (162, 243, 12)
+    assert by_pairs.tokens_padding == 15 + 2 * 15
     assert (report.pairs, report.pairs_dropped, report.pairs_truncated) == (6, 1, 0)
     cut = train(tiny_base, PAIRS, replace(SETTINGS, steps=3, max_length=6), tmp_path)
     assert (cut.pairs, cut.pairs_truncated) == (6, 6)

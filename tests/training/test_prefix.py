@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from harness.training.batching import pair_positions
 from harness.training.exactness import TOLERANCES, candidate_prefixes, exact_prefix
-from harness.training.grouped import PromptGroup
-from harness.training.prefix import Prefix, response_scores
+from harness.training.grouped import Prefix, PromptGroup, positions_run
+from harness.training.prefix import response_scores
 from harness.training.reference import NO_REFERENCE
 from harness.training.scores import ReferenceScores, ResponseScores, pair_logprobs
 
@@ -23,6 +23,7 @@ GROUPS = (
     PromptGroup((21, 22), ((23, 24, 25, 26, 27, 28, 29, 2), (30, 31, 32, 33)), (1,), (0,), (3,)),
     PromptGroup((41, 42, 43, 44), ((45, 46, 47), (45, 46, 48), (2,)), (2, 0), (0, 1), (4, 5)),
 )
+WAYS: tuple[Prefix, Prefix] = ("packed", "rows")
 ARCHITECTURES = ("llama", "qwen2", "mistral", "gemma2", "gpt2", "gpt_neox")
 
 
@@ -73,6 +74,14 @@ def test_both_ways_of_sharing_are_exact_on_llama(prefix: Prefix) -> None:
     assert float((slope - gradient).norm() / gradient.norm()) < 1e-5
 
 
+def test_responses_of_one_token_are_read_from_their_prompts_alone() -> None:
+    """Nothing of a response is run, so packed rows hold prompts only; values are those of plain rows."""
+    groups = (PromptGroup((3, 4, 5), ((7,), (8,)), (), (), ()), PromptGroup((6,), ((9,),), (), (), ()))
+    model = still_model("llama")
+    packed, plain = (response_scores(model, groups, prefix, 0).logprobs for prefix in WAYS)
+    torch.testing.assert_close(packed, plain)
+
+
 def test_packed_rows_are_exact_under_checkpointing() -> None:
     """And a cache is not tried there: transformers drops it."""
     model = still_model("llama")
@@ -109,14 +118,11 @@ def test_what_is_not_exact_is_found_out() -> None:
 
 
 def test_sharing_is_tried_where_it_saves_tokens() -> None:
-    """Two responses of 9 read tokens: 2 P + 18 over P + 18 is 20 / 19 at P = 1, 1.26 at P = 16... and
-    packed rows of more than 512 tokens waste more than a cache.
-    """
+    """Two responses of 9 read tokens: 2 P + 18 over P + 18 is 20 / 19 at P = 1, 1.47 at P = 16."""
     long = tuple(range(10))
-    short, wide, huge = (PromptGroup((1,) * size, (long, long[::-1]), (), (), ()) for size in (1, 16, 1024))
+    short, wide = (PromptGroup((1,) * size, (long, long[::-1]), (), (), ()) for size in (1, 16))
     assert candidate_prefixes([short], checkpointing=False) == ()
     assert candidate_prefixes([wide], checkpointing=False) == ("packed", "cache")
-    assert candidate_prefixes([huge], checkpointing=False) == ("cache", "packed")
 
 
 def test_certainty_is_the_mean_of_log_p_minus_the_log_collision_probability() -> None:
@@ -166,8 +172,23 @@ def test_a_response_that_sees_another_is_found_out() -> None:
     forward = model.forward
 
     def open_eyed(*arguments: object, **named: Any) -> object:
-        named["attention_mask"] = None
+        if "packed_layout" in named:
+            named["packed_layout"].seen.fill_(True)
         return forward(*arguments, **named)
 
     model.forward = open_eyed
     assert exact_prefix(model, [group], 0, tolerance, ("packed",)) == "rows"
+
+
+@pytest.mark.parametrize(("prefix", "expected"), [("rows", 90), ("packed", 36), ("cache", 84)])
+def test_positions_that_run_hold_tokens_and_pads(prefix: Prefix, expected: int) -> None:
+    """As the embedding table sees them. Prompts take 7, 2 and 4 tokens; of responses 3, 0, 1 and 0, 7 and 3,
+    2, 2 and 0 are read. Rows: nine of at most 7 + 3 = 10, 2 + 7 = 9, 4 + 2; packed: three of at most
+    7 + 4 = 11, 2 + 10 = 12, 4 + 4; cache: three prompts of 7, nine responses of 7.
+    """
+    model = still_model("llama")
+    seen: list[int] = []
+    table = model.get_input_embeddings()
+    table.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].numel()))
+    response_scores(model, GROUPS, prefix, pad_id=0)
+    assert positions_run(GROUPS, prefix) == sum(seen) == expected

@@ -64,6 +64,7 @@ def test_the_first_loss_is_that_of_the_base_model(tiny_base: Path, tmp_path: Pat
     expected = -sequence_logprobs(policy, rows).sum() / sum(len(row.response) for row in rows)
     assert report.loss_first == pytest.approx(expected, rel=1e-5)
     assert report.tokens == sum(map(len, rows))
+    assert report.padding == 1, "seven rows of 7 tokens and one of 6, two in a batch"
 
 
 def test_the_batches_hold_the_rows_of_encode_and_their_responses_alone_are_learnt(

@@ -1,12 +1,13 @@
 """From a table and its records to index.html."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from harness.leaderboard import figures
 from harness.leaderboard.axes import Axis, linear_axis
+from harness.leaderboard.cost import TOKENS
 from harness.leaderboard.curves import LABELS, curves
 from harness.leaderboard.head_to_head import EVEN
 from harness.leaderboard.headline import headline, standings
@@ -42,6 +43,7 @@ class SectionView:
     most_apart: float
     contests: dict[tuple[str, str], figures.Mark]
     most_uneven: float
+    unjudged: Set[tuple[str, str]]
     metrics: list[str]
     length_controlled: bool
     notes: dict[str, list[Markup]]
@@ -64,6 +66,7 @@ def board_page(table: Table, records: Sequence[Record]) -> str:
         length_controlled=LENGTH_CONTROLLED,
         judged=sum(row.judgments.found for row in table.rows),
         costs=("alone", "shared"),
+        tokens=TOKENS,
     )
 
 
@@ -97,6 +100,7 @@ def _section(table: Table, section: Section, records: Sequence[Record], ids: cha
         most_apart=_scale([abs(mark.value) for mark in matrix.values()]),
         contests=contests,
         most_uneven=_scale([abs(mark.value - EVEN) for mark in contests.values()]),
+        unjudged=figures.unjudged(section),
         metrics=[metric for metric in metrics if metric not in (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)],
         length_controlled=LENGTH_CONTROLLED in metrics,
         notes={row.method: said for row in rows if (said := [inline(line) for line in row_notes(row)])},

@@ -1,6 +1,7 @@
 """The drawings of a page. What stands for a method carries its number, for highlights and filters."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -121,7 +122,7 @@ def scatter(points: Sequence[Point], ids: Ids, baseline: str) -> Markup | None:
         for point in points
     }
     parts = [*_horizontals(up, SCATTER), *_columns(across, free)]
-    parts += _front(points, spots)
+    parts += [*_budgets(points, spots), *_front(points, spots)]
     parts += [_spot(point, spots, up, ids, baseline) for point in points]
     parts += [*_heights(up, SCATTER), *_labels(points, spots, ids, baseline)]
     parts.append(tag("text", "win rate", x="0%", y=-14, class_="start name"))
@@ -234,6 +235,22 @@ def _front(points: Sequence[Point], spots: Mapping[str, tuple[float, float]]) ->
             tag("line", x1=percent(following), x2=percent(following), y1=y, y2=higher, class_="front")
         )
     return parts
+
+
+def _budgets(points: Sequence[Point], spots: Mapping[str, tuple[float, float]]) -> list[Markup]:
+    """Lines through one method at several budgets: its quality against its cost."""
+    kinds: dict[str, list[Point]] = {}
+    for point in sorted(points, key=lambda point: point.flops):
+        kinds.setdefault(point.kind, []).append(point)
+    ends = [
+        (*spots[one.mark.method], *spots[next_.mark.method])
+        for kind in kinds.values()
+        for one, next_ in pairwise(kind)
+    ]
+    return [
+        tag("line", x1=percent(x), y1=y, x2=percent(further), y2=then, class_="budget")
+        for x, y, further, then in ends
+    ]
 
 
 def _spot(

@@ -14,9 +14,10 @@ from harness.leaderboard.figures import difference_of, sign_of
 from harness.leaderboard.layout import dotted
 from harness.leaderboard.outputs import verdict
 from harness.leaderboard.page import charts
+from harness.leaderboard.reach import reached
 from harness.leaderboard.readme import heading
 from harness.leaderboard.render import SIGNIFICANT
-from harness.leaderboard.text import compact, number, percent, scientific, visible
+from harness.leaderboard.text import compact, number, percent, power, scientific, visible
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHADES = 5
@@ -64,6 +65,7 @@ def _environment() -> Environment:
         "percent": lambda ratio: percent(ratio).replace("-", "−"),
         "compact": compact,
         "power": exponential,
+        "reached": lambda reach: reached(reach, power),
         "heading": heading,
         "verdict": verdict,
         "dotted": dotted,
