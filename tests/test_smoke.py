@@ -7,13 +7,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from benchmarks import kills
 from harness.plan.build import build_plan
+from harness.plan.catalog import STAGES
 from harness.recipe.load import load_recipe
 
 pytestmark = pytest.mark.slow
@@ -311,5 +317,68 @@ def test_plan_and_show_read_what_is_there(finished: Path) -> None:
     show = harness(finished, "show", "recipes/smoke.toml", "balanced", "--count", "2")
     assert show.returncode == 0, show.stderr
     assert show.stdout.count("dpo-random") == 2
+    told = harness(finished, "show", "recipes/smoke.toml", "balanced", "--count", "2", "--json")
+    said = json.loads(told.stdout)
+    assert [said[name] for name in ("recipe", "method", "baseline", "replicate")] == [
+        "smoke", "balanced", "dpo-random", 0
+    ]  # fmt: skip
+    assert [len(one["outputs"]) for one in said["prompts"]] == [2, 2]
+    for one in said["prompts"]:
+        assert one["reference"][:20] in show.stdout
+        for output in one["outputs"]:
+            assert output["text"][:20] in show.stdout
+            assert output["verdict"] in show.stdout
+            assert 1 <= output["preference"] <= 2
     wrong = harness(finished, "show", "recipes/smoke.toml", "balance")
     assert (wrong.returncode, "Did you mean 'balanced'?" in wrong.stderr) == (2, True)
+
+
+SHARDS = "".join(
+    f"[resources.{stage}]\nshards = 2\n" for stage in ("responses", "scores", "gradients", "embeddings")
+)
+
+
+def test_ray_comes_to_the_same_board_whatever_is_killed(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In shards, on a cluster of two workers: one of them is killed at a task, then the program itself. What
+    it had started ends, and the next run goes on.
+    """
+    pytest.importorskip("ray", reason="Ray is an extra: pip install 'harness[ray]'")
+    project = make_project(tmp_path / "project")
+    with (project / "recipes" / "smoke.toml").open("a") as recipe:
+        recipe.write(SHARDS)
+    words = ("run", "recipes/smoke.toml", "--engine", "ray", "--jobs", "2")
+    folder = tempfile.mkdtemp(prefix="rt-", dir="/tmp")
+    monkeypatch.setenv("RAY_TMPDIR", folder)
+    with subprocess.Popen([HARNESS, *words], cwd=project, stdout=subprocess.PIPE) as run:
+        wait_for(project, 5)
+        at_work(run).kill()
+        wait_for(project, 15)
+        family = psutil.Process(run.pid).children(recursive=True)
+        run.kill()
+    before = stored(project)
+    done = harness(project, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path: made for path, made in stored(project).items() if path in before} == before
+    assert psutil.wait_procs(family, 30)[1] == []
+    assert kills.results(project) == kills.results(finished)
+    assert len(list(Path(folder).iterdir())) == 1  # Ray's logs, which a killed program cannot remove
+    shutil.rmtree(folder)
+
+
+def wait_for(project: Path, artifacts: int) -> None:
+    """Until so many are stored."""
+    while len(stored(project)) < artifacts:
+        time.sleep(0.1)
+
+
+def at_work(run: subprocess.Popen[bytes]) -> psutil.Process:
+    """A Ray worker that has a task: it is called by the task's stage."""
+    titles = {f"ray::{stage}" for stage in STAGES}
+    while True:
+        for process in psutil.Process(run.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if titles & set(process.cmdline()[:1]):
+                    return process
+        time.sleep(0.05)

@@ -1,8 +1,9 @@
 """What `harness plan` says of costs: by formula, and on which assumptions."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -12,11 +13,14 @@ from harness.commands.sizes import judge_sizes, policy_size
 from harness.endpoints.prices import listed_price, table_date
 from harness.errors import BadInput
 from harness.models.weights import Size
+from harness.plan.amounts import FILLED, Facts
 from harness.plan.catalog import STAGES
-from harness.plan.costs import FILLED, UNKNOWN, Estimate, Facts, Work, gpu_seconds
+from harness.plan.costs import UNKNOWN, Estimate, Work, gpu_seconds
+from harness.plan.disk import CHARACTERS
 from harness.plan.draw import DataFile
 from harness.plan.task import Task
 from harness.recipe.model import HfModel
+from harness.recipe.resources import ShardedNeeds
 from harness.recipe.schema import Recipe
 from harness.store.formats import RESULT, read_json
 from harness.store.local import LocalStore
@@ -27,17 +31,16 @@ READING, WRITING = 0.35, 0.10
 """Shares of the peak that are taken to be reached: reading and training, and writing token by token."""
 PROMPT_TOKENS, ANSWER_TOKENS = 150.0, 250.0
 """Where the data are not stored yet: an assumption, which the output states."""
-CHARACTERS = 4.0
-"""Characters of English in a token."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """FLOPs a second when reading and training, and when writing; and how that is told."""
+    """FLOPs a second when reading and training, and when writing; how that is told; and dollars an hour."""
 
     reading: float
     writing: float
     told: str
+    usd: float = 0.0
 
 
 def machine_of(throughput: str) -> Machine:
@@ -69,57 +72,149 @@ class Planned:
     files: Mapping[str, DataFile]
 
 
-def show_costs(planned: Planned, parameters: float | None, throughput: str, console: Console) -> None:
-    """Print what the missing tasks cost; nothing for a model that the recipe makes, unless its parameters are
-    stated or an endpoint is paid.
+@dataclass(frozen=True)
+class Stated:
+    """What a user says: the base model's parameters, the GPU or its FLOPs a second, its dollars an hour."""
+
+    parameters: float | None = None
+    throughput: str = "h100"
+    gpu_usd: float = 0.0
+
+
+@dataclass(frozen=True)
+class StageCost:
+    """What the tasks of one stage cost; `judge_unpriced` calls are not in `judge_usd`."""
+
+    tokens_forward: float
+    tokens_backward: float
+    flops: float
+    gpu_seconds: float
+    gpu_usd: float
+    judge_calls: float
+    judge_usd: float
+    judge_unpriced: float
+    bytes_written: float
+
+
+@dataclass(frozen=True)
+class ShardCost:
+    """In how many shards the recipe cuts a stage's tasks, and what each of them takes."""
+
+    shards: int
+    gpu_seconds: float
+    bytes_written: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the missing tasks cost, by stage and together; `assumed` says on which assumptions."""
+
+    stages: dict[str, StageCost]
+    total: StageCost
+    shards: dict[str, ShardCost]
+    assumed: list[str]
+
+
+def costs_of(planned: Planned, stated: Stated) -> Costs | None:
+    """What the missing tasks cost.
+
+    None for a model that the recipe makes, unless its parameters are stated or an endpoint is paid.
 
     Raises:
         BadInput: the throughput is neither a GPU nor a number.
     """
-    machine = machine_of(throughput)
-    size, size_from = _policy_size(planned, parameters)
+    machine = replace(machine_of(stated.throughput), usd=stated.gpu_usd)
+    size, size_from = _policy_size(planned, stated.parameters)
     prompt, answer, lengths_from = _lengths(planned)
     judges = judge_sizes(planned.recipe, planned.files)
     sizes = judges | {"": size.parameters}
     estimate = Estimate(Facts(prompt, answer, sizes, size.per_rank, _price)).add(planned.missing)
     total = estimate.total
-    known = parameters is not None or isinstance(planned.recipe.model, HfModel)
+    known = stated.parameters is not None or isinstance(planned.recipe.model, HfModel)
     if total == Work() or not (known or total.usd or total.unpriced):
-        return
-    console.print(_table(estimate, machine))
-    for line in (
+        return None
+    seconds = gpu_seconds(estimate, machine.reading, machine.writing)
+    assumed = (
         f"Assumed: {_told(size)} parameters ({size_from}); prompts of {prompt:.0f} and given responses of "
         f"{answer:.0f} tokens ({lengths_from}); sampled ones fill {FILLED:.0%} of max_new_tokens; "
-        f"{machine.told}. FLOPs are 2N a token forward, 2N + 2 x trained backward.",
-        *_warnings(estimate, size, judges),
-    ):
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        f"{machine.told}{_rate(machine)}. FLOPs are 2N a token forward, 2N + 2 x trained backward. "
+        f"A token is {CHARACTERS:.0f} bytes of text."
+    )
+    return Costs(
+        {name: _stage_cost(work, seconds[name], machine) for name, work in _in_order(estimate)},
+        _stage_cost(total, sum(seconds.values()), machine),
+        dict(_shards(planned, estimate, seconds)),
+        [assumed, *_warnings(estimate, size, judges, machine)],
+    )
 
 
-def _table(estimate: Estimate, machine: Machine) -> Table:
+def _in_order(estimate: Estimate) -> Iterator[tuple[str, Work]]:
+    """The stages that cost anything."""
+    for name in STAGES:
+        if (work := estimate.stages.get(name, Work())) != Work():
+            yield name, work
+
+
+def _stage_cost(work: Work, seconds: float, machine: Machine) -> StageCost:
+    return StageCost(
+        tokens_forward=work.forward,
+        tokens_backward=work.backward,
+        flops=work.flops,
+        gpu_seconds=seconds,
+        gpu_usd=seconds / 3600 * machine.usd,
+        judge_calls=work.calls,
+        judge_usd=work.usd,
+        judge_unpriced=work.unpriced,
+        bytes_written=work.bytes,
+    )
+
+
+def _shards(
+    planned: Planned, estimate: Estimate, seconds: Mapping[str, float]
+) -> Iterator[tuple[str, ShardCost]]:
+    """The stages that the recipe cuts into shards."""
+    tasks = Counter(task.stage for task in planned.missing)
+    for name, needs in planned.recipe.resources.stages.items():
+        if isinstance(needs, ShardedNeeds) and needs.shards > 1 and tasks[name]:
+            parts = tasks[name] * needs.shards
+            yield name, ShardCost(needs.shards, seconds[name] / parts, estimate.stages[name].bytes / parts)
+
+
+def print_costs(costs: Costs, console: Console) -> None:
+    """Print a table of the costs by stage, and what they rest on."""
     table = Table(title="costs of what is to run, by formula", title_justify="left")
     table.add_column("stage")
     for column in ("M tokens", "PFLOPs", "GPU h", "judge calls", "$", "GB written"):
         table.add_column(column, justify="right")
-    seconds = gpu_seconds(estimate, machine.reading, machine.writing)
-    for name in STAGES:
-        if (work := estimate.stages.get(name, Work())) != Work():
-            table.add_row(name, *_cells(work, seconds[name]))
+    for name, cost in costs.stages.items():
+        table.add_row(name, *_cells(cost))
     table.add_section()
-    table.add_row("all", *_cells(estimate.total, sum(seconds.values())))
-    return table
+    table.add_row("all", *_cells(costs.total))
+    console.print(table)
+    for line in (*_told_shards(costs.shards), *costs.assumed):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-def _cells(work: Work, seconds: float) -> Iterator[str]:
-    yield f"{(work.forward + work.backward) / 1e6:,.1f}"
-    yield f"{work.flops / 1e15:,.0f}"
-    yield f"{seconds / 3600:,.1f}"
-    yield f"{work.calls:,.0f}"
-    yield "?" if work.unpriced else f"{work.usd:,.2f}"
-    yield f"{work.bytes / 1e9:,.1f}"
+def _cells(cost: StageCost) -> Iterator[str]:
+    yield f"{(cost.tokens_forward + cost.tokens_backward) / 1e6:,.1f}"
+    yield f"{cost.flops / 1e15:,.0f}"
+    yield f"{cost.gpu_seconds / 3600:,.1f}"
+    yield f"{cost.judge_calls:,.0f}"
+    yield "?" if cost.judge_unpriced else f"{cost.judge_usd + cost.gpu_usd:,.2f}"
+    yield f"{cost.bytes_written / 1e9:,.1f}"
 
 
-def _warnings(estimate: Estimate, size: Size, judges: Mapping[str, float]) -> Iterator[str]:
+def _told_shards(shards: Mapping[str, ShardCost]) -> Iterator[str]:
+    for name, each in shards.items():
+        hours, size = each.gpu_seconds / 3600, each.bytes_written / 1e9
+        yield f"{name}: in {each.shards} shards, each of {hours:,.1f} GPU hours and {size:,.2f} GB."
+
+
+def _rate(machine: Machine) -> str:
+    return "" if not machine.usd else f", at ${machine.usd:,.2f} an hour"
+
+
+def _warnings(estimate: Estimate, size: Size, judges: Mapping[str, float], machine: Machine) -> Iterator[str]:
     """What the figures leave out."""
     if not size.parameters:
         yield "The base model's size is not known, so its FLOPs are not in: state --parameters, such as 8e9."
@@ -128,8 +223,10 @@ def _warnings(estimate: Estimate, size: Size, judges: Mapping[str, float]) -> It
     for name, parameters in judges.items():
         if not parameters:
             yield f"The size of judge {name} is not known, so its FLOPs are not in."
+    if not machine.usd:
+        yield "GPUs are not in the dollars: state --gpu-usd, dollars an hour."
     if estimate.total.usd:
-        yield f"Dollars are at most, with answers of full length; the price table is of {table_date()}."
+        yield f"Judges' dollars are at most, with answers of full length; prices are of {table_date()}."
     if estimate.total.unpriced:
         yield (
             f"{estimate.total.unpriced:,.0f} calls have no price: state usd_per_million_in and "

@@ -5,11 +5,14 @@ from harness.errors import BadInput
 from harness.plan.draw import DataFile
 from harness.recipe.data import local_files
 from harness.recipe.schema import Recipe
+from harness.store.digests import Digests
 from harness.store.keys import content_digest
 
 
 def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
     """Every file and folder that the recipe names, by its name there.
+
+    Their content is read, but for large files that have not changed since a command on this store read them.
 
     Raises:
         BadInput: with one sentence for each that is not there.
@@ -24,7 +27,10 @@ def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
     if problems:
         raise BadInput(problems)
     paths = {name: (places.data / name).resolve() for _, name in named}
-    return {name: DataFile(path, content_digest(path)) for name, path in paths.items()}
+    digests = Digests(places.store)
+    found = {name: DataFile(path, content_digest(path, digests.of)) for name, path in paths.items()}
+    digests.keep()
+    return found
 
 
 def _or_hub(place: str) -> str:

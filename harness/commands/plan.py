@@ -1,105 +1,92 @@
 """`harness plan`: what a run would do, what it would cost, and what it could tell apart."""
 
-import math
-from collections import Counter
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator
+from typing import Any
 
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as Grid
 
-from harness.commands.costs import Planned, show_costs
-from harness.commands.inputs import files_of
+from harness.commands.costs import Stated, print_costs
+from harness.commands.forecast import Contests, Detectable, Forecast, MethodSpends, StageTasks, forecast
 from harness.commands.output import Output
 from harness.commands.places import Places
-from harness.commands.run import history
 from harness.commands.words import counted
-from harness.errors import BadInput
-from harness.leaderboard.assemble import make_table
-from harness.leaderboard.record import read_records
-from harness.leaderboard.statistics import smallest_detectable_difference
-from harness.plan.build import Plan, build_plan
-from harness.plan.catalog import STAGES
-from harness.plan.costs import Estimate, Facts
-from harness.plan.estimate import stage_seconds
-from harness.plan.task import Task
-from harness.recipe.evaluation import OFFICIAL_PROMPTS, OfficialPrompts
-from harness.recipe.load import load_recipe, prompts_of
-from harness.recipe.model import HfModel
-from harness.recipe.schema import Recipe
-from harness.store.local import LocalStore
-
-WORST_DEVIATION = 50.0
-"""Standard deviation of a verdict in points of win rate, at most: one won, one lost."""
+from harness.leaderboard.render import as_plain
+from harness.recipe.table import Table
 
 
 def show_plan(
     places: Places,
     jobs: int,
     output: Output,
-    parameters: float | None = None,
-    throughput: str = "h100",
+    stated: Stated,
+    as_json: bool = False,
 ) -> None:
-    """Print the plan of a recipe against its store; nothing is run or written.
+    """Print the plan of a recipe against its store; nothing is run, and no result written.
 
     Args:
         places: the recipe, its store and its board.
         jobs: worker processes to plan for.
         output: where to print.
-        parameters: of the base model, where they are stated.
-        throughput: the GPU by which FLOPs become hours, or a number of FLOPs a second.
+        stated: what is known of the model and the GPUs.
+        as_json: as one object with the fields of `Forecast`.
     """
+    found = forecast(places, jobs, stated)
+    if as_json:
+        text = json.dumps(as_plain(found), indent=1, allow_nan=False, default=_declared)
+        output.result.out(text, highlight=False)
+    else:
+        _print(found, output)
+
+
+def _declared(table: Table) -> dict[str, Any]:
+    """A table of the recipe, as it stands there."""
+    return table.model_dump(mode="json")
+
+
+def _print(found: Forecast, output: Output) -> None:
     console = output.result
-    recipe = load_recipe(places.recipe)
-    files, store = files_of(recipe, places), LocalStore(places.store)
-    plan = build_plan(recipe, files)
-    stored = {task.key for task in plan.tasks if store.has(task.stage, task.key)}
-    past = history(plan, store)
-    seconds = stage_seconds(past)
-    console.print(_stages(plan, stored, seconds))
-    console.print(_methods(recipe))
-    if tuning := recipe.tuning:
+    console.print(_stages(found.stages))
+    console.print(_methods(found.methods))
+    if tuning := found.tuning:
         console.print(
             f"Each method that trains is trained {counted(tuning.trials, 'time')}, and each time judged on "
             f"{tuning.prompts} x {tuning.samples_per_prompt} responses to validation prompts.",
             highlight=False,
             soft_wrap=True,
         )
-    missing = [task for task in plan.tasks if task.key not in stored]
-    if contests := [task for task in plan.tasks if task.stage == "head_to_head"]:
-        to_run = [task for task in contests if task.key not in stored]
-        console.print(_contests(recipe, contests, to_run), highlight=False, soft_wrap=True)
-    show_costs(Planned(recipe, store, plan.tasks, missing, files), parameters, throughput, console)
-    for task in missing:
+    if contests := found.head_to_head:
+        console.print(_contests(contests), highlight=False, soft_wrap=True)
+    if found.costs:
+        print_costs(found.costs, console)
+    for task in found.to_run:
         output.details.print(f"to run: {task.stage} {task.key}", highlight=False, soft_wrap=True)
-    left = sum(seconds[task.stage] for task in missing)
-    console.print(
-        f"{len(missing)} of {len(plan.tasks)} tasks to run: {_duration(recipe, left, jobs, bool(past))}.",
-        highlight=False,
-        soft_wrap=True,
-    )
-    console.print(_detectable(recipe, places), highlight=False, soft_wrap=True)
+    for line in (
+        f"{len(found.to_run)} of {found.tasks} tasks to run: {_duration(found)}.",
+        *_detectable(found.detectable),
+    ):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
-def _contests(recipe: Recipe, contests: Sequence[Task], to_run: Sequence[Task]) -> str:
-    """How many comparisons of methods with each other there are; methods of equal outputs share theirs."""
-    calls, left = (Estimate(Facts(0, 0, {})).add(tasks).total.calls for tasks in (contests, to_run))
-    pairs, replicates = math.comb(len(recipe.methods), 2), len(recipe.seeds.replicates)
+def _contests(found: Contests) -> str:
+    pairs, replicates = counted(found.pairs, "pair"), counted(found.replicates, "replicate")
     return (
-        f"Head to head: {counted(pairs, 'pair')} of methods in {counted(replicates, 'replicate')}, both ways "
-        f"round where the judge sees an order: at most {calls:,.0f} judge calls, {left:,.0f} of them to make."
+        f"Head to head: {pairs} of methods in {replicates}, both ways round where the judge sees an order: "
+        f"at most {found.judge_calls:,.0f} judge calls, {found.judge_calls_to_run:,.0f} of them to make."
     )
 
 
-def _duration(recipe: Recipe, seconds: float, jobs: int, past: bool) -> str:
+def _duration(found: Forecast) -> str:
     """How long that takes; the embedded default's figures say nothing of another model."""
-    if not past and isinstance(recipe.model, HfModel):
+    if found.seconds is None:
         return "how long that takes is not known until some are done"
-    basis = "this store's history" if past else "the embedded default's figures"
-    return f"about {seconds / jobs / 60:.1f} min with {counted(jobs, 'job')} (estimated from {basis})"
+    basis = "this store's history" if found.seconds_basis == "history" else "the embedded default's figures"
+    jobs = counted(found.jobs, "job")
+    return f"about {found.seconds / 60:.1f} min with {jobs} (estimated from {basis})"
 
 
-def _stages(plan: Plan, stored: set[str], seconds: dict[str, float]) -> Table:
-    table = Table(title="tasks by stage", title_justify="left")
+def _stages(stages: list[StageTasks]) -> Grid:
+    table = Grid(title="tasks by stage", title_justify="left")
     for column, justify in (
         ("stage", "left"),
         ("makes", "left"),
@@ -108,62 +95,38 @@ def _stages(plan: Plan, stored: set[str], seconds: dict[str, float]) -> Table:
         ("s each", "right"),
     ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
-    wanted = Counter(task.stage for task in plan.tasks)
-    there = Counter(task.stage for task in plan.tasks if task.key in stored)
-    for name, stage in STAGES.items():
-        if wanted[name]:
-            run = wanted[name] - there[name]
-            table.add_row(name, stage.makes, str(there[name]), str(run), f"{seconds[name]:.1f}")
+    for one in stages:
+        table.add_row(one.stage, one.makes, str(one.stored), str(one.to_run), f"{one.seconds_each:.1f}")
     return table
 
 
-def _methods(recipe: Recipe) -> Table:
+def _methods(methods: list[MethodSpends]) -> Grid:
     """What each method spends in one replicate."""
-    table = Table(title="methods, in each replicate", title_justify="left")
+    table = Grid(title="methods, in each replicate", title_justify="left")
     for column in ("method", "prompts", "responses = judge calls", "pairs"):
         table.add_column(column, justify="left" if column == "method" else "right")
-    for name, method in recipe.methods.items():
-        if method.responses_per_prompt is None:
-            table.add_row(name, "-", "-", "-")
-            continue
-        prompts = prompts_of(recipe, method)
-        most = recipe.budget.pairs or prompts * (method.depth.pairs or 1)
-        limit = "" if recipe.budget.pairs else "at most "
-        table.add_row(name, str(prompts), str(prompts * method.responses_per_prompt), f"{limit}{most}")
+    for one in methods:
+        if one.prompts is None:
+            table.add_row(one.method, "-", "-", "-")
+        else:
+            limit = "" if one.pairs_exact else "at most "
+            table.add_row(one.method, str(one.prompts), str(one.responses), f"{limit}{one.pairs}")
     return table
 
 
-def _detectable(recipe: Recipe, places: Places) -> str:
-    """The smallest difference in win rate found with 80 % chance: measured on the board, else estimated."""
-    try:
-        measured = _measured(places)
-    except BadInput as bad:
-        return f"The board that is there cannot be used: {escape(bad.problems[0])}\n{_estimated(recipe)}"
-    if measured is not None:
-        return (
+def _detectable(found: Detectable) -> Iterator[str]:
+    if found.board_problem:
+        yield f"The board that is there cannot be used: {found.board_problem}"
+    if found.points is None:
+        yield "How small a difference the evaluation detects depends on how many prompts its file has."
+    elif found.basis == "board":
+        yield (
             f"Smallest difference in win rate that this evaluation detects (power 80 %, alpha 5 %): "
-            f"{measured:.1f} points, by the spread on the board that is there."
+            f"{found.points:.1f} points, by the spread on the board that is there."
         )
-    return _estimated(recipe)
-
-
-def _measured(places: Places) -> float | None:
-    folder = places.board / "records"
-    records = read_records(folder) if folder.is_dir() else []
-    return make_table(records).smallest_detectable_difference if records else None
-
-
-def _estimated(recipe: Recipe) -> str:
-    """From prompts x replicates: several samples of one prompt are not independent, so they do not count."""
-    prompts = recipe.evaluation.alpaca_eval.prompts
-    count = OFFICIAL_PROMPTS if isinstance(prompts, OfficialPrompts) else prompts.count
-    if count is None:
-        return "How small a difference the evaluation detects depends on how many prompts its file has."
-    verdicts = count * len(recipe.seeds.replicates)
-    error = math.sqrt(2) * WORST_DEVIATION / math.sqrt(verdicts)
-    size = smallest_detectable_difference(error, max(verdicts - 1, 1))
-    return (
-        f"Smallest difference in win rate that {verdicts} verdicts (prompts x replicates) detect (power 80 "
-        f"%, alpha 5 %): about {size:.1f} points, if nothing but single verdicts varied; expect more. The "
-        "board will tell."
-    )
+    else:
+        yield (
+            f"Smallest difference in win rate that {found.verdicts} verdicts (prompts x replicates) detect "
+            f"(power 80 %, alpha 5 %): about {found.points:.1f} points, if nothing but single verdicts "
+            "varied; expect more. The board will tell."
+        )

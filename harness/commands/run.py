@@ -132,7 +132,8 @@ def _run_plan(job: Run, workers: Workers, output: Output) -> Outcome:
         job.store.prepare()
     tasks = in_shards(job.plan.tasks, job.recipe.resources, stored)
     expected = stage_seconds(history(job.plan, job.store))
-    seconds = {task.key: expected[task.stage] for task in tasks if not job.store.has(task.stage, task.key)}
+    missing = [task for task in tasks if not job.store.has(task.stage, task.key)]
+    seconds = {task.key: expected[task.stage] * task.share for task in missing}
     for task in tasks:
         if task.key not in seconds:
             output.details.print(f"stored: {task.stage} {task.key}", highlight=False, soft_wrap=True)

@@ -1,5 +1,9 @@
 """`harness show`: a method's outputs beside the baseline's, with the judge's verdicts."""
 
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +22,67 @@ from harness.store.formats import PROMPTS, RESPONSES, RESULT, read_json, read_ro
 from harness.store.local import LocalStore
 
 
-def show_outputs(places: Places, method: str, replicate: int | None, count: int, console: Console) -> None:
+@dataclass(frozen=True)
+class Output:
+    """What one method wrote, and the judge's preference for it.
+
+    From 1, the reference is better, to 2, the output is; None where there is no verdict.
+    """
+
+    method: str
+    text: str
+    preference: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class ShownPrompt:
+    """One prompt with the reference's response and the methods' outputs."""
+
+    id: str
+    prompt: str
+    reference: str
+    outputs: list[Output]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that `harness show` says; with `--json` under these names."""
+
+    recipe: str
+    method: str
+    baseline: str
+    replicate: int
+    prompts: list[ShownPrompt]
+
+
+def show_outputs(
+    places: Places, method: str, replicate: int | None, count: int, console: Console, as_json: bool = False
+) -> None:
     """Print the first sample of the first prompts, for the method and for the recipe's baseline.
 
     Raises:
         BadInput: if the recipe has no such method or replicate.
         StoreError: if the outputs are not in the store yet.
     """
+    shown = outputs_of(places, method, replicate, count)
+    if as_json:
+        console.out(json.dumps(asdict(shown), indent=1, allow_nan=False), highlight=False)
+        return
+    for prompt in shown.prompts:
+        console.print(_comparison(prompt))
+
+
+def outputs_of(places: Places, method: str, replicate: int | None, count: int) -> Shown:
+    """The first sample of the first `count` prompts; raises as `show_outputs` does."""
     recipe, cells = chosen_cells(places, method, replicate)
     store = LocalStore(places.store)
     rows = [_Outputs(name, cells[name], store, places) for name in dict.fromkeys((recipe.baseline, method))]
-    for prompt in rows[0].prompts[:count]:
-        console.print(_comparison(prompt, rows))
+    prompts = [
+        ShownPrompt(prompt.id, prompt.transcript, rows[0].references[prompt.id], list(_outputs(prompt, rows)))
+        for prompt in rows[0].prompts[:count]
+    ]
+    return Shown(places.recipe.stem, method, recipe.baseline, cells[method].replicate, prompts)
 
 
 class _Outputs:
@@ -61,12 +114,18 @@ class _Outputs:
         return {row.prompt_id: row.text for row in rows if row.index == 0}
 
 
-def _comparison(prompt: Prompt, rows: list[_Outputs]) -> Table:
-    table = Table(title=_text(prompt.transcript), title_justify="left", title_style="bold", show_header=False)
-    table.add_row("reference", _text(rows[0].references[prompt.id]), "")
+def _outputs(prompt: Prompt, rows: list[_Outputs]) -> Iterator[Output]:
     for row in rows:
-        words = verdict(row.verdicts[prompt.id][0])
-        table.add_row(_text(row.name), _text(row.texts[prompt.id]), words)
+        preference = row.verdicts[prompt.id][0]
+        known = preference if preference is not None and isfinite(preference) else None
+        yield Output(row.name, row.texts[prompt.id], known, verdict(preference))
+
+
+def _comparison(prompt: ShownPrompt) -> Table:
+    table = Table(title=_text(prompt.prompt), title_justify="left", title_style="bold", show_header=False)
+    table.add_row("reference", _text(prompt.reference), "")
+    for output in prompt.outputs:
+        table.add_row(_text(output.method), _text(output.text), output.verdict)
     return table
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,9 +20,10 @@ from harness.leaderboard.text import plain
 from harness.plan.build import build_plan
 from harness.plan.catalog import STAGES
 from harness.recipe.load import load_recipe
-from harness.store.inventory import Entry, entries, folder_bytes, with_inputs
+from harness.store.inventory import Entry, entries, folder_bytes, folder_names, with_inputs
 from harness.store.local import LocalStore
-from harness.store.manifest import NAME, Manifest, mismatches
+from harness.store.manifest import NAME, Manifest
+from harness.store.verify import verifying
 
 
 def list_store(root: Path, boards: Path) -> Iterator[str]:
@@ -45,8 +47,8 @@ def size_of_store(root: Path) -> Iterator[str]:
         sizes[entry.stage] += entry.bytes
     for stage, size in sizes.most_common():
         yield f"{stage:20} {counts[stage]:>8} {_size(size):>9}"
-    others = {path.name: folder_bytes(path) for path in sorted(root.iterdir()) if path.is_dir()}
-    others = {name: size for name, size in others.items() if name not in STAGES and size}
+    folders = (path for path in sorted(root.iterdir()) if path.is_dir() and path.name not in STAGES)
+    others = {path.name: size for path in folders if (size := folder_bytes(path))}
     for name, size in others.items():
         yield f"{name + '/':20} {'':>8} {_size(size):>9}"
     yield f"{'all':20} {counts.total():>8} {_size(sizes.total() + sum(others.values())):>9}"
@@ -59,26 +61,25 @@ def show_artifact(root: Path, boards: Path, key: str) -> str:
         BadInput: no artifact, or more than one, has a key (or `stage/key`) that begins so.
         CorruptArtifact, NewerStore: its manifest cannot be read.
     """
-    there = list(_whole(root))
-    found = [entry for entry in there if entry.key.startswith(key) or entry.name.startswith(key)]
+    store, there = LocalStore(root), list(_names(root))
+    found = [name for name in there if _begins(name, key) and store.has(*name)]
     if len(found) != 1:
-        names = ": " + ", ".join(entry.name for entry in found[:5]) if found else ""
+        listed = ": " + ", ".join(map("/".join, found[:5])) if found else ""
         raise BadInput(
-            f"{root}: {counted(len(found), 'artifact')} of a key that begins with '{plain(key)}'{names}."
+            f"{root}: {counted(len(found), 'artifact')} of a key that begins with '{plain(key)}'{listed}."
         )
-    (entry,), store = found, LocalStore(root)
-    manifest = store.manifest(entry.stage, entry.key)
-    known = {other.key: other.name for other in there}
+    ((stage, key),) = found
+    folder, manifest = store.folder(stage, key), store.manifest(stage, key)
+    needed = set(manifest.inputs.values())
+    known = {other[1]: "/".join(other) for other in there if other[1] in needed and store.has(*other)}
     content = {
-        "artifact": entry.name,
-        "made": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.made)),
-        "bytes": entry.bytes,
+        "artifact": f"{stage}/{key}",
+        "made": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime((folder / NAME).stat().st_mtime)),
+        "bytes": folder_bytes(folder),
         **_facts(manifest),
-        "inputs": {
-            name: known.get(needed, f"{needed} (not there)") for name, needed in manifest.inputs.items()
-        },
-        "needed by": [other.name for other in there if _needs(store, other, entry.key)],
-        "on the boards of": sorted(_users(boards).get(entry.key, ())),
+        "inputs": {name: known.get(of, f"{of} (not there)") for name, of in manifest.inputs.items()},
+        "needed by": ["/".join(other) for other in there if _needs(store, other, key)],
+        "on the boards of": sorted(_users(boards).get(key, ())),
     }
     return json.dumps(content, indent=1)  # ASCII: nothing in it reaches a terminal as a control character
 
@@ -91,21 +92,20 @@ def verify_store(root: Path, discard: bool, console: Console) -> None:
     Raises:
         StoreError: there are bad files, or there is no store.
     """
-    store, there = LocalStore(root), list(_whole(root))
-    quiet = not console.is_terminal
-    bad: dict[Entry, list[str]] = {}
-    for entry in track(there, "verifying", console=console, transient=True, disable=quiet):
-        if reasons := list(_faults(store, entry)):
-            bad[entry] = reasons
-    sentences = [f"{entry.name}: {plain(reason)}" for entry, reasons in bad.items() for reason in reasons]
+    names, quiet = list(_names(root)), not console.is_terminal
+    with verifying(root, names) as each:
+        shown = track(each, "verifying", len(names), console=console, transient=True, disable=quiet)
+        found = {name: faults for name, faults in zip(names, shown, strict=True) if faults is not None}
+    bad = {name: faults for name, faults in found.items() if faults}
+    sentences = [f"{'/'.join(name)}: {plain(fault)}" for name, faults in bad.items() for fault in faults]
     if discard:
-        for entry in bad:
-            store.discard(entry.stage, entry.key)
+        for name in bad:
+            LocalStore(root).discard(*name)
     if bad:
         remedy = "They are taken out; run their recipes to make them again."
         advice = remedy if discard else "--discard takes them out, and the next run makes them again."
         raise DamagedStore("\n".join([*sentences, f"{counted(len(bad), 'artifact')} damaged. {advice}"]))
-    console.print(f"{counted(len(there), 'artifact')}: every file is what was written", highlight=False)
+    console.print(f"{counted(len(found), 'artifact')}: every file is what was written", highlight=False)
 
 
 class DamagedStore(StoreError):
@@ -183,6 +183,11 @@ def _check(root: Path) -> None:
         raise StoreError(f"{root}: there is no store. Name one with --store or HARNESS_STORE.")
 
 
+def _names(root: Path) -> Iterable[tuple[str, str]]:
+    _check(root)
+    return folder_names(root, STAGES)
+
+
 def _whole(root: Path) -> Iterator[Entry]:
     return (entry for entry in _entries(root) if entry.whole)
 
@@ -192,23 +197,18 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
     return {name: getattr(manifest, name) for name in names}
 
 
-def _needs(store: LocalStore, entry: Entry, key: str) -> bool:
+def _begins(name: tuple[str, str], start: str) -> bool:
+    return name[1].startswith(start) or "/".join(name).startswith(start)
+
+
+def _needs(store: LocalStore, name: tuple[str, str], key: str) -> bool:
     """Whether an artifact was made from another; a look at the text saves most of the parsing."""
     try:
-        if key not in (store.folder(entry.stage, entry.key) / NAME).read_text(encoding="utf-8"):
-            return False
-        return key in store.manifest(entry.stage, entry.key).inputs.values()
-    except (CorruptArtifact, OSError, ValueError):
+        with open(os.path.join(store.root, *name, NAME), "rb") as file:
+            mentioned = key.encode() in file.read()
+        return mentioned and key in store.manifest(*name).inputs.values()
+    except (CorruptArtifact, OSError):
         return False
-
-
-def _faults(store: LocalStore, entry: Entry) -> Iterator[str]:
-    try:
-        manifest = store.manifest(entry.stage, entry.key)
-    except CorruptArtifact as error:
-        yield error.reason
-        return
-    yield from mismatches(store.folder(entry.stage, entry.key), manifest)
 
 
 def _size(count: float) -> str:

@@ -69,10 +69,11 @@ class RunView:
                 )
 
     def label(self, task: Task) -> str:
-        """`stage method/replicate`, or how many methods share the task."""
+        """`stage method/replicate`, or how many methods share the task; of a shard, which it is."""
         users = self._users.get(task.key, ())
         who = ", ".join(users) if len(users) <= 2 else f"{len(users)} rows"
-        return f"{task.stage} {who}"
+        shard = f", shard {task.shard[0] + 1} of {task.shard[1]}" if task.shard else ""
+        return f"{task.stage} {who}{shard}"
 
     def _start(self, task: Task) -> None:
         self._started[task.key] = time.monotonic()

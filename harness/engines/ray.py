@@ -6,10 +6,13 @@ or a machine that is lost costs the piece it was at, and a run that is lost cost
 
 import os
 import signal
+import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
@@ -19,18 +22,23 @@ from harness.engines.attempt import LOOK_AGAIN_S, Message, attempt, settle
 from harness.engines.base import Event, Outcome, Work
 from harness.engines.local import ENVIRONMENT
 from harness.engines.schedule import Schedule
-from harness.errors import StoreError
+from harness.errors import BadInput, StoreError
 from harness.plan.task import Task
 from harness.store.local import LocalStore
 
 RETRIES = 3
 """How often a task is begun anew after its worker or its machine was lost; what it raises is final."""
-GIB = 2**30
+ANSWER_S = 10.0
+"""How long a cluster may take to answer at all."""
 OBJECT_STORE = 100 * 2**20
 """Bytes of Ray's shared memory on a cluster of our own: artifacts do not pass through it."""
 
 Options = Mapping[str, float]
 """`num_cpus`, `num_gpus` and `memory` (bytes) of a task, as Ray calls them."""
+RESOURCES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+"""What Ray calls the same of a machine."""
+ELSEWHERE: Message = ("elsewhere", None)
+"""How a try ended that found another run at the task."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,15 @@ class Cluster:
 
     address: str | None
     workers: int
+
+    @property
+    def room(self) -> float:
+        """How many tasks to hand over at a time.
+
+        No more than can run, so that the next one is chosen when it is its turn; of a cluster that is there,
+        which may grow with what waits, all.
+        """
+        return self.workers if self.address is None else float("inf")
 
 
 class RayEngine:
@@ -53,6 +70,7 @@ class RayEngine:
         """Run what the store lacks, inputs before users; go on past failures.
 
         Raises:
+            BadInput: a task takes more than the whole of a cluster of our own.
             StoreError: there is no cluster at the address.
             DiskFull: there is no room for the artifact of a task; nothing else is begun.
             KeyboardInterrupt: passed on after the workers have stopped; the store stays whole.
@@ -61,18 +79,40 @@ class RayEngine:
         if not schedule.open:
             return schedule.outcome
         with _connected(self._cluster):
+            if self._cluster.address is None:
+                self._check(tasks)
             watch, running = _Watch(report), dict[Any, Task]()
             while schedule.open:
-                while (task := schedule.next()) is not None:
+                while len(running) < self._cluster.room and (task := schedule.next()) is not None:
                     running[self._submit(task, watch)] = task
                     watch.tasks[task.key] = task
-                done, _ = ray.wait(list(running), timeout=LOOK_AGAIN_S) if running else ([], None)
+                done = _ended(running)
                 watch.look()
                 for reference in done:
-                    task = running.pop(reference)
-                    watch.end(task)
-                    settle(schedule, task, _message(reference), report)
+                    task, message = running.pop(reference), _message(reference)
+                    if message == ELSEWHERE:
+                        watch.forget(task)
+                        schedule.put_back(task)
+                    else:
+                        watch.end(task)
+                        settle(schedule, task, message, report)
         return schedule.outcome
+
+    def _check(self, tasks: Sequence[Task]) -> None:
+        """Refuse what would wait for ever.
+
+        Raises:
+            BadInput: says what a task takes, and what there is.
+        """
+        there = ray.cluster_resources()
+        for stage in sorted({task.stage for task in tasks}):
+            for name, taken in self._needs(stage).items():
+                if taken > there.get(RESOURCES[name], 0):
+                    raise BadInput(
+                        f"resources: a task of '{stage}' takes {taken:g} {RESOURCES[name]}, and the cluster "
+                        f"of --jobs here has {there.get(RESOURCES[name], 0):g}. Ask for less, or name "
+                        "a larger cluster with --address."
+                    )
 
     def _submit(self, task: Task, watch: "_Watch") -> Any:
         remote = _try.options(max_retries=RETRIES, name=task.stage, **self._needs(task.stage))
@@ -96,7 +136,9 @@ class _News:
 
 @ray.remote  # type: ignore[untyped-decorator]
 def _try(work: Work, task: Task, root: Path, news: Any) -> Message:
-    """A try at a task, in a worker of the cluster."""
+    """A try at a task, in a worker of the cluster; not one that would only wait for another run."""
+    if LocalStore(root).is_claimed(task.stage, task.key):
+        return ELSEWHERE
 
     def progress(done: int, of: int) -> None:
         news.tell.remote(task.key, done, of)
@@ -125,6 +167,10 @@ class _Watch:
     def end(self, task: Task) -> None:
         """A task's try is over: what its worker still says of it comes too late."""
         self._start(task)
+        self.forget(task)
+
+    def forget(self, task: Task) -> None:
+        """A task has not begun."""
         del self.tasks[task.key]
         self._started.discard(task.key)
 
@@ -132,6 +178,15 @@ class _Watch:
         if task.key not in self._started:
             self._started.add(task.key)
             self._report(Event("started", task))
+
+
+def _ended(running: Mapping[Any, Task]) -> list[Any]:
+    """Which of these have ended, after a short wait for any."""
+    if not running:
+        time.sleep(LOOK_AGAIN_S)
+        return []
+    done: list[Any] = ray.wait(list(running), timeout=LOOK_AGAIN_S)[0]
+    return done
 
 
 def _message(reference: Any) -> Message:
@@ -146,29 +201,55 @@ def _message(reference: Any) -> Message:
 
 @contextmanager
 def _connected(cluster: Cluster) -> Iterator[None]:
-    """Quietly: no dashboard, no usage figures, no lines of workers between ours.
+    """Quietly: no dashboard, no usage figures, no lines of workers between ours, and no files left.
 
     Raises:
         StoreError: there is no cluster at the address.
     """
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}
-    ours: dict[str, Any] = {"address": cluster.address}
-    variables = dict(ENVIRONMENT)
-    if cluster.address is None:
-        # "local": not a cluster that happens to run here, or that RAY_ADDRESS names
-        ours = {"address": "local", "num_cpus": cluster.workers, "object_store_memory": OBJECT_STORE}
-        ours |= {"include_dashboard": False}
-        # the same `harness` as here, wherever the program was started
-        package = str(Path(__file__).parents[2])
-        variables["PYTHONPATH"] = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     usual = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(**ours, log_to_driver=False, logging_level="ERROR", runtime_env={"env_vars": variables})
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise StoreError(f"--address: no Ray cluster answers at '{cluster.address}': {error}") from None
-    finally:
-        signal.signal(signal.SIGTERM, usual)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with _started(cluster.workers) if cluster.address is None else _joined(cluster.address) as ours:
+        try:
+            ray.init(**ours, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise StoreError(f"--address: no Ray cluster answers at '{cluster.address}': {error}") from None
+        finally:
+            signal.signal(signal.SIGTERM, usual)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _joined(address: str) -> nullcontext[dict[str, Any]]:
+    """Settings of a cluster that is there.
+
+    Raises:
+        StoreError: nobody answers at its host and port, where Ray itself would try for minutes.
+    """
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
+        try:
+            socket.create_connection((host.rpartition("/")[2], int(port)), ANSWER_S).close()
+        except (OSError, OverflowError) as error:
+            raise StoreError(f"--address: no Ray cluster answers at '{address}': {error}") from None
+    return nullcontext({"address": address, "runtime_env": {"env_vars": ENVIRONMENT}})
+
+
+@contextmanager
+def _started(workers: int) -> Iterator[dict[str, Any]]:
+    """Settings of a cluster of our own, whose processes have our environment.
+
+    Theirs by `runtime_env` would be made by a server of its own, which the first task would wait for.
+    """
+    os.environ |= ENVIRONMENT
+    # the path of a socket is short: 107 bytes, of which Ray takes 70 below this folder
+    place = os.environ.get("RAY_TMPDIR", "/tmp")
+    with TemporaryDirectory(prefix="ray-", dir=place, ignore_cleanup_errors=True) as folder:
+        yield {
+            "address": "local",  # not a cluster that happens to run here, or that RAY_ADDRESS names
+            "num_cpus": workers,
+            "object_store_memory": OBJECT_STORE,
+            "include_dashboard": False,
+            "_temp_dir": folder,
+        }

@@ -21,12 +21,12 @@ def longest_first(tasks: Sequence[Task], seconds: Mapping[str, float]) -> list[T
 
     Args:
         tasks: inputs before users, as in the result.
-        seconds: expected of one task, by stage; not negative.
+        seconds: expected of one whole task, by stage; not negative.
     """
     waiting = dict.fromkeys((task.key for task in tasks), 0.0)
     users = Counter(needed.key for task in tasks for needed in task.needs)
     for task in reversed(tasks):
-        waiting[task.key] += max(seconds[task.stage], LEAST_S)
+        waiting[task.key] += max(seconds[task.stage] * task.share, LEAST_S)
         for needed in task.needs:
             waiting[needed.key] = max(waiting[needed.key], waiting[task.key])
     return sorted(tasks, key=lambda task: (-waiting[task.key], -users[task.key]))
@@ -69,6 +69,10 @@ class Schedule:
             self._running[key] = self._waiting.pop(key)
             return task
         return None
+
+    def put_back(self, task: Task) -> None:
+        """A task has not begun, as another run has: it waits again."""
+        self._wait(self._running.pop(task.key))
 
     def find(self, task: Task) -> None:
         """Another run has put a task's artifact into the store."""

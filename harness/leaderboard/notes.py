@@ -1,5 +1,6 @@
 """The sentences below a board: how to read it, what is tied, what is missing, and what it can resolve."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import get_args
 
@@ -9,6 +10,9 @@ from harness.leaderboard.statistics import Parts
 from harness.leaderboard.table import Row, Section, Table
 from harness.leaderboard.text import markdown, number
 from harness.recipe.schema import Role
+
+Quote = Callable[[str], str]
+"""How text from outside is made harmless for where a sentence goes."""
 
 HOW_TO_READ = (
     "`±` is half of a 95 % interval over seeds and prompts. Differences are taken against the baseline, on "
@@ -52,19 +56,19 @@ def board_notes(table: Table) -> list[str]:
     return lines
 
 
-def section_reason(section: Section, first: Section) -> str:
+def section_reason(section: Section, first: Section, quote: Quote = markdown) -> str:
     """Why `section` is not ranked together with the first one, as a sentence."""
     keys = sorted(first.comparable.keys() | section.comparable.keys())
     differing = [
-        f"{markdown(key)} ({_value(section, key)} instead of {_value(first, key)})"
+        f"{quote(key)} ({_value(section, key, quote)} instead of {_value(first, key, quote)})"
         for key in keys
         if first.comparable.get(key) != section.comparable.get(key)
     ]
     return f"Not ranked with section {first.number}, because these differ: {', '.join(differing)}."
 
 
-def _value(section: Section, key: str) -> str:
-    return markdown(section.comparable[key]) if key in section.comparable else "nothing"
+def _value(section: Section, key: str, quote: Quote) -> str:
+    return quote(section.comparable[key]) if key in section.comparable else "nothing"
 
 
 def _drawn_anew(table: Table) -> str:
@@ -185,18 +189,23 @@ def _noise(noise: Parts) -> str:
 
 def row_notes(row: Row) -> list[str]:
     """The sentences of one row: its own notes, and what it lacks."""
-    name = markdown(row.method)
-    lines = [markdown(f"{row.method}: {note}") for note in row.notes]
+    lines = [*(markdown(f"{row.method}: {note}") for note in row.notes), *row_lacks(row)]
+    if row.pairs_dropped or row.pairs_truncated:
+        lines.append(
+            f"{markdown(row.method)}: {number(row.pairs_dropped, 0)} pairs dropped, "
+            f"{number(row.pairs_truncated, 0)} truncated (mean over seeds)."
+        )
+    return lines
+
+
+def row_lacks(row: Row, quote: Quote = markdown) -> list[str]:
+    """Why a row is not ranked, what its difference rests on, and why it has no interval."""
+    name, own = quote(row.method), row.scores[WIN_RATE]
+    lines = []
     if not row.complete:
-        lines.append(f"{name} is incomplete and not ranked: {markdown('; '.join(row.missing))}.")
-    own = row.scores[WIN_RATE]
+        lines.append(f"{name} is incomplete and not ranked: {quote('; '.join(row.missing))}.")
     if not row.complete and own is not None and own.difference is not None:
         lines.append(f"{name}: its difference is taken on the prompts and seeds that both rows have.")
     if own is not None and own.ci_high is None:
         lines.append(f"{name}: no interval, because its win rates do not vary at all or there is only one.")
-    if row.pairs_dropped or row.pairs_truncated:
-        lines.append(
-            f"{name}: {number(row.pairs_dropped, 0)} pairs dropped, "
-            f"{number(row.pairs_truncated, 0)} truncated (mean over seeds)."
-        )
     return lines

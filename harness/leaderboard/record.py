@@ -195,11 +195,13 @@ def read_records(folder: Path) -> list[Record]:
 def _read_record(path: Path) -> Record:
     remedy = "Run the recipe again to write it anew."
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         stated = content.pop("digest", None) if isinstance(content, dict) else None
         found = _digest(content)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}. Delete it. {remedy}") from None
+    except _NoNumber as error:
+        raise BadInput(f"{path}: holds {error}, which is no number. {remedy}") from None
     except ValueError:
         raise BadInput(f"{path}: is not complete JSON; it was cut off or edited. {remedy}") from None
     except RecursionError:
@@ -217,6 +219,14 @@ def _read_record(path: Path) -> Record:
         return Record.model_validate(content)
     except ValidationError as error:
         raise BadInput(_sentences(path, error, remedy)) from None
+
+
+class _NoNumber(ValueError):
+    """NaN or an infinity, which JSON does not know and Python's reader takes."""
+
+
+def _refuse(constant: str) -> None:
+    raise _NoNumber(constant)
 
 
 def _sentences(path: Path, error: ValidationError, remedy: str) -> list[str]:

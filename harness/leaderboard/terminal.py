@@ -11,6 +11,7 @@ from rich.table import Table as Grid
 
 from harness.errors import BadInput
 from harness.leaderboard.figures import difference_of, sign_of
+from harness.leaderboard.notes import row_lacks, section_reason
 from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Table
 from harness.leaderboard.text import compact, interval, number, percent, plain, scientific
@@ -106,15 +107,13 @@ COSTS = ("pairs", "tokens", "seconds", "flops", "overhead")
 def check_sort(column: str) -> None:
     """Raise BadInput unless there is such a column to sort by."""
     if column not in COLUMNS:
-        raise BadInput(
-            f"--sort: no column is called '{column}'.{suggestion(column, list(COLUMNS))} "
-            f"Known: {', '.join(COLUMNS)}."
-        )
+        raise BadInput(f"--sort: no column is called '{column}'.{suggestion(column, list(COLUMNS))}")
 
 
 def print_board(table: Table, console: Console, sort: str = "rank") -> None:
-    """Print one grid for each section, sorted by one of `COLUMNS`; what a row lacks comes last.
+    """Print one grid for each section, sorted by one of `COLUMNS`, rows without a value last.
 
+    Below it stands what rows lack, and above why a section is not ranked with the first.
     Raises BadInput for a column that is not known.
     """
     check_sort(sort)
@@ -129,7 +128,15 @@ def print_board(table: Table, console: Console, sort: str = "rank") -> None:
                 break
             names.remove(name)
             grid = _grid(table, rows, names, console)
+        if section.number > 1:
+            _say(section_reason(section, table.sections[0], plain), console)
         console.print(grid)
+        for line in (line for row in rows for line in row_lacks(row, plain)):
+            _say(line, console)
+
+
+def _say(line: str, console: Console) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _sorted(rows: Sequence[Row], sort: str) -> list[Row]:

@@ -11,8 +11,6 @@ _BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u20
 
 LARGE = 1e7
 
-LARGE = 1e7
-
 
 def plain(text: str) -> str:
     """`text` on one line, without control, format (bidirectional, zero-width) and surrogate characters."""

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.errors import BadInput
-from harness.models.batching import batches
+from harness.models.batching import batches, windows
 from harness.models.hub import locate
 from harness.models.quiet import quiet
 
@@ -64,7 +64,10 @@ def embed_with_sentence_transformer(
         except (OSError, ValueError, ImportError) as error:
             reason = str(error).strip().partition("\n")[0].rstrip(".")
             raise BadInput(f"{folder}: is no sentence-transformers model: {reason}.") from error
-        vectors = model.encode(list(texts), batch_size=batch_size, show_progress_bar=False)
+        vectors = [
+            model.encode(list(texts[first:last]), batch_size=batch_size, show_progress_bar=False)
+            for first, last in windows(len(texts))
+        ]
         masks = [  # longest text first, as the package itself batches them
             model.preprocess([texts[at] for at in picked])["attention_mask"]
             for picked in batches([len(text) for text in texts], batch_size)
@@ -72,4 +75,5 @@ def embed_with_sentence_transformer(
     tokens = sum(int(mask.sum()) for mask in masks)
     pads = sum(mask.numel() for mask in masks) - tokens
     parameters = sum(weight.numel() for weight in model.parameters())
-    return SentenceEmbeddings(np.asarray(vectors, np.float32), tokens, pads, parameters)
+    none = np.empty((0, model.get_embedding_dimension() or 0), np.float32)
+    return SentenceEmbeddings(np.concatenate([none, *vectors]), tokens, pads, parameters)

@@ -1,18 +1,27 @@
 """What tasks will cost, by formula: tokens, FLOPs, judge calls and dollars, bytes on disk.
 
 FLOPs as `metering.Meter.count`: 2N for each token forward, and backward 2N + 2 x trained parameters.
-Everything that is not in the plan is an assumption, and stands in `Facts`.
+What a plan does not say is assumed (`amounts.Facts`).
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from harness.plan.amounts import (
+    FILLED,
+    Facts,
+    depth_of,
+    length_of,
+    prompts_of,
+    responses_per_prompt,
+    rows_of,
+    samples_of,
+    trained_by,
+)
+from harness.plan.disk import written
 from harness.plan.task import Task
-from harness.recipe.evaluation import OFFICIAL_PROMPTS
 
-FILLED = 0.5
-"""The share of `max_new_tokens` that a sampled response is taken to fill."""
 TEMPLATE_TOKENS = 250
 """Tokens of a judge's instructions, besides what it judges."""
 QUESTION_TURNS = 160
@@ -21,23 +30,6 @@ SAMPLING = frozenset({"responses", "outputs", "trial", "mt_bench"})
 """Stages that write token by token, which uses a GPU less well than reading does."""
 UNKNOWN = frozenset({"lm_eval"})
 """Stages whose work the plan does not say."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What an estimate rests on.
-
-    `prompt` and `answer` are tokens of a prompt and of a dataset's own response. `parameters` are those of
-    the models by name, the policy's under "". `per_rank` is how many parameters a LoRA adapter on all linear
-    layers has for each rank; 0 where that is not known, and then adapters count as nothing. `price` gives
-    dollars per million tokens in and out of a model at a base URL.
-    """
-
-    prompt: float
-    answer: float
-    parameters: Mapping[str, float]
-    per_rank: float = 0.0
-    price: Callable[[str, str], tuple[float, float] | None] = lambda base_url, model: None
 
 
 @dataclass(frozen=True)
@@ -84,46 +76,50 @@ def gpu_seconds(estimate: Estimate, reading: float, writing: float) -> dict[str,
 
 
 def work_of(task: Task, facts: Facts) -> Work:
-    """The cost of one task; nothing where its stage runs no model."""
+    """The cost of one task; where its stage runs no model, what it writes."""
+    return replace(_computed(task, facts), bytes=written(task, facts))
+
+
+def _computed(task: Task, facts: Facts) -> Work:
     params = task.params
     match task.stage:
         case "embeddings":
-            return _read(_prompts(task) * facts.prompt, facts)
+            return _read(prompts_of(task) * facts.prompt, facts)
         case "responses":
             return _responses(task, facts)
         case "scores":
-            rows = _rows(task.inputs["responses"])
-            return _judged(task, rows, facts, _length(task.inputs["responses"], facts))
+            rows = rows_of(task.inputs["responses"])
+            return _judged(task, rows, facts, length_of(task.inputs["responses"], facts))
         case "logprobs" | "hidden_states":
             prompt = facts.prompt if params.get("conditional", True) else 0
             responses = task.inputs["responses"]
-            return _read(_rows(responses) * (prompt + _length(responses, facts)), facts)
+            return _read(rows_of(responses) * (prompt + length_of(responses, facts)), facts)
         case "gradients":
             return _gradients(task, facts)
         case "adapter" | "warmup":
             return _training(task, facts)
         case "sft":
             tokens = params["steps"] * params["rows_per_step"] * (facts.prompt + facts.answer)
-            return _learned(tokens, _trained(params, facts), facts)
+            return _learned(tokens, trained_by(params, facts), facts)
         case "outputs":
             return _outputs(task, facts)
         case "trial":
-            count = _prompts(task) * params["per_prompt"]
+            count = prompts_of(task) * params["per_prompt"]
             length = FILLED * params["max_new_tokens"]
             written = _read(count * (facts.prompt + length), facts)
             return written + _judged(task, count, facts, 2 * length, pair=True)
         case "alpaca_eval":
             outputs = task.inputs["outputs"]
-            return _judged(task, _samples(outputs), facts, 2 * _length(outputs, facts), pair=True)
+            return _judged(task, samples_of(outputs), facts, 2 * length_of(outputs, facts), pair=True)
         case "head_to_head":
             sides = task.inputs["reference"], task.inputs["outputs"]
-            length = sum(_length(side, facts) for side in sides)
-            return _judged(task, _samples(sides[1]), facts, length, pair=True)
+            length = sum(length_of(side, facts) for side in sides)
+            return _judged(task, samples_of(sides[1]), facts, length, pair=True)
         case "preference":
             reference = task.inputs["reference"]
-            length = _length(reference, facts)
-            pairs = 2 * 2 * _prompts(task.inputs["held_out"])  # two sides, by policy and by reference
-            judged = _judged(task, _samples(reference), facts, length)
+            length = length_of(reference, facts)
+            pairs = 2 * 2 * prompts_of(task.inputs["held_out"])  # two sides, by policy and by reference
+            judged = _judged(task, samples_of(reference), facts, length)
             return _read(pairs * (facts.prompt + length), facts) + judged
         case "mt_bench":
             length = FILLED * params["max_new_tokens"]
@@ -138,17 +134,17 @@ def _read(tokens: float, facts: Facts, model: str = "") -> Work:
 
 
 def _learned(tokens: float, trained: float, facts: Facts) -> Work:
-    """Forward and backward through the policy; what is trained is written, in fp32."""
+    """Forward and backward through the policy."""
     whole = facts.parameters.get("", 0.0)
     flops = 2 * whole * tokens + 2 * (whole + trained) * tokens
-    return Work(forward=tokens, backward=tokens, flops=flops, bytes=4 * trained)
+    return Work(forward=tokens, backward=tokens, flops=flops)
 
 
 def _responses(task: Task, facts: Facts) -> Work:
     """Those of the dataset are there already; those of an endpoint are paid for."""
     if task.params["kind"] == "dataset":
         return Work()
-    length, rows = _length(task, facts), _rows(task)
+    length, rows = length_of(task, facts), rows_of(task)
     if endpoint := task.params.get("endpoint"):
         prices = _prices(endpoint, task.knobs["endpoint"], facts)
         return _paid(rows, facts.prompt, task.params["max_new_tokens"], prices)
@@ -158,22 +154,20 @@ def _responses(task: Task, facts: Facts) -> Work:
 def _outputs(task: Task, facts: Facts) -> Work:
     if "temperature" not in task.params:  # given, not sampled
         return Work()
-    return _read(_samples(task) * (facts.prompt + _length(task, facts)), facts)
+    return _read(samples_of(task) * (facts.prompt + length_of(task, facts)), facts)
 
 
 def _gradients(task: Task, facts: Facts) -> Work:
-    """Every response forward and backward; `exact` keeps a row for each ordered pair, in fp16."""
+    """Every response forward and backward."""
     params, responses = task.params, task.inputs["responses"]
-    rows, length = _rows(responses), _length(responses, facts)
+    rows, length = rows_of(responses), length_of(responses, facts)
     back = length if params["tokens"] == "response" else facts.prompt + length
     whole, captured = facts.parameters.get("", 0.0), facts.per_rank * params["rank"]
-    per_response = responses_per_prompt(responses) - 1 if params["preconditioning"] == "exact" else 1
     forward = rows * (facts.prompt + length)
     return Work(
         forward=forward,
         backward=rows * back,
         flops=2 * whole * forward + 2 * (whole + captured) * rows * back,
-        bytes=2 * params["dim"] * rows * per_response,
     )
 
 
@@ -181,28 +175,14 @@ def _training(task: Task, facts: Facts) -> Work:
     """Each pair's two responses with their prompt; with whole prompts, each response and prompt once."""
     training, pairs = task.params["training"], task.inputs["pairs"]
     responses = pairs.inputs["responses"]
-    length, depth = _length(responses, facts), _depth(pairs)
+    length, depth = length_of(responses, facts), depth_of(pairs)
     if training["batching"] == "pairs":
         tokens = training["pairs_per_step"] * 2 * (facts.prompt + length)
     else:
         prompts = training["prompts_per_step"] or training["pairs_per_step"] / depth
         distinct = min(responses_per_prompt(responses), 2 * depth)
         tokens = prompts * (facts.prompt + distinct * length)
-    return _learned(training["steps"] * tokens, _trained(training, facts), facts)
-
-
-def _trained(training: Mapping[str, Any], facts: Facts) -> float:
-    """How many parameters are trained."""
-    if training["weights"] == "full":
-        return facts.parameters.get("", 0.0)
-    return facts.per_rank * float(training["lora_rank"])
-
-
-def _depth(pairs: Task) -> float:
-    """Mean pairs of a prompt."""
-    if pairs.params["budget"] is not None:
-        return float(pairs.params["budget"]) / _prompts(pairs)
-    return float(pairs.params["depth"]["pairs"] or 1)
+    return _learned(training["steps"] * tokens, trained_by(training, facts), facts)
 
 
 def _judged(task: Task, items: float, facts: Facts, length: float, pair: bool = False) -> Work:
@@ -240,42 +220,3 @@ def _paid(calls: float, asked: float, answered: float, prices: tuple[float, floa
     if prices is None:
         return Work(calls=calls, unpriced=calls)
     return Work(calls=calls, usd=calls * (asked * prices[0] + answered * prices[1]) / 1e6)
-
-
-def _prompts(task: Task) -> int:
-    """How many prompts a task has, or the task that gives it its prompts."""
-    match task.stage:
-        case "breadth" | "validation":
-            return int(task.params["count"])
-        case "prompts":
-            return int(task.params.get("count") or task.params["source"]["count"])
-        case "held_out":
-            return int(task.params["source"].get("count") or OFFICIAL_PROMPTS)
-        case _:
-            return _prompts(task.inputs["prompts"])
-
-
-def responses_per_prompt(responses: Task) -> int:
-    """K, also of responses that a breadth kept."""
-    if responses.stage == "kept":
-        return responses_per_prompt(responses.inputs["responses"])
-    return int(responses.params["per_prompt"])
-
-
-def _rows(responses: Task) -> int:
-    return _prompts(responses) * responses_per_prompt(responses)
-
-
-def _samples(outputs: Task) -> int:
-    return _prompts(outputs.inputs["held_out"]) * int(outputs.params["samples"])
-
-
-def _length(responses: Task, facts: Facts) -> float:
-    """Tokens of a response."""
-    if responses.stage == "kept":
-        return _length(responses.inputs["responses"], facts)
-    params = responses.params
-    if "max_new_tokens" not in params:  # the dataset's, the baseline's or the null model's
-        return facts.answer
-    sampled = FILLED * float(params["max_new_tokens"])
-    return (sampled + facts.answer) / 2 if params.get("kind") == "both" else sampled

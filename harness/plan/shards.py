@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.plan.task import Task, in_order
-from harness.recipe.resources import Resources, ShardedNeeds
+from harness.recipe.resources import Needs, Resources, ShardedNeeds
 
 
 def in_shards(tasks: Sequence[Task], resources: Resources, stored: set[str]) -> tuple[Task, ...]:
@@ -16,16 +16,24 @@ def in_shards(tasks: Sequence[Task], resources: Resources, stored: set[str]) -> 
     Args:
         tasks: inputs before users.
         resources: the recipe's.
-        stored: keys of tasks that are done, and are not cut.
+        stored: keys of tasks that are done, and are not cut; nor are those that an endpoint does.
     """
     made: dict[str, Task] = {}
     for task in tasks:
         inputs = {name: made[needed.key] for name, needed in task.inputs.items()}
         task = replace(task, inputs=inputs)
-        needs = resources.of(task.stage)
-        shards = needs.shards if isinstance(needs, ShardedNeeds) and task.key not in stored else 1
+        shards = 1 if task.key in stored or _is_asked(task) else _wanted(resources.of(task.stage))
         made[task.key] = replace(task, parts=_shards(task, shards)) if shards > 1 else task
     return in_order(made.values())
+
+
+def _wanted(needs: Needs) -> int:
+    return needs.shards if isinstance(needs, ShardedNeeds) else 1
+
+
+def _is_asked(task: Task) -> bool:
+    """Whether an endpoint does the work: one task alone can keep to how fast it may be asked."""
+    return any("requests_per_minute" in knobs for knobs in task.knobs.values())
 
 
 def _shards(task: Task, count: int) -> tuple[Task, ...]:

@@ -28,6 +28,17 @@ class Task:
         """The tasks that must be done before this one."""
         return (*self.inputs.values(), *self.parts)
 
+    @property
+    def shard(self) -> tuple[int, int] | None:
+        """(number, how many) where the task is a shard of another."""
+        number, of = self.params.get("shard", (0, 0))
+        return (number, of) if of else None
+
+    @property
+    def share(self) -> float:
+        """How much of its stage's work is done in it: a shard's part, and nothing where shards are joined."""
+        return 0.0 if self.parts else 1 / self.shard[1] if self.shard else 1.0
+
     @cached_property
     def key(self) -> str:
         """Hash of stage, hand-kept version, parameters and the keys of the inputs."""

@@ -29,9 +29,20 @@ from harness.models.load import Policy
 from harness.stages.bank import GRADIENTS, MOMENTUM, NORMS, REFERENCE, SIZES
 from harness.stages.job import Job
 from harness.stages.losses import loss_of
+from harness.stages.shards import join, share, take_first
 from harness.stages.shared import encoded_responses, policy_of, read_responses, size_of
 from harness.store.columns import Columns, Shape
-from harness.store.formats import LENGTHS, LOGPROBS, RESULT, read_matrix, write_json, write_matrix
+from harness.store.formats import (
+    LENGTHS,
+    LOGPROBS,
+    RESPONSES,
+    RESULT,
+    read_json,
+    read_matrix,
+    stream_rows,
+    write_json,
+    write_matrix,
+)
 from harness.training.moments import read_moments
 
 PIECE = 256
@@ -42,24 +53,26 @@ Parts = dict[str, tuple[int, NDArray[Any]]]
 
 @dataclass(frozen=True, eq=False)
 class _Pool:
-    """The responses in order, their token rows, how many follow each other for one prompt, and their
-    log-probabilities under the base model where the task is given them.
+    """The responses in order, their token rows, how many follow each other for one prompt, their
+    log-probabilities under the base model where the task is given them, and the pieces that they are done in:
+    (first, one past the last) prompt of each.
     """
 
     responses: Sequence[Response]
     rows: Sequence[Encoded]
     sizes: Ints
     reference: Matrix | None
+    pieces: Sequence[tuple[int, int]]
 
     @property
     def ends(self) -> Ints:
         """[prompts + 1] where each prompt's responses begin, and the end of the last one's."""
-        return np.concatenate(([0], np.cumsum(self.sizes))).astype(np.int64)
+        return _ends(self.sizes)
 
     @property
     def pair_ends(self) -> Ints:
         """[prompts + 1] the same for the ordered pairs."""
-        return np.concatenate(([0], np.cumsum(self.sizes * (self.sizes - 1)))).astype(np.int64)
+        return _ends(self.sizes * (self.sizes - 1))
 
     def check(self, at: int, *values: NDArray[Any]) -> None:
         """Refuse what is not finite.
@@ -80,8 +93,21 @@ class _Pool:
 
 
 def run(job: Job) -> None:
-    """One pass over the responses."""
-    make(job)
+    """One pass over the responses, or its shards put together."""
+    if job.parts:
+        _join(job)
+    else:
+        make(job)
+
+
+def _join(job: Job) -> None:
+    by_row = (GRADIENTS, LOGPROBS, NORMS, SIZES, REFERENCE, LENGTHS)
+    there = {path.name for path in job.parts[0].iterdir()}
+    join(job, *(name for name in by_row if name in there))
+    if MOMENTUM in there:
+        take_first(job, MOMENTUM)
+    results = [read_json(part / RESULT) for part in job.parts]
+    write_json(job.out / RESULT, {**results[0], "responses": sum(each["responses"] for each in results)})
 
 
 def make(job: Job, batch_size: int = 32, piece: int = PIECE) -> None:
@@ -90,22 +116,20 @@ def make(job: Job, batch_size: int = 32, piece: int = PIECE) -> None:
     Neither size changes what is written, but for rounding: a gradient by about 1e-6 of its length before it
     is rounded to fp16, which is 5e-4 of each number.
     """
-    policy, responses = policy_of(job), read_responses(job.inputs["responses"])
-    rows, parameters = encoded_responses(job, policy.tokenizer), size_of(policy)
-    known = read_matrix(job.inputs["reference"] / LOGPROBS) if "reference" in job.inputs else None
-    sizes = [len(list(group)) for _, group in groupby(responses, key=lambda response: response.prompt_id)]
-    pool = _Pool(responses, rows, np.array(sizes, np.int64), known)
+    policy = policy_of(job)
+    pool, parameters = _pool(job, policy, piece), size_of(policy)
+    rows, known = pool.rows, pool.reference
     preconditioning = job.params["preconditioning"]
     moments = read_moments(job.inputs["warmup"]) if preconditioning != "none" else None
     taken = _pass(job, policy, moments if preconditioning == "frozen" else None)
     if preconditioning == "exact":
         assert moments is not None
         objective = Objective(loss_of(job.params["loss"]).value, moments)
-        _fill(job, pool, piece, _pair_shapes(pool, taken.dim), partial(_pair_part, taken, objective, pool))
+        _fill(job, pool, _pair_shapes(pool, taken.dim), partial(_pair_part, taken, objective, pool))
         write_matrix(job.out / SIZES, pool.sizes)
     else:
         shapes = _response_shapes(pool, taken.dim)
-        _fill(job, pool, piece, shapes, partial(_response_part, taken, batch_size, pool))
+        _fill(job, pool, shapes, partial(_response_part, taken, batch_size, pool))
     if preconditioning == "frozen":
         assert moments is not None
         write_matrix(job.out / MOMENTUM, taken.sketch(moments.first))
@@ -114,8 +138,26 @@ def make(job: Job, batch_size: int = 32, piece: int = PIECE) -> None:
     write_matrix(job.out / LENGTHS, response_lengths(rows))
     about = {key: job.params.get(key) for key in ("at", "preconditioning")}
     write_json(job.out / RESULT, {**about, "responses": len(rows), "captured": taken.captured})
-    job.meter.count(padding=_padding(pool, piece, None if preconditioning == "exact" else batch_size, taken))
+    job.meter.count(padding=_padding(pool, None if preconditioning == "exact" else batch_size, taken))
     _count(job, taken, rows, parameters)
+
+
+def _pool(job: Job, policy: Policy, piece: int) -> _Pool:
+    """The responses that the job is to do: the pieces of its share."""
+    folder, known = job.inputs["responses"], job.inputs.get("reference")
+    groups = groupby(stream_rows(folder / RESPONSES, Response), key=lambda response: response.prompt_id)
+    sizes = np.array([sum(1 for _ in group) for _, group in groups], np.int64)
+    ends = _ends(sizes)
+    pieces = share(job, _pieces(ends, piece)) or [(0, 0)]
+    first, last = pieces[0][0], pieces[-1][1]
+    part = slice(int(ends[first]), int(ends[last]))
+    return _Pool(
+        responses=read_responses(folder, part),
+        rows=encoded_responses(job, policy.tokenizer, part),
+        sizes=sizes[first:last],
+        reference=read_matrix(known / LOGPROBS)[part] if known else None,
+        pieces=[(start - first, stop - first) for start, stop in pieces],
+    )
 
 
 def _pass(job: Job, policy: Policy, frozen: Moments | None) -> GradientPass:
@@ -139,7 +181,6 @@ def _pass(job: Job, policy: Policy, frozen: Moments | None) -> GradientPass:
 def _fill(
     job: Job,
     pool: _Pool,
-    piece: int,
     shapes: dict[str, tuple[Shape, Any]],
     part: Callable[[int, int], Parts],
 ) -> None:
@@ -148,7 +189,7 @@ def _fill(
     A mark holds the seconds that its piece took, so that an artifact states the cost of all of them.
     """
     columns = Columns(job.scratch(), shapes)
-    for first, last in _pieces(pool, piece):
+    for first, last in pool.pieces:
         name = f"{first}-{last}"
         seconds = columns.mark(name)
         if seconds is None:
@@ -162,9 +203,14 @@ def _fill(
         job.progress(int(pool.ends[last]), len(pool.rows))
 
 
-def _pieces(pool: _Pool, piece: int) -> list[tuple[int, int]]:
+def _ends(counts: Ints) -> Ints:
+    """[n + 1] where each run of so many begins, and the end of the last one."""
+    return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+
+
+def _pieces(ends: Ints, piece: int) -> list[tuple[int, int]]:
     """(first, one past the last) prompt of runs that hold about `piece` responses each; at least one run."""
-    group = (pool.ends[1:] - 1) // piece
+    group = (ends[1:] - 1) // piece
     return list(pairwise([0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(group)]))
 
 
@@ -222,14 +268,14 @@ def _half(rows: NDArray[Any]) -> NDArray[np.float16]:
         return rows.astype(np.float16)
 
 
-def _padding(pool: _Pool, piece: int, batch_size: int | None, taken: GradientPass) -> int:
+def _padding(pool: _Pool, batch_size: int | None, taken: GradientPass) -> int:
     """Pads of the whole pass; without a batch size, each prompt's responses are a batch."""
     ends = pool.ends.tolist()
     if batch_size is None:
         groups = [list(range(*each)) for each in pairwise(ends)]
     else:
         groups = []
-        for first, last in _pieces(pool, piece):
+        for first, last in pool.pieces:
             start, lengths = ends[first], [len(row) for row in pool.rows[ends[first] : ends[last]]]
             groups += [[start + at for at in picked] for picked in batches(lengths, batch_size)]
     return sum(_pads([pool.rows[at] for at in group], taken.response_only) for group in groups)

@@ -8,8 +8,9 @@ from harness.models.batching import padding
 from harness.models.load import Policy
 from harness.models.logprobs import response_token_logprobs
 from harness.stages.job import Job
+from harness.stages.shards import join, share_of_rows
 from harness.stages.shared import encoded_responses, policy_of, size_of
-from harness.store.formats import LENGTHS, LOGPROBS, TOKEN_LOGPROBS, write_matrix
+from harness.store.formats import LENGTHS, LOGPROBS, RESPONSES, TOKEN_LOGPROBS, count_rows, write_matrix
 
 
 def run(job: Job) -> None:
@@ -19,13 +20,17 @@ def run(job: Job) -> None:
     Under the base model, or under the adapter where the task has one. By itself, a response follows the token
     that begins a text, and nothing else: p(response) as IFD wants it (Li et al., arXiv 2308.12032, 2.2).
     """
+    if job.parts:
+        join(job, LOGPROBS, TOKEN_LOGPROBS, LENGTHS)
+        return
     policy = policy_of(job)
-    rows = encoded_responses(job, policy.tokenizer)
+    part = share_of_rows(job, count_rows(job.inputs["responses"] / RESPONSES))
+    rows = encoded_responses(job, policy.tokenizer, part)
     if not job.params["conditional"]:
         rows = [Encoded(_start(policy), row.response) for row in rows]
     tokens = response_token_logprobs(policy, rows, progress=job.progress)
     write_matrix(job.out / LOGPROBS, np.array([row.sum() for row in tokens], np.float32))
-    write_matrix(job.out / TOKEN_LOGPROBS, np.concatenate(tokens))
+    write_matrix(job.out / TOKEN_LOGPROBS, np.concatenate([np.empty(0, np.float32), *tokens]))
     write_matrix(job.out / LENGTHS, response_lengths(rows))
     lengths = [len(row) for row in rows]
     job.meter.count(forward=sum(lengths), padding=padding(lengths), parameters=size_of(policy))

@@ -11,22 +11,18 @@ from harness.models.load import load_tokenizer
 from harness.stages.drawn import own_responses
 from harness.stages.job import Job
 from harness.stages.sampling import sampled
-from harness.stages.shared import read_prompts, read_responses, sampling_of
+from harness.stages.shards import join, share
+from harness.stages.shared import read_prompts, sampling_of
 from harness.stages.written import written_by_endpoint
 from harness.store.formats import RESPONSES, write_rows
 
 
 def run(job: Job) -> None:
-    """Take or sample them; each sample is the same whatever other prompts are selected.
-
-    So those of a shard's prompts are those that they get among all, and shards are put together as they are.
-    """
+    """Take or sample them; each sample is the same whatever other prompts are selected, or in the shard."""
     if job.parts:
-        write_rows(job.out / RESPONSES, [row for part in job.parts for row in read_responses(part)])
+        join(job, RESPONSES)
         return
-    prompts, per_prompt = read_prompts(job.inputs["prompts"]), job.params["per_prompt"]
-    if "shard" in job.params:
-        prompts = shard_of(prompts, *job.params["shard"])
+    prompts, per_prompt = share(job, read_prompts(job.inputs["prompts"])), job.params["per_prompt"]
     if "endpoint" in job.params:
         responses = written_by_endpoint(job, prompts)
     else:
@@ -36,12 +32,6 @@ def run(job: Job) -> None:
     place = {prompt.id: at for at, prompt in enumerate(prompts)}
     responses.sort(key=lambda response: (place[response.prompt_id], response.index))
     write_rows(job.out / RESPONSES, responses)
-
-
-def shard_of(prompts: list[Prompt], number: int, of: int) -> list[Prompt]:
-    """Shard 0 .. `of` - 1 of prompts: runs of equal length, but for one prompt."""
-    first, last = (len(prompts) * edge // of for edge in (number, number + 1))
-    return prompts[first:last]
 
 
 def _own(job: Job, prompts: Sequence[Prompt], most: int) -> list[Response]:

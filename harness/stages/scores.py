@@ -4,8 +4,9 @@ from harness.data.rows import Score
 from harness.judges.base import Answer
 from harness.stages.job import Job
 from harness.stages.judging import count_judge, judge_of, scored
+from harness.stages.shards import join, share_of_rows, take_first
 from harness.stages.shared import read_prompts, read_responses
-from harness.store.formats import RESULT, SCORES, write_json, write_rows
+from harness.store.formats import RESPONSES, RESULT, SCORES, count_rows, write_json, write_rows
 
 
 def run(job: Job) -> None:
@@ -14,9 +15,14 @@ def run(job: Job) -> None:
     Raises:
         HarnessError: some came to no score; pairs chosen without them would not be those of the recipe.
     """
+    if job.parts:
+        join(job, SCORES)
+        take_first(job, RESULT)
+        return
     judge = judge_of(job)
     prompts = {prompt.id: prompt for prompt in read_prompts(job.inputs["prompts"])}
-    responses = read_responses(job.inputs["responses"])
+    folder = job.inputs["responses"]
+    responses = read_responses(folder, share_of_rows(job, count_rows(folder / RESPONSES)))
     scores = scored(judge, [Answer(prompts[response.prompt_id], response.text) for response in responses])
     write_rows(
         job.out / SCORES,

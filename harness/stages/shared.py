@@ -62,17 +62,17 @@ def read_prompts(folder: Path) -> list[Prompt]:
     return read_rows(folder / PROMPTS, Prompt)
 
 
-def read_responses(folder: Path) -> list[Response]:
-    """The responses of a `responses` or `outputs` artifact, ordered by prompt, then by index."""
-    return read_rows(folder / RESPONSES, Response)
+def read_responses(folder: Path, part: slice | None = None) -> list[Response]:
+    """The responses of a `responses` or `outputs` artifact, or a part of them: by prompt, then by index."""
+    return read_rows(folder / RESPONSES, Response, part)
 
 
-def encoded_responses(job: Job, tokenizer: Tokenizer) -> list[Encoded]:
-    """The token rows of the task's responses with their prompts, in the order of the responses."""
+def encoded_responses(job: Job, tokenizer: Tokenizer, part: slice | None = None) -> list[Encoded]:
+    """The token rows of the task's responses, or of a part of them, with their prompts, in their order."""
     turns = {prompt.id: prompt.turns for prompt in read_prompts(job.inputs["prompts"])}
     return [
         encode(tokenizer, turns[response.prompt_id], response.text, response.finished)
-        for response in read_responses(job.inputs["responses"])
+        for response in read_responses(job.inputs["responses"], part)
     ]
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from harness.errors import StoreError
+from harness.store.formats import read_matrix
 
 Shape = tuple[int, ...]
 MARKS = "pieces"
@@ -66,6 +67,18 @@ class Columns:
             file.write(np.ascontiguousarray(rows).data)
             file.flush()
             os.fsync(file.fileno())
+
+
+def join_matrices(path: Path, parts: Sequence[Path]) -> None:
+    """Write arrays of one type one after the other, along their first axis: the bytes of one array in one go.
+
+    They pass through the page cache, and need not fit into memory.
+    """
+    arrays = [read_matrix(part) for part in parts]
+    with path.open("wb") as file:
+        _write_header(file, (sum(map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
+        for array in arrays:
+            file.write(np.ascontiguousarray(array).data)
 
 
 def _write_header(file: IO[bytes], shape: Shape, dtype: np.dtype[Any]) -> int:

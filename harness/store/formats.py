@@ -1,8 +1,9 @@
 """How artifacts hold their content: JSONL rows, JSON documents and .npy matrices."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,10 +30,22 @@ def write_rows(path: Path, rows: Iterable[Any]) -> None:
             file.write(json.dumps(asdict(row), ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_rows(path: Path, row: type[Row]) -> list[Row]:
-    """Read rows of one dataclass."""
+def read_rows(path: Path, row: type[Row], part: slice | None = None) -> list[Row]:
+    """Read rows of one dataclass: all, or those from `part.start` to before `part.stop`."""
+    return list(stream_rows(path, row, part))
+
+
+def stream_rows(path: Path, row: type[Row], part: slice | None = None) -> Iterator[Row]:
+    """The same, one after the other."""
     with path.open(encoding="utf-8") as file:
-        return [row(**json.loads(line)) for line in file]
+        for line in islice(file, part.start, part.stop) if part else file:
+            yield row(**json.loads(line))
+
+
+def count_rows(path: Path) -> int:
+    """How many rows a file holds."""
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.store.local import LocalStore
 from harness.store.manifest import NAME
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A folder where an artifact lies: its size in bytes, and when it was made (seconds since 1970).
 
     Where the manifest is missing it is `whole` no longer: a removal or a loss of power left it.
@@ -36,6 +35,13 @@ def entries(root: Path, stages: Iterable[str]) -> Iterator[Entry]:
                 for folder in sorted(folders, key=lambda entry: entry.name):
                     if folder.is_dir(follow_symlinks=False):
                         yield _entry(stage, folder)
+
+
+def folder_names(root: Path, stages: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Stage and key of every folder where an artifact may lie; a whole one has a manifest."""
+    for stage in stages:
+        if (root / stage).is_dir():
+            yield from ((stage, key) for key in sorted(os.listdir(root / stage)))
 
 
 def folder_bytes(folder: str | Path) -> int:

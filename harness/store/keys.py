@@ -2,12 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 KEY_LENGTH = 20
+BLOCK = 128 * 1024
+"""Bytes hashed at once: little enough that a small file costs no large buffer."""
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ def canonical(value: Any) -> str:
     Raises:
         TypeError, ValueError: for what JSON cannot hold.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def digest(value: Any) -> str:
@@ -37,19 +42,31 @@ def digest(value: Any) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_facts(path)[0]
 
 
-def content_digest(path: Path) -> str:
-    """SHA-256 of a file; of a folder, that of its files' names and digests. Hidden files are no content."""
+def content_digest(path: Path, of: Callable[[Path], str] = file_digest) -> str:
+    """The digest of a file; of a folder, that of its files' names and digests. Hidden files are no content."""
     if path.is_file():
-        return file_digest(path)
+        return of(path)
     files = {file.relative_to(path): file for file in path.rglob("*") if file.is_file()}
     return digest(
         {
-            name.as_posix(): file_digest(file)
+            name.as_posix(): of(file)
             for name, file in files.items()
             if not any(part.startswith(".") for part in name.parts)
         }
     )
+
+
+def file_facts(path: str | Path) -> tuple[str, int]:
+    """SHA-256 of a file's bytes, in hex, and how many they are."""
+    content, size = hashlib.sha256(), 0
+    file = os.open(path, os.O_RDONLY)  # of a small file, open() would be most of the work
+    try:
+        while block := os.read(file, BLOCK):
+            content.update(block)
+            size += len(block)
+    finally:
+        os.close(file)
+    return content.hexdigest(), size

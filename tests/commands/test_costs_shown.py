@@ -107,3 +107,27 @@ def test_comparisons_of_methods_with_each_other_are_counted(project: Path) -> No
     assert "at most 16 judge calls, 16 of them to make." in text
     assert "│ head_to_head │ 0.0 │ 0 │ 0.0 │ 16 │ ? │ 0.0 │" in text
     assert "32 calls have no price" in text
+
+
+def test_a_gpu_hour_costs_what_the_user_says(project: Path) -> None:
+    """Log-probabilities: 8 responses x (150 + 24) tokens x 2 x 3e9 FLOPs are 8.352e12.
+
+    At 1e10 FLOPs a second these are 835.2 s or 0.232 hours, which cost 0.696 at 3 dollars an hour.
+    """
+    assert "GPUs are not in the dollars: state --gpu-usd" in planned(project)
+    words = ["plan", str(project / "r.toml"), "--throughput", "1e10", "--gpu-usd", "3"]
+    text = " ".join(CliRunner().invoke(app, words).output.split())
+    assert "│ logprobs │ 0.0 │ 0 │ 0.2 │ 0 │ 0.70 │ 0.0 │" in text
+    assert "1e+10 FLOPs a second, at $3.00 an hour" in text
+    assert "--gpu-usd" not in text
+
+
+def test_each_shard_is_a_share_of_its_stage(project: Path) -> None:
+    """The log-probabilities' 8.352e12 FLOPs are 2.32 hours at 1e9 a second; they write 832 bytes."""
+    with (project / "r.toml").open("a") as file:
+        file.write("[resources.logprobs]\nshards = 4\n[resources.gradients]\nshards = 2\n")
+    text = " ".join(
+        CliRunner().invoke(app, ["plan", str(project / "r.toml"), "--throughput", "1e9"]).output.split()
+    )
+    assert "logprobs: in 4 shards, each of 0.6 GPU hours and 0.00 GB." in text
+    assert "gradients: in" not in text  # the plan has none

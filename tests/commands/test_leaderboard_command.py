@@ -63,6 +63,7 @@ def test_quiet_shows_the_result_only_and_verbose_more(boards: Path) -> None:
     assert "there is no recipe to compare them with" in verbose
     assert len(quiet) < len(usual) < len(verbose)
     assert run("-q", *words, "--check") == ""
+    assert (run(*words, "-q"), run(words[0], "--verbose", *words[1:])) == (quiet, verbose)
 
 
 def test_colour_is_only_for_a_terminal(boards: Path) -> None:

@@ -1,8 +1,10 @@
 """What `plan` says of the differences that a run could tell apart, with and without a board."""
 
+import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -57,6 +59,58 @@ def test_a_board_that_cannot_be_read_leaves_the_estimate(project: Path) -> None:
     assert "The board that is there cannot be used: " in text
     assert "is not complete JSON" in text
     assert "about 9.9 points" in text
+
+
+def as_json(project: Path, *options: str) -> Any:
+    done = CliRunner().invoke(app, ["plan", str(project / "r.toml"), "--json", *options])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.output)
+
+
+def test_json_says_what_the_tables_say(project: Path) -> None:
+    """8 responses at 4 a prompt are 2 prompts, with a pair each unless a method says otherwise."""
+    said, text = as_json(project, "--jobs", "3"), planned(project)
+    assert list(said) == [
+        "recipe", "tasks", "stages", "methods", "tuning", "head_to_head", "costs", "to_run", "jobs",
+        "seconds", "seconds_basis", "detectable",
+    ]  # fmt: skip
+    assert (said["recipe"], said["jobs"]) == ("r", 3)
+    assert (said["costs"], said["tuning"], said["head_to_head"]) == (None, None, None)
+    assert len(said["to_run"]) == said["tasks"] == count(text)
+    assert sum(stage["to_run"] for stage in said["stages"]) == said["tasks"]
+    assert {stage["stored"] for stage in said["stages"]} == {0}
+    assert {task["stage"] for task in said["to_run"]} == {stage["stage"] for stage in said["stages"]}
+    one = {"method": "random", "prompts": 2, "responses": 8, "pairs": 2, "pairs_exact": False}
+    assert said["methods"] == [one]
+    assert said["seconds_basis"] == "default"
+    spent = sum(stage["to_run"] * stage["seconds_each"] for stage in said["stages"])
+    assert said["seconds"] == pytest.approx(spent / 3, rel=1e-3)
+    size = (1.960 + 0.842) * math.sqrt(2) * 50 / math.sqrt(400)
+    assert said["detectable"].pop("points") == pytest.approx(size, rel=0.01)
+    assert said["detectable"] == {"basis": "verdicts", "verdicts": 400, "board_problem": None}
+
+
+def test_json_has_costs_and_tuning_where_there_are_any(project: Path) -> None:
+    """As in the table: 4 x 800 outputs of 174 tokens, 2e9 FLOPs each, at 1e12 FLOPs a second."""
+    tuning = "[tuning]\ntrials = 2\nprompts = 10\nspace = { beta = [0.1, 0.2] }\n[methods.random]"
+    (project / "r.toml").write_text(RECIPE.replace("[methods.random]", tuning))
+    said = as_json(project, "--parameters", "1e9", "--throughput", "1e12")
+    outputs = said["costs"]["stages"]["outputs"]
+    assert outputs["tokens_forward"] == 3200 * 174
+    assert outputs["flops"] == pytest.approx(3200 * 174 * 2e9)
+    assert outputs["gpu_seconds"] == pytest.approx(3200 * 174 * 2e-3)
+    assert said["costs"]["total"]["flops"] >= outputs["flops"]
+    assert said["costs"]["assumed"][0].startswith("Assumed: 1 billion parameters")
+    assert said["tuning"] == {
+        "trials": 2, "prompts": 10, "samples_per_prompt": 2, "space": {"beta": [0.1, 0.2]}
+    }  # fmt: skip
+
+
+def test_json_says_why_a_board_was_not_used(project: Path) -> None:
+    records = project / "leaderboards" / "r" / "records"
+    records.mkdir(parents=True)
+    (records / "random.0.json").write_text("{")
+    assert "is not complete JSON" in as_json(project)["detectable"]["board_problem"]
 
 
 def test_trials_are_tasks_and_are_said(project: Path) -> None:

@@ -60,6 +60,14 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def write_newer(manifest: Path) -> None:
+    """As a later program would write it."""
+    content = json.loads(manifest.read_text())
+    del content["digest"]
+    content["schema_version"] = 2
+    manifest.write_text(json.dumps(content | {"digest": digest(content)}))
+
+
 def test_list_and_size(project: Path) -> None:
     """100 bytes, 3 bytes and a manifest each."""
     lines = run(project, "list").splitlines()
@@ -109,6 +117,21 @@ def test_verify_names_each_bad_file_and_takes_them_out_when_asked(project: Path)
     run(project, "verify")
 
 
+def test_verify_on_all_cores_says_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process for each two of the four artifacts, as in a large store for each 2,000."""
+    monkeypatch.setattr("harness.store.verify.EACH", 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    (project / ".harness" / "prompts" / "torn").mkdir()  # a removal that did not end: no artifact
+    assert "4 artifacts: every file is what was written" in run(project, "verify")
+    flip(project / ".harness" / "prompts" / PROMPTS.key / "one")
+    flip(project / ".harness" / "prompts" / OTHER.key / "manifest.json")
+    said = run(project, "verify", code=1)
+    assert f"prompts/{PROMPTS.key}: one does not match its digest" in said
+    assert f"prompts/{OTHER.key}: manifest.json" in said
+    write_newer(project / ".harness" / "pairs" / PAIRS.key / "manifest.json")
+    assert "schema_version is 2" in run(project, "verify", code=2)
+
+
 def test_gc_keeps_what_boards_rest_on(project: Path) -> None:
     """The chain is needed to its beginning, by the record of its end; the other goes, when told twice."""
     litter = project / ".harness" / "scratch" / "pairs" / "dead"
@@ -144,11 +167,7 @@ def test_where_there_is_no_store_it_is_said(words: list[str], tmp_path: Path) ->
 
 
 def test_what_a_newer_program_wrote_is_refused_and_stays(project: Path) -> None:
-    path = project / ".harness" / "pairs" / PAIRS.key / "manifest.json"
-    content = json.loads(path.read_text())
-    del content["digest"]
-    content["schema_version"] = 2
-    path.write_text(json.dumps(content | {"digest": digest(content)}))
+    write_newer(project / ".harness" / "pairs" / PAIRS.key / "manifest.json")
     for words in (["verify", "--discard"], ["show", PAIRS.key], ["gc", "--yes"]):
         assert "schema_version is 2, this program reads up to 1. Update harness" in run(
             project, *words, code=2
@@ -165,5 +184,5 @@ def test_a_large_store_is_listed_without_reading_a_file(
         raise AssertionError("a file of the store was read")
 
     monkeypatch.setattr("harness.store.local.read_manifest", refuse)
-    monkeypatch.setattr("harness.store.manifest.file_digest", refuse)
+    monkeypatch.setattr("harness.store.manifest.file_facts", refuse)
     assert len(list(list_store(project / ".harness", project / "leaderboards"))) == 4

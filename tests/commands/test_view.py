@@ -47,6 +47,12 @@ def test_a_terminal_shows_progress_and_the_time_left() -> None:
     assert "0/2 tasks, about 20 s left" in text
 
 
+def test_a_shard_says_which_it_is() -> None:
+    shard = Task("prompts", {"shard": [1, 3]}, {})
+    text = shown(Event("started", shard), Event("finished", shard))
+    assert "   1/2 prompts , shard 2 of 3: done" in text
+
+
 def test_what_another_run_made_is_a_line_of_its_own() -> None:
     assert "   1/2 prompts a/0: done by another run" in shown(Event("started", USER), Event("found", USER))
 

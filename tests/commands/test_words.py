@@ -1,13 +1,11 @@
 """What a terminal is shown of text that comes from outside."""
 
 import io
-from types import SimpleNamespace
 
 from rich.console import Console
 
-from harness.commands.show import _comparison, _text
+from harness.commands.show import Output, ShownPrompt, _comparison, _text
 from harness.commands.words import harmless
-from harness.data.rows import Prompt
 
 HOSTILE = "a\x1b]0;title\x07b\x9b31m\r\u202ec\ud800\x00"
 
@@ -19,15 +17,9 @@ def test_controls_become_escapes_and_the_rest_stays() -> None:
 
 def test_an_output_is_shown_as_it_is() -> None:
     """Neither the model nor the prompt gets a control character, or the markup of our own output, through."""
-    row = SimpleNamespace(
-        name="dpo",
-        references={"p": HOSTILE},
-        texts={"p": f"[red]{HOSTILE}[/red]"},
-        verdicts={"p": [1.5]},
-    )
-    prompt = Prompt("p", HOSTILE)
+    outputs = [Output("dpo", f"[red]{HOSTILE}[/red]", 1.5, "tie")]
     file = io.StringIO()
-    Console(file=file, width=200).print(_comparison(prompt, [row]))  # type: ignore[list-item]
+    Console(file=file, width=200).print(_comparison(ShownPrompt("p", HOSTILE, HOSTILE, outputs)))
     said = file.getvalue()
     assert said.count(r"a\x1b]0;title\x07b") == 3
     assert "[red]a" in said

@@ -49,6 +49,15 @@ def test_of_equal_chains_the_shared_task_goes_first() -> None:
     assert longest_first([alone, shared, *users], SECONDS)[:2] == [shared, alone]
 
 
+def test_a_shard_takes_its_share_of_the_time() -> None:
+    """Halves of 10 seconds go after a chain of 4 + 2, and what joins them takes none."""
+    halves = tuple(Task("adapter", {"shard": [n, 2]}, {}) for n in range(2))
+    joined = Task("adapter", {}, {}, parts=halves)
+    first = Task("responses", {}, {})
+    order = longest_first([*halves, joined, first, Task("scores", {}, {"a": first})], SECONDS)
+    assert order[:3] == [first, *halves]
+
+
 def test_what_takes_no_time_still_stands_before_its_users() -> None:
     """All seconds are 0, and the user has more users than its input."""
     base = Task("lint", {}, {})

@@ -78,7 +78,7 @@ def test_the_matrix_says_the_rest_of_a_hundred_the_other_way_round(tmp_path: Pat
     files = make_board(tmp_path)
     assert "### Head to head" in files["README.md"]
     assert "3 verdicts turned with the order" in files["README.md"]
-    assert '<label for="beside-1">' in files["index.html"]
+    assert "side by side</label>" in files["index.html"]
     assert '"head_to_head": [' in files["table.json"]
 
 

@@ -8,6 +8,7 @@ from synthetic_records import board, record
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.record import SCHEMA_VERSION, Record
 from harness.leaderboard.render import plain_table
+from harness.leaderboard.table_fields import FIELDS
 from harness.leaderboard.table_schema import table_schema
 
 
@@ -67,3 +68,15 @@ def test_the_schema_has_a_version_and_explains_its_parts() -> None:
     assert schema["title"].endswith(f"version {SCHEMA_VERSION}")
     assert schema["description"].startswith("A whole leaderboard")
     assert all(part.get("description") for part in schema["$defs"].values())
+
+
+def test_every_field_has_a_sentence_of_its_own_and_no_sentence_is_without_field() -> None:
+    schema = table_schema()
+    parts = schema["$defs"] | {"Table": schema}
+    assert {name: set(part["properties"]) for name, part in parts.items()} == {
+        name: set(fields) for name, fields in FIELDS.items()
+    }
+    for name, part in parts.items():
+        for field, told in part["properties"].items():
+            assert told["description"] == FIELDS[name][field]
+            assert told["description"].endswith(".")

@@ -46,6 +46,9 @@ def test_rows_are_sorted_as_asked(table: Table, sort: str, methods: list[str]) -
 def test_a_column_that_is_not_there_is_a_sentence(table: Table) -> None:
     with pytest.raises(BadInput, match=r"no column is called 'overhed'\. Did you mean 'overhead'\?"):
         printed(table, sort="overhed")
+    with pytest.raises(BadInput) as caught:
+        printed(table, sort="x")
+    assert str(caught.value).count("Known: rank, place, method, ") == 1
 
 
 def test_piped_the_table_is_plain_and_aligned(table: Table) -> None:

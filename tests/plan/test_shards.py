@@ -31,6 +31,7 @@ def test_shards_stand_before_the_task_that_keeps_its_key(plan: Plan, shards: int
     assert [part.params["shard"] for part in whole.parts] == [[n, shards] for n in range(len(parts))]
     assert all(keys.index(part.key) < keys.index(whole.key) for part in parts)
     assert len(set(keys)) == len(keys)
+    assert sum(task.share for task in (*parts, whole)) == pytest.approx(1.0)
 
 
 def test_what_is_stored_is_not_cut(plan: Plan) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.plan.amounts import Facts
 from harness.plan.build import build_plan
-from harness.plan.costs import Estimate, Facts
+from harness.plan.costs import Estimate
 from harness.plan.draw import DataFile
 from harness.recipe.data import local_files
 from harness.recipe.load import load_recipe, prompts_of
@@ -58,14 +59,14 @@ def test_a_gpu_recipe_can_be_planned(path: Path) -> None:
 
 
 def test_the_million_prompts_can_be_planned() -> None:
-    """1 M prompts of 8 responses: all methods share them, and one gradient bank, 16 KiB for each response."""
+    """All methods share 8 M responses, and one gradient bank of 16 KiB and 12 bytes for each."""
     recipe = load_recipe(SCALE)
     ((_, name),) = local_files(recipe)
     plan = build_plan(recipe, {name: DataFile(Path(name), "of its content")})
     stages = [task.stage for task in plan.tasks]
     assert stages.count("responses") == stages.count("gradients") == 1
     estimate = Estimate(Facts(150, 250, {"": 8e9})).add(plan.tasks)
-    assert estimate.stages["gradients"].bytes == 8e6 * 8192 * 2
+    assert estimate.stages["gradients"].bytes == 8e6 * (8192 * 2 + 12)
     # 662 tokens of prompt and half-filled answer, at 2 x 8e9 FLOPs a token
     assert estimate.stages["responses"].flops == 8e6 * 662 * 16e9
     assert recipe.resources.responses is not None

@@ -76,6 +76,17 @@ def test_every_flipped_byte_is_found(store: LocalStore) -> None:
     LocalStore(store.root).open("pairs", "abc")
 
 
+def test_a_manifest_of_another_spelling_is_whole_until_it_says_something_else(store: LocalStore) -> None:
+    """As earlier versions indented it."""
+    path = make(store) / NAME
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content, indent=1))
+    assert store.manifest("pairs", "abc").params == {"seed": 0}
+    path.write_text(json.dumps(content | {"missing": 1}, indent=1))
+    with pytest.raises(CorruptArtifact, match="does not match its own digest"):
+        store.manifest("pairs", "abc")
+
+
 def test_missing_and_extra_files_are_found(store: LocalStore) -> None:
     folder = make(store)
     (folder / "extra").write_text("")

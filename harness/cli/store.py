@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
-from rich.console import Console
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Look at the stored results, check and clear them."
@@ -65,6 +64,8 @@ def verify(
     ] = False,
 ) -> None:
     """Read every file and compare it with what was written; exit with 1 where one differs."""
+    from rich.console import Console
+
     from harness.commands.store import verify_store
 
     verify_store(_root(store), discard, Console(soft_wrap=True))
