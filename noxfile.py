@@ -1,5 +1,7 @@
 """The project's chores: `nox -s NAME`, or `nox --no-venv -s NAME` in an environment that is installed."""
 
+import os
+
 import nox
 
 nox.options.sessions = ["tests", "lint", "types", "leaderboards"]
@@ -46,7 +48,7 @@ def leaderboards(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Kill a run a hundred times at random moments, and every way to start a training; most of an hour."""
+    """Kill a run a hundred times (or HARNESS_KILLS) at random, and start trainings every way; most of an hour."""
     install(session)
     places = ("tests/faults", "tests/stages/test_launchers.py")
     session.run("pytest", "-m", "faults or not faults", *places, *session.posargs)
@@ -54,9 +56,9 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Give the program 10,000 recipes made at random, of which none may take two seconds."""
+    """Give the program 10,000 recipes (or HARNESS_FUZZ_CASES) made at random; none may take two seconds."""
     install(session)
-    cases = {"HARNESS_FUZZ_CASES": "10000"}
+    cases = {"HARNESS_FUZZ_CASES": os.environ.get("HARNESS_FUZZ_CASES", "10000")}
     session.run("pytest", "tests/recipe/test_any_document.py", *session.posargs, env=cases)
 
 

@@ -1,19 +1,26 @@
-"""The whole pipeline on real text and with a judge behind an endpoint, through the real command line."""
+"""The whole pipeline on real text and with a judge behind an endpoint, through the real command line.
+
+Project, recipe, board and data have names that a shell, a template or a path might stumble over.
+"""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from chat_server import Say, error, good, question, serving
 
 pytestmark = pytest.mark.slow
 
 HARNESS = Path(sys.executable).with_name("harness")
-SECRET = "sk-planted-secret-0123456789"
+SECRET, TOKEN = "sk-planted-secret-0123456789", "hf_PlantedToken0123456789"
+NAME = """-$(touch pwned) `id` {0.x} %s 'r" & <b>é"""
+RECIPE = f"recipes/{NAME}.toml"
 
 SMALL = """
 title = "test"
@@ -36,11 +43,12 @@ max_length = 384
 """
 
 
-def run(project: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(project: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the recipe with one worker."""
     return subprocess.run(
-        [HARNESS, *words],
+        [HARNESS, "run", RECIPE, "--jobs", "1"],
         cwd=project,
-        env=os.environ | {"NO_PROXY": "127.0.0.1"} | environment,
+        env=os.environ | {"NO_PROXY": "127.0.0.1", "HF_TOKEN": TOKEN} | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -48,14 +56,30 @@ def run(project: Path, *words: str, **environment: str) -> subprocess.CompletedP
 
 
 def table(project: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((project / "leaderboards" / "r" / "table.json").read_text())
+    content: dict[str, Any] = json.loads((project / "leaderboards" / NAME / "table.json").read_text())
     return content
 
 
 def make_project(folder: Path, recipe: str) -> Path:
-    (folder / "recipes").mkdir(parents=True)
-    (folder / "recipes" / "r.toml").write_text(recipe)
-    return folder
+    """A project as the only thing in a folder."""
+    project = folder / "a\n--b {} $(touch pwned)"
+    (project / "recipes").mkdir(parents=True)
+    (project / RECIPE).write_text(recipe)
+    return project
+
+
+def check_places(project: Path, *more: str) -> None:
+    """Nothing was written outside the store and the folder of boards."""
+    assert [path.name for path in project.parent.iterdir()] == [project.name]
+    assert {path.name for path in project.iterdir()} == {"recipes", ".harness", "leaderboards", *more}
+    assert [path.name for path in (project / "recipes").iterdir()] == [Path(RECIPE).name]
+    made = {path.name for path in (project / "leaderboards").iterdir()}
+    assert made == {NAME, "README.md", "index.html"}
+
+
+def command_lines() -> str:
+    """Those of all processes, as `ps` shows them."""
+    return "\n".join(" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"]))
 
 
 def test_a_real_pool_goes_the_whole_way(tmp_path: Path, public_data: Path) -> None:
@@ -71,7 +95,7 @@ judge = { kind = "length" }
 responses = { kind = "both", max_new_tokens = 8 }
 [pool.prompts]
 kind = "dataset"
-path = "hh-rlhf/harmless-base-test.jsonl.gz"
+path = DATA
 count = 12
 max_characters = 200
 [evaluation.alpaca_eval]
@@ -87,12 +111,14 @@ responses_per_prompt = 4
 breadth = { kind = "clusters" }
 depth = { kind = "gradient-clusters", pairs = 2, clusters = 3 }
 pairing = { kind = "nearest" }
-""",
+""".replace("DATA", json.dumps(f"sub/../{NAME}.jsonl.gz")),
     )
-    done = run(project, "run", "recipes/r.toml", HARNESS_DATA=str(public_data))
+    (project / "data" / "sub").mkdir(parents=True)
+    shutil.copy(public_data / "hh-rlhf/harmless-base-test.jsonl.gz", project / "data" / f"{NAME}.jsonl.gz")
+    done = run(project)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {row["method"] for row in table(project)["rows"]} == {"start", "dpo", "balanced"}
-    assert "the model's weights are random" in (project / "leaderboards" / "r" / "README.md").read_text()
+    assert "the model's weights are random" in (project / "leaderboards" / NAME / "README.md").read_text()
     (responses,) = [
         path
         for path in (project / ".harness" / "responses").glob("*/responses.jsonl")
@@ -102,8 +128,9 @@ pairing = { kind = "nearest" }
     assert [row["index"] for row in rows] == [0, 1, 2, 3] * 6
     sampled = [row for row in rows if row["index"] > 1]
     assert all(row["tokens"] <= 8 for row in sampled)
-    again = run(project, "run", "recipes/r.toml", HARNESS_DATA=str(public_data))
+    again = run(project)
     assert "0 tasks done" in again.stdout, again.stdout + again.stderr
+    check_places(project, "data")
 
 
 def verdict(number: int, body: dict[str, Any]) -> Say:
@@ -135,18 +162,20 @@ responses_per_prompt = 2
 """,
     )
     refused: set[str] = set()
+    running: list[str] = []
 
     def refusing(number: int, body: dict[str, Any]) -> Say:
+        running.append(command_lines())
         refused.add(question(body)) if number == 2 else None
         return error(400, "content filter") if question(body) in refused else verdict(number, body)
 
     with serving(refusing) as server:
-        recipe = project / "recipes" / "r.toml"
+        recipe = project / RECIPE
         recipe.write_text(recipe.read_text().replace("BASE", server.url))
-        keyless = run(project, "run", "recipes/r.toml")
+        keyless = run(project)
         assert (keyless.returncode, server.asked) == (2, [])
         assert "key_env: TEST_KEY is not set." in keyless.stderr
-        done = run(project, "run", "recipes/r.toml", TEST_KEY=SECRET)
+        done = run(project, TEST_KEY=SECRET)
         assert done.returncode == 0, done.stdout + done.stderr
         (row,) = table(project)["rows"]
         assert (row["rank"], row["complete"], row["judgments"]["expected"]) == (None, False, 5)
@@ -154,12 +183,16 @@ responses_per_prompt = 2
         assert missing >= 1
         assert paid == row["judgments"]["found"]
         server.behave = verdict
-        again = run(project, "run", "recipes/r.toml", TEST_KEY=SECRET)
+        again = run(project, TEST_KEY=SECRET)
         assert again.returncode == 0, again.stdout + again.stderr
         assert f"asking again for {missing} verdicts" in again.stdout
         (row,) = table(project)["rows"]
         assert (row["rank"], row["complete"]) == (1, True)
         assert server.paid == paid + missing
-    for path in project.rglob("*"):
-        assert not path.is_file() or SECRET.encode() not in path.read_bytes()
-    assert SECRET not in done.stdout + done.stderr + again.stdout + again.stderr
+    check_places(project)
+    assert RECIPE in running[0]
+    said = "\n".join([done.stdout, done.stderr, again.stdout, again.stderr, *running])
+    for secret in (SECRET, TOKEN):
+        assert secret not in said
+        for path in project.rglob("*"):
+            assert not path.is_file() or secret.encode() not in path.read_bytes()

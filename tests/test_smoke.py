@@ -2,14 +2,15 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import psutil
 import pytest
 
 from benchmarks import kills
+from harness.plan.build import build_plan
 from harness.plan.catalog import STAGES
+from harness.recipe.load import load_recipe
 
 pytestmark = pytest.mark.slow
 
@@ -28,8 +31,11 @@ MEASURED = {"cost", "overhead", "pareto"}
 
 
 def harness(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a project folder."""
-    return subprocess.run([HARNESS, *words], cwd=folder, capture_output=True, text=True, check=False)
+    """Run the command in a project folder; a run has one worker unless it names another number."""
+    one = ["--jobs", "1"] if words[0] == "run" else []  # tests have a core each
+    return subprocess.run(
+        [HARNESS, words[0], *one, *words[1:]], cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 def make_project(folder: Path) -> Path:
@@ -42,7 +48,7 @@ def make_project(folder: Path) -> Path:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose smoke recipe has been run without a break; tests copy it before they change it."""
     project = make_project(tmp_path_factory.mktemp("finished"))
-    done = harness(project, "run", "recipes/smoke.toml")
+    done = harness(project, "run", "recipes/smoke.toml", "--jobs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     return project
 
@@ -62,6 +68,13 @@ def results(project: Path) -> list[dict[str, Any]]:
     return [
         {key: value for key, value in row.items() if key not in MEASURED} for row in table(project)["rows"]
     ]
+
+
+def measured(project: Path, board: str) -> dict[str, Any]:
+    """What each record of a board measured, by file name."""
+    folder = project / "leaderboards" / board / "records"
+    read = {path.name: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    return {name: [record[key] for key in ("items", "training", "pairs")] for name, record in read.items()}
 
 
 def counts(project: Path) -> dict[str, dict[str, float]]:
@@ -167,46 +180,93 @@ def test_a_new_method_runs_only_its_own_tasks(copy: Path) -> None:
     assert {name: content for name, content in records(copy).items() if name in written} == written
 
 
+def second_replicate(project: Path) -> set[str]:
+    """The artifacts (stage/key) that nothing but the second replicate rests on."""
+    cells = build_plan(load_recipe(project / "recipes" / "smoke.toml")).cells
+    one, two = (
+        {f"{task.stage}/{task.key}" for cell in cells if cell.replicate == n for task in cell.tasks}
+        for n in (0, 1)
+    )
+    return two - one
+
+
+@pytest.fixture
+def half(copy: Path) -> Path:
+    """A finished project without its second replicate and its board: 27 tasks, of all stages but one."""
+    for name in second_replicate(copy):
+        shutil.rmtree(copy / ".harness" / name)
+    shutil.rmtree(copy / "leaderboards")
+    return copy
+
+
 def heed_interrupts() -> None:
     """A shell starts background jobs deaf to Ctrl-C; a user at a terminal is not in the background."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    assert process.stdout is not None
-    return iter(process.stdout)
-
-
-@pytest.mark.parametrize(
-    ("sign", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
-)
-def test_a_broken_run_goes_on_to_the_same_board(finished: Path, tmp_path: Path, sign: int, code: int) -> None:
-    """Stop at the 20th task, then run again: nothing is done twice, and the board is that of a whole run."""
-    project = make_project(tmp_path)
-    command = [str(HARNESS), "run", "recipes/smoke.toml"]
-    with subprocess.Popen(
-        command,
+def start(project: Path, recipe: str) -> subprocess.Popen[str]:
+    """Begin a run with one worker."""
+    return subprocess.Popen(
+        [str(HARNESS), "run", recipe, "--jobs", "1"],
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=heed_interrupts,
-    ) as run:
-        for line in lines(run):
-            if line.strip().startswith("20/"):
-                os.kill(run.pid, sign)
-                break
-        _, errors = run.communicate()
-    assert run.returncode == code
-    if sign != signal.SIGKILL:
-        assert "the same command goes on" in errors
-    before = stored(project)
-    assert len(before) >= 20
-    assert harness(project, "run", "recipes/smoke.toml").returncode == 0
-    after = stored(project)
+    )
+
+
+def until_done(run: subprocess.Popen[str], tasks: int) -> None:
+    """Read on until so many tasks have been told to be done."""
+    assert run.stdout is not None
+    told = (line for line in run.stdout if re.match(r" *\d+/\d+ ", line))
+    assert len(list(islice(told, tasks))) == tasks
+
+
+def test_a_broken_run_goes_on_to_the_same_board(half: Path, finished: Path) -> None:
+    """Stopped in three ways, each after six more tasks: nothing is done twice, the board is a whole run's."""
+    before = stored(half)
+    for sign, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)):
+        with start(half, "recipes/smoke.toml") as run:
+            until_done(run, 6)
+            os.kill(run.pid, sign)
+            _, errors = run.communicate()
+        assert run.returncode == code
+        assert ("the same command goes on" in errors) == (sign != signal.SIGKILL)
+        after = stored(half)
+        assert {name: after[name] for name in before} == before
+        assert len(after) >= len(before) + 6
+        before = after
+    assert harness(half, "run", "recipes/smoke.toml").returncode == 0
+    after = stored(half)
     assert {name: after[name] for name in before} == before
-    assert results(project) == results(finished)
-    assert counts(project) == counts(finished)
+    assert results(half) == results(finished)
+    assert counts(half) == counts(finished)
+
+
+def test_runs_on_one_store_share_their_work(half: Path, finished: Path) -> None:
+    """Two of the same recipe and one of another with a part of its methods, all at once: each task is done by
+    one of them, and both boards are right. That the recipe is changed meanwhile is nothing to them.
+    """
+    recipe, part = half / "recipes" / "smoke.toml", half / "recipes" / "part.toml"
+    part.write_text(recipe.read_text().partition("[methods.balanced]")[0])
+    before, lacking = stored(half), second_replicate(half)
+    runs = [start(half, f"recipes/{name}.toml") for name in ("smoke", "smoke", "part")]
+    for run in runs:
+        until_done(run, 1)
+    recipe.write_text(recipe.read_text().replace("steps = 4", "steps = 5").replace("baseline", "base line"))
+    ends = [run.communicate() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], ends
+    done = [re.search(r"(\d+) tasks done, (\d+) found", output) for output, _ in ends]
+    assert sum(int(found[1]) for found in done if found) == len(lacking)
+    after = stored(half)
+    assert {name: after[name] for name in before} == before
+    assert {name.removeprefix(".harness/") for name in set(after) - set(before)} == lacking
+    assert not list((half / ".harness" / "claims").iterdir())
+    assert results(half) == results(finished)
+    whole, parts = (measured(project, name) for project, name in ((finished, "smoke"), (half, "part")))
+    assert set(parts) == {f"{method}.{n}.json" for method in ("sft", "dpo-random") for n in (0, 1)}
+    assert parts == {name: whole[name] for name in parts}
 
 
 def test_a_changed_result_is_found_and_made_again(copy: Path, finished: Path) -> None:

@@ -1,14 +1,12 @@
 """The files that a recipe names: where they lie, and what is in them."""
 
-from pathlib import Path
-
 from harness.commands.places import Places
 from harness.errors import BadInput
 from harness.plan.draw import DataFile
 from harness.recipe.data import local_files
 from harness.recipe.schema import Recipe
 from harness.store.digests import Digests
-from harness.store.keys import digest
+from harness.store.keys import content_digest
 
 
 def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
@@ -30,7 +28,7 @@ def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
         raise BadInput(problems)
     paths = {name: (places.data / name).resolve() for _, name in named}
     digests = Digests(places.store)
-    found = {name: DataFile(path, _content(path, digests)) for name, path in paths.items()}
+    found = {name: DataFile(path, content_digest(path, digests.of)) for name, path in paths.items()}
     digests.keep()
     return found
 
@@ -39,17 +37,3 @@ def _or_hub(place: str) -> str:
     """The other remedy, where a table can also name what the hub has."""
     of_hub = place.endswith((".name", ".path"))
     return f"; or give {place.rpartition('.')[0]}.revision, if the hub has it" if of_hub else ""
-
-
-def _content(path: Path, digests: Digests) -> str:
-    """SHA-256 of a file; of a folder, that of its files' names and digests. Hidden files are no content."""
-    if path.is_file():
-        return digests.of(path)
-    files = {file.relative_to(path): file for file in path.rglob("*") if file.is_file()}
-    return digest(
-        {
-            name.as_posix(): digests.of(file)
-            for name, file in files.items()
-            if not any(part.startswith(".") for part in name.parts)
-        }
-    )

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import BadInput
+
 
 @dataclass(frozen=True)
 class Places:
@@ -22,7 +24,16 @@ def places_of(recipe: Path, store: Path | None = None, boards: Path | None = Non
     own folder. `store` or the
     environment variable HARNESS_STORE, and `boards`, name other places. Files that the recipe names lie in
     HARNESS_DATA, else in `data/` beside `recipes/`.
+
+    Raises:
+        BadInput: the board would not lie in a folder of its own, as `...toml` gives `..`, or that folder's
+            name would break or reorder the lines that show it.
     """
+    if recipe.stem in {"", ".", ".."} or not recipe.stem.isprintable():
+        raise BadInput(
+            f"{ascii(str(recipe))[1:-1]}: a board is named after its recipe, and {recipe.stem!a} cannot name "
+            "a folder. Rename the file."
+        )
     folder = recipe.parent
     above = [folder, folder.parent] if folder.parent != folder else [folder]
     project = next((each.parent for each in above if each.resolve().name == "recipes"), folder)

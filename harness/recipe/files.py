@@ -74,7 +74,7 @@ def _extended(path: Path, content: dict[str, Any]) -> Path | None:
 def _parsed(path: Path) -> dict[str, Any]:
     raw = _read(path)
     if len(raw) > MAX_BYTES:
-        raise BadInput(f"{path}: a recipe has at most {MAX_BYTES:,} bytes. Got {len(raw):,}.")
+        raise BadInput(f"{path}: a recipe has at most {MAX_BYTES:,} bytes. Is this one?")
     try:
         # some editors begin a file with a byte order mark, which this encoding drops
         document = tomllib.loads(raw.decode("utf-8-sig"))
@@ -90,8 +90,10 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> bytes:
+    """A file's bytes, but no more than show that there are too many: a device may have no end."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise BadInput(f"{path}: there is no such file. Give the path of a recipe (.toml).") from None
     except OSError as error:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from harness.errors import BadInput
 from harness.metering import Cost, Meter
 from harness.plan.task import Task
 from harness.recipe.launching import Launch
 from harness.stages.job import Job
 from harness.stages.options import USUAL, Options
-from harness.store.keys import digest
+from harness.store.keys import canonical, content_digest, digest
 from harness.store.local import LocalStore
 from harness.training.tracking import load_tracker
 
@@ -74,11 +75,25 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
                 parts=parts,
             )
             draft.missing = stage.run(job) or 0
+            _check_unchanged(task)
             for part in task.parts:
                 cost: dict[str, Any] = dict(store.manifest(part.stage, part.key).cost)
                 meter.include(Cost(**cost))
         draft.cost = meter.cost.as_dict()
         draft.provenance = provenance() | _sampling(task) | launched(launch)
+
+
+def _check_unchanged(task: Task) -> None:
+    """A task that reads a file of the user's has that file's digest in its parameters, and so in its key.
+
+    Raises:
+        BadInput: the file now holds something else, which would be stored under a key that is not its own.
+    """
+    path = task.knobs.get("path")
+    if path is not None and content_digest(Path(path)) not in canonical(task.params):
+        raise BadInput(
+            f"{path}: changed after this run had begun. Run again: what it holds now has other keys."
+        )
 
 
 def _sampling(task: Task) -> dict[str, str]:

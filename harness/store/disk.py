@@ -33,4 +33,4 @@ def is_full(error: BaseException, folder: Path) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     space = os.statvfs(folder)
-    return space.f_bavail * space.f_frsize < FULL
+    return space.f_blocks > 0 and space.f_bavail * space.f_frsize < FULL  # /proc, for one, has no blocks

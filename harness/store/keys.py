@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,20 @@ def digest(value: Any) -> str:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     return file_facts(path)[0]
+
+
+def content_digest(path: Path, of: Callable[[Path], str] = file_digest) -> str:
+    """That of a file; of a folder, that of its files' names and digests. Hidden files are no content."""
+    if path.is_file():
+        return of(path)
+    files = {file.relative_to(path): file for file in path.rglob("*") if file.is_file()}
+    return digest(
+        {
+            name.as_posix(): of(file)
+            for name, file in files.items()
+            if not any(part.startswith(".") for part in name.parts)
+        }
+    )
 
 
 def file_facts(path: str | Path) -> tuple[str, int]:

@@ -111,6 +111,31 @@ def test_an_unwritable_store_is_exit_code_2(
     assert "the store cannot be written" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "name", ["...toml", "..toml", "a\nb.toml", "\u202egpj.toml", "\x1b[2J.toml", "\udcff.toml"]
+)
+@pytest.mark.parametrize("command", ["run", "plan", "leaderboard"])
+def test_no_board_lies_above_its_folder_or_breaks_a_line(
+    command: str,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`...toml` without its suffix is `..`: its board would be the project itself."""
+    (tmp_path / "recipes").mkdir()
+    recipe = tmp_path / "recipes" / name
+    recipe.write_bytes((RECIPES / "smoke.toml").read_bytes())
+    monkeypatch.setattr("sys.argv", ["harness", command, str(recipe)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    (problem,) = capsys.readouterr().err.splitlines()
+    assert "cannot name a folder. Rename the file." in problem
+    assert problem.isprintable()
+    assert [path.name for path in tmp_path.iterdir()] == ["recipes"]
+
+
 def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside `recipes/`, or beside the recipe; --store wins over HARNESS_STORE."""
     monkeypatch.delenv("HARNESS_STORE", raising=False)

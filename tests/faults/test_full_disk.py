@@ -107,3 +107,4 @@ def test_what_libraries_say_of_a_full_disk_is_understood(tmp_path: Path) -> None
     said = "Error while serializing: I/O error: No space left on device (os error 28)"
     assert is_full(RuntimeError(said), tmp_path)
     assert not is_full(RuntimeError("something else"), tmp_path)
+    assert not is_full(RuntimeError("something else"), Path("/proc")), "it has no room at all, and needs none"

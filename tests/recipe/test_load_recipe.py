@@ -222,7 +222,26 @@ def test_a_method_without_training_takes_no_selection(tmp_path: Path) -> None:
     assert found.startswith("methods.sft.responses_per_prompt: required where `pairing` is given.")
 
 
-@pytest.mark.parametrize("name", ["../x", "A", "a b", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "A",
+        "a b",
+        "",
+        "..",
+        ".a",
+        "-rf",
+        "a/b",
+        "a\\nb",
+        "{}",
+        "{0.__class__}",
+        "$(id)",
+        "%s",
+        "\u202ea",
+        "a\\u0000",
+    ],
+)
 def test_method_names_are_plain(tmp_path: Path, name: str) -> None:
     (found,) = problems(tmp_path, GOOD + f'[methods."{name}"]')
     assert "a method's name may hold" in found
@@ -238,7 +257,7 @@ def test_method_names_are_plain(tmp_path: Path, name: str) -> None:
             "is not TOML: Cannot declare methods.a twice (at line 2, column 11). Two tables or keys",
         ),
         (b"x = " + b"[" * 5000 + b"]" * 5000, "is nested more than 50 levels deep. Flatten it."),
-        (b"#" * 1_000_001, "a recipe has at most 1,000,000 bytes. Got 1,000,001."),
+        (b"#" * 1_000_001, "a recipe has at most 1,000,000 bytes. Is this one?"),
     ],
 )
 def test_files_that_are_no_recipe(tmp_path: Path, content: bytes, sentence: str) -> None:
@@ -248,6 +267,11 @@ def test_files_that_are_no_recipe(tmp_path: Path, content: bytes, sentence: str)
         load_recipe(path)
     (problem,) = caught.value.problems
     assert problem.startswith(f"{path}: {sentence}")
+
+
+def test_a_device_without_end() -> None:
+    with pytest.raises(BadInput, match=r"^/dev/zero: a recipe has at most 1,000,000 bytes\. Is this one\?$"):
+        load_recipe(Path("/dev/zero"))
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from harness.recipe.pool import DatasetPrompts
 from harness.stages import sft
 from harness.stages.shared import read_prompts, read_responses
 from harness.store.formats import SCORES, read_json, read_matrix, read_rows
+from harness.store.local import LocalStore
 from harness.training.supervised import train_supervised
 
 COUNT = 24
@@ -98,6 +99,21 @@ def test_a_dataset_is_its_prompts_responses_and_scores(store: Path, data: Path) 
     assert (report["rows"], report["prompts"], report["unscored"]) == (COUNT + 1, COUNT, 1)
     assert report["malformed"] == {"the list of answers is empty or no list": [COUNT + 1]}
     assert str(data) not in json.dumps(report)
+
+
+def test_a_file_that_changes_after_the_plan_is_not_stored_under_its_old_key(tmp_path: Path) -> None:
+    """Between plan and task a row is added: refused. Planned again, it and its pool have other keys."""
+    rows = [{"prompt": f"w{n} ?", "responses": own(n)} for n in range(COUNT)]
+    path = write_lines(tmp_path / "pool.jsonl", rows)
+    before = draw_in(tmp_path)
+    write_lines(path, [*rows, {"prompt": "one more ?", "responses": own(0)}])
+    with pytest.raises(BadInput, match=r"pool\.jsonl: changed after this run had begun\. Run again"):
+        done(tmp_path / "store", data_of(before))
+    assert not LocalStore(tmp_path / "store").has("dataset", data_of(before).key)
+    after = draw_in(tmp_path)
+    assert len(ids(done(tmp_path / "store", data_of(after)))) == COUNT + 1
+    for task in (data_of, lambda draw: prompts_task(draw, base_task(draw))):
+        assert task(after).key != task(before).key
 
 
 def test_a_strict_source_refuses_what_it_would_leave_out(store: Path, data: Path) -> None:
