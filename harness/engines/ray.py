@@ -213,7 +213,9 @@ def _connected(cluster: Cluster) -> Iterator[None]:
         try:
             ray.init(**ours, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, ValueError, RuntimeError) as error:
-            what = f"--address: no Ray cluster answers at '{cluster.address}'" if cluster.address else NO_START
+            what = (
+                f"--address: no Ray cluster answers at '{cluster.address}'" if cluster.address else NO_START
+            )
             raise StoreError(f"{what}: {error}") from None
         finally:
             signal.signal(signal.SIGTERM, usual)

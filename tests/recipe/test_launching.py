@@ -156,7 +156,7 @@ def test_a_file_without_end_is_not_read_to_it(tmp_path: Path) -> None:
 
 
 def test_keys_without_a_value_count_as_left_out(tmp_path: Path) -> None:
-    """accelerate writes `null` for what was not asked; False and 0 are values, and are looked at."""
+    """Accelerate writes `null` for what was not asked; False and 0 are values, and are looked at."""
     text = "distributed_type: MULTI_GPU\nnum_processes: 2\nmachine_rank: null\ncommand_file: null\n"
     (tmp_path / "fsdp.yaml").write_text(text)
     assert launch_of(BY_CONFIG, "fp32", tmp_path).processes == 2

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from smoke_project import (
+    counts,
     harness,
     measured,
-    counts,
     results,
     second_replicate,
     start,

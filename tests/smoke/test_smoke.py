@@ -5,10 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from smoke_project import MEASURED, harness, records, results, stored, table
+from smoke_project import harness, records, results, stored, table
 
 pytestmark = pytest.mark.slow
-
 
 
 def test_the_board_has_the_promised_fields(finished: Path) -> None:
