@@ -13,7 +13,7 @@ from typing import Any
 from harness.plan.build import build_plan
 from harness.recipe.load import load_recipe
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 HARNESS = Path(sys.executable).with_name("harness")
 MEASURED = {"cost", "overhead", "pareto"}
 """What a row says of time; everything else must come out the same each time."""
