@@ -14,7 +14,8 @@ HARMS = ("missing", "empty", "cut", "zeros", "hole")
 half of them.
 """
 ANY = "any"
-"""One of them, or none, drawn for each file and folder."""
+"""Drawn for each file and folder: half of the time nothing, else one of them."""
+ANY_OF = (*[None] * len(HARMS), *HARMS)
 
 
 class Power:
@@ -47,7 +48,7 @@ class Power:
         """Harm all that is not certain below a folder, which itself is."""
         known = self._names.get(_inode(folder), {})
         for name in sorted({*known, *os.listdir(folder)}):
-            path, what = folder / name, random.choice((None, *HARMS)) if harm == ANY else harm
+            path, what = folder / name, random.choice(ANY_OF) if harm == ANY else harm
             if what == "missing" and known.get(name) != (_inode(path) if path.exists() else None):
                 self._put_back(path, known.get(name))
             elif path.is_dir():
