@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from harness.disk import flush_one
 from harness.errors import BadInput
 
 
@@ -17,6 +18,7 @@ def write_whole(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(text, encoding="utf-8", newline="\n")
+        flush_one(partial)  # or a loss of power could leave an empty file in the place of a whole one
         os.replace(partial, path)
     except OSError as error:
         with suppress(OSError):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness.disk import flush_one
 from harness.store.keys import digest, file_digest
 
 NAME = "digests.json"
@@ -43,6 +44,8 @@ class Digests:
         if {**facts, "sha256": known.get("sha256")} == known:
             return str(known["sha256"])
         began = time.time()
+        with suppress(OSError):  # not every file system can be asked
+            flush_one(path)  # or a loss of power could change what is remembered
         found = file_digest(path)
         if _facts(path) == facts and max(facts["mtime_ns"], facts["ctime_ns"]) / 1e9 < began - SETTLED_S:
             self._known[str(path)] = {**facts, "sha256": found}

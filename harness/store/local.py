@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from harness.disk import flush, flush_one, is_full, make_folder
 from harness.errors import CorruptArtifact, DiskFull, StoreError
 from harness.store.claims import claimed, folder_lock, is_claimed
-from harness.store.disk import flush, flush_one, is_full
 from harness.store.keys import Identity
 from harness.store.manifest import (
     NAME,
@@ -159,7 +159,7 @@ class LocalStore:
             StoreError: others use it (`alone`), or it cannot be made.
         """
         with self._writing():
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root)
             lock = folder_lock(self.root, alone)
         with lock as got:
             if not got:
@@ -208,7 +208,7 @@ class LocalStore:
     def _keep(self, identity: Identity) -> Path:
         """The folder kept for an artifact until it is whole."""
         kept = self._kept(identity)
-        kept.mkdir(parents=True, exist_ok=True)
+        make_folder(kept)
         return kept
 
     def _kept(self, identity: Identity) -> Path:
@@ -230,7 +230,7 @@ class LocalStore:
         write_manifest(draft.folder, manifest)
         flush(draft.folder)
         final = self.folder(identity.stage, identity.key)
-        final.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(final.parent)
         if final.exists() and not (final / NAME).exists():
             shutil.rmtree(final)
         draft.folder.rename(final)

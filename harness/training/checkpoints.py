@@ -8,7 +8,6 @@ Its `training_args.bin` is a pickle, which nothing reads.
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any, Protocol
 
 from transformers import Trainer, TrainerCallback
 
+from harness.disk import flush, flush_one, write_flushed
 from harness.training.processes import from_all, from_first
 
 EVERY_S = 60.0
@@ -118,13 +118,12 @@ def _by_step(folder: Path) -> list[Path]:
 
 
 def _write(folder: Path, fingerprint: str, processes: list[Any]) -> None:
+    """Make a checkpoint count: first all of it is on the disk, then the note on it, then its name."""
+    flush(folder)
     noted = {"fingerprint": fingerprint, "files": _digests(folder), "processes": processes}
-    torn = folder / f"{PROGRESS}.torn"
-    with torn.open("w") as file:
-        json.dump(noted, file)
-        file.flush()
-        os.fsync(file.fileno())
-    torn.rename(folder / PROGRESS)
+    write_flushed(folder / PROGRESS, json.dumps(noted))
+    for above in (folder.parent, folder.parent.parent):
+        flush_one(above)
 
 
 def _read(folder: Path, fingerprint: str) -> dict[str, Any] | None:

@@ -52,6 +52,30 @@ def test_a_line_torn_anywhere_is_cut_off(tmp_path: Path) -> None:
         assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
+def test_zeros_that_a_loss_of_power_left_are_passed_over(tmp_path: Path) -> None:
+    """Of the last line, which pays the second call, a part or all is zeros; its claim stands, so that call
+    counts as lost. A line follows that is whole.
+    """
+    path = tmp_path / "a.jsonl"
+    with Journal(path) as journal:
+        pay(journal, "one")
+        pay(journal, "two", 0.5)
+    whole = path.read_bytes()
+    first, end = whole[:-1].rindex(b"\n") + 1, len(whole)
+    free = b'{"event": "free", "key": "three", "usd": null}\n'
+    for start, stop in ((first, end), (first, end - 1), (first + 9, end - 9), (end - 2, end - 1)):
+        path.write_bytes(whole[:start] + bytes(stop - start) + whole[stop:] + free)
+        for _ in range(2):
+            with Journal(path) as journal:
+                assert journal.find("one") == (ANSWER, 1.0)
+                assert journal.find("two") is None
+                assert journal.spent_usd == 1.5
+        with Journal(path) as journal:
+            pay(journal, "two")
+        with Journal(path) as journal:
+            assert journal.find("two") == (ANSWER, 1.0)
+
+
 def test_a_line_torn_by_another_process_is_cut_off_by_who_comes_next(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     with Journal(path) as journal:

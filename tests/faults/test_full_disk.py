@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from conftest import fill
 
+from harness.disk import is_full
 from harness.endpoints.journal import Journal
 from harness.engines.local import LocalEngine
 from harness.errors import DiskFull, StoreError
 from harness.plan.task import Task
 from harness.store.columns import Columns
-from harness.store.disk import is_full
 from harness.store.local import LocalStore
 
 LARGER = 4 << 20

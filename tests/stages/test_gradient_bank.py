@@ -1,15 +1,21 @@
 """The gradient bank on disk: pieces, interruptions, bad pools, and every way to make it."""
 
+import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 from pool_of_words import Done, gradient_params, run_stage, write_pool, write_responses
+from power import ANY, Power
 from safetensors.torch import load_file, save_file
 
 from harness.data.rows import PreferencePair, Prompt, Response, Score
@@ -25,6 +31,7 @@ from harness.plan.draw import plain
 from harness.recipe.schema import Training
 from harness.stages import adapter, gradients, logprobs, pairs, warmup
 from harness.stages.bank import read_bank, read_features
+from harness.store.columns import Columns
 from harness.store.formats import read_json, read_matrix, read_rows, write_rows
 
 LOSS = {"kind": "dpo", "beta": 0.3}
@@ -114,9 +121,34 @@ run_stage(Path(sys.argv[2]), partial(gradients.make, piece=12), gradient_params(
 """
 
 
-def test_a_killed_pass_goes_on_after_its_last_whole_piece(pool: dict[str, Path], tmp_path: Path) -> None:
-    """Killed at the third of four pieces of three prompts. What is there already is not made again: its
-    rows are spoilt here, and stay so. The cost is that of the whole pass, also the time.
+def recording(made: list[str], most: int | None = None) -> Callable[..., None]:
+    """`Columns.write`, which notes what it wrote, and after so many pieces has the power go."""
+    write = Columns.write
+
+    def recorded(columns: Columns, piece: str, *rest: Any) -> None:
+        if len(made) == most:
+            raise PowerLost
+        write(columns, piece, *rest)
+        made.append(piece)
+
+    return recorded
+
+
+class PowerLost(Exception):
+    pass
+
+
+def same_arrays(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same arrays, to the byte."""
+    files = [{path.name: path.read_bytes() for path in folder.glob("*.npy")} for folder in (one, other)]
+    return files[0] == files[1]
+
+
+def test_a_killed_pass_goes_on_after_its_last_whole_piece(
+    pool: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at the third of four pieces of three prompts. What is there already is not made again. The cost
+    is that of the whole pass, also the time.
     """
     words = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path / "a")]
     died = subprocess.run([*words, *map(str, pool.values())], capture_output=True, text=True, check=False)
@@ -124,21 +156,43 @@ def test_a_killed_pass_goes_on_after_its_last_whole_piece(pool: dict[str, Path],
     kept = tmp_path / "a" / "partial" / "stage" / "key"
     marks = sorted(kept.glob("pieces/*"))
     assert [path.name for path in marks] == ["0-3", "3-6"]
-    with (kept / "gradients.npy").open("r+b") as file:
-        file.seek(128)
-        file.write(np.full(64, 7, np.float16).tobytes())
-    marks[0].write_text("[1000.0, 500.0]")
-    make = partial(gradients.make, piece=12)
-    done = run_stage(tmp_path / "a", make, gradient_params(), pool)
+    marks[0].write_text(json.dumps(json.loads(marks[0].read_text()) | {"note": [1000.0, 500.0]}))
+    make, made = partial(gradients.make, piece=12), list[str]()
+    with monkeypatch.context() as patched:
+        patched.setattr(Columns, "write", recording(made))
+        done = run_stage(tmp_path / "a", make, gradient_params(), pool)
     whole = run_stage(tmp_path / "b", make, gradient_params(), pool)
-    one, two = read_bank(done.folder), read_bank(whole.folder)
-    assert one.gradients[0].tolist() == [7.0] * 64
-    np.testing.assert_array_equal(one.gradients[1:], two.gradients[1:])
-    np.testing.assert_array_equal(one.logprobs, two.logprobs)
+    assert made == ["6-9", "9-12"]
+    assert same_arrays(done.folder, whole.folder)
     assert (done.cost.flops, done.cost.tokens_backward) == (whole.cost.flops, whole.cost.tokens_backward)
     assert 1000 < done.cost.wall_s < 1100
     assert 500 < done.cost.cpu_s < 600
     assert not kept.exists()
+
+
+@pytest.mark.parametrize("lies", [False, True])
+def test_a_pass_goes_on_after_a_loss_of_power(
+    pool: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lies: bool
+) -> None:
+    """Lost at the third of four pieces; each file that was not flushed is harmed in its own way. What was
+    marked is kept. A disk that lies has flushed nothing: the bank is whole all the same.
+    """
+    make = partial(gradients.make, piece=12)
+    whole = run_stage(tmp_path / "whole", make, gradient_params(), pool)
+    for seed in range(4):
+        root, power, before, after = tmp_path / f"{seed}", Power(lies), list[str](), list[str]()
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", power.fsync)
+            patched.setattr(Columns, "write", recording(before, most=2))
+            with pytest.raises(PowerLost):
+                run_stage(root, make, gradient_params(), pool)
+        power.lose(root, ANY, Random(seed))
+        power.release()
+        with monkeypatch.context() as patched:
+            patched.setattr(Columns, "write", recording(after))
+            done = run_stage(root, make, gradient_params(), pool)
+        assert same_arrays(done.folder, whole.folder)
+        assert lies or [*before, *after] == ["0-3", "3-6", "6-9", "9-12"]
 
 
 def broken_base(base: Path, folder: Path, value: float) -> Path:

@@ -47,6 +47,13 @@ def test_a_large_file_is_read_once(store: Path) -> None:
     assert asked(store, link) == (expected, False)
 
 
+def test_a_file_system_that_cannot_be_asked_to_flush(store: Path) -> None:
+    path = weights(store)
+    with patch.object(digests, "flush_one", side_effect=OSError(22, "Invalid argument")):
+        assert asked(store, path) == (file_digest(path), True)
+    assert asked(store, path) == (file_digest(path), False)
+
+
 def test_a_small_file_is_read_each_time(store: Path) -> None:
     path = weights(store, "abc")
     assert [asked(store, path)[1] for _ in range(2)] == [True, True]

@@ -10,9 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from random import Random
+from unittest.mock import patch
 
 import pytest
 import torch
+from power import ANY, Power
 from safetensors.torch import load_file
 from test_preference_training import PAIRS, SETTINGS
 
@@ -146,6 +149,22 @@ def test_with_none_whole_it_starts_again(
     done: list[int] = []
     assert run(tiny_base, tmp_path, first_step(done)) == unbroken[1]
     assert done[0] == 1
+
+
+@pytest.mark.parametrize("harm", ["missing", "zeros", ANY])
+def test_a_saved_checkpoint_outlives_a_loss_of_power(
+    harm: str, tiny_base: Path, tmp_path: Path, unbroken: tuple[Path, TrainingReport]
+) -> None:
+    """Stopped at step 6 before its save, and all that was not flushed is harmed: 5 is gone on from."""
+    power = Power()
+    with patch.object(os, "fsync", power.fsync), pytest.raises(Killed):
+        run(tiny_base, tmp_path, killed_at(6))
+    power.lose(tmp_path, harm, Random(1))
+    power.release()
+    done: list[int] = []
+    assert run(tiny_base, tmp_path, first_step(done)) == unbroken[1]
+    assert done[0] == 6
+    assert same_weights(tmp_path, unbroken[0])
 
 
 def test_a_checkpoint_of_other_settings_is_ignored(tiny_base: Path, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""What a disk can do to a store: lose power, and be full."""
+"""What a disk can do to files: lose power, and be full."""
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 FULL = 64 * 1024
@@ -21,6 +22,27 @@ def flush_one(path: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that lack, and wait until their names are on the disk."""
+    lacking = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in lacking:
+        with suppress(PermissionError):  # a folder may take names and not show them
+            flush_one(each.parent)
+
+
+def write_flushed(path: Path, text: str) -> None:
+    """Write a file beside its place, and rename it in once it is on the disk; then its name is there, too.
+
+    At any loss of power the file is whole, or what it was before. One process may write it at a time.
+    """
+    torn = path.with_name(f"{path.name}.torn")
+    torn.write_text(text, encoding="utf-8")
+    flush_one(torn)
+    torn.replace(path)
+    flush_one(path.parent)
 
 
 def is_full(error: BaseException, folder: Path) -> bool:
