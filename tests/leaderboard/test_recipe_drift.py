@@ -12,6 +12,7 @@ from synthetic_records import record
 from harness.leaderboard.board import board_problems, make_board, write_board
 from harness.leaderboard.collect import fixed_part
 from harness.leaderboard.record import Record, write_record
+from harness.plan.build import NO_FILES
 from harness.plan.catalog import STAGES
 from harness.plan.draw import DataFile
 from harness.recipe.load import load_recipe
@@ -117,7 +118,7 @@ def test_a_raised_stage_stands_on_the_board_whatever_data_are_there(
     monkeypatch.setitem(STAGES, "adapter", replace(STAGES["adapter"], version=version + 1))
     write_board(folder, recipe)
     sentence = f"stage adapter: is version {version + 1} now, was {version} (dpo)"
-    for files in ({}, POOL):
+    for files in (NO_FILES, POOL):
         assert board_problems(folder, recipe, files) == [f"{folder}: of an earlier recipe: {sentence}"]
     assert f"> - {sentence}" in (folder / "README.md").read_text()
 

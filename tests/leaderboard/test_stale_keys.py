@@ -21,7 +21,8 @@ OTHERWISE = "has another key now"
 
 def judged(**of_a: object) -> Recipe:
     """Three methods, each two of them compared; more may be said of `a`."""
-    methods = {"dpo": {"responses_per_prompt": 2}, "a": {"responses_per_prompt": 4, **of_a}}
+    methods: dict[str, dict[str, object]] = {"dpo": {"responses_per_prompt": 2}}
+    methods["a"] = {"responses_per_prompt": 4, **of_a}
     methods["b"] = {"responses_per_prompt": 8}
     return recipe(WORLD, evaluation={"head_to_head": True}, methods=methods)
 
