@@ -132,7 +132,7 @@ pairing = { kind = "nearest" }
     again = run(project)
     assert "0 tasks done" in again.stdout, again.stdout + again.stderr
     check_places(project, "data")
-    check = [HARNESS, "leaderboard", "--check"]
+    check = [str(HARNESS), "leaderboard", "--check"]
     assert subprocess.run(check, cwd=project, capture_output=True, check=False).returncode == 0
     (project / "data" / f"{NAME}.jsonl.gz").write_bytes(b"")
     stale = subprocess.run(check, cwd=project, capture_output=True, text=True, check=False)

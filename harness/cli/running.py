@@ -115,8 +115,8 @@ def check(
 ) -> None:
     """Check recipes without running them.
 
-    Every problem of every recipe at once, one sentence each. JSON has recipe, problems, methods and replicates
-    of each.
+    Every problem of every recipe at once, one sentence each. JSON has recipe, problems, methods and
+    replicates of each.
     """
     from harness.commands.check import check as check_recipes
 

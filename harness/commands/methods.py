@@ -17,7 +17,7 @@ NOTATION = (
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind by the name that a recipe asks for it, its line and source, and what it needs if it is a loss."""
+    """A kind by the name that a recipe gives it, its line and source, and what it needs if it is a loss."""
 
     kind: str
     line: str

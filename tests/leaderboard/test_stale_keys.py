@@ -103,11 +103,11 @@ def test_more_than_three_methods_are_counted(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_method_of_two_replicates_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = recipe(WORLD, seeds={"replicates": [0, 1]})
+    now = recipe(WORLD, seeds={"replicates": (0, 1)})
     records = planned_records(now)
     assert len(records) == 4
     assert found(records, now) == []
-    assert found(records, recipe(WORLD, seeds={"replicates": [1, 2]})) == []  # a replicate without a record
+    assert found(records, recipe(WORLD, seeds={"replicates": (1, 2)})) == []  # a replicate without a record
     sentence = raised(monkeypatch, "adapter")
     assert found(records, now) == [f"{sentence} (dpo)"]
 
