@@ -84,7 +84,8 @@ def command_lines() -> str:
 
 def test_a_real_pool_goes_the_whole_way(tmp_path: Path, public_data: Path) -> None:
     """HH-RLHF dialogues of several turns; the dataset's two responses join two samples. Breadth needs
-    embeddings, depth the gradient bank; a second run does nothing.
+    embeddings, depth the gradient bank; a second run does nothing. The board is fresh until its data are
+    edited.
     """
     project = make_project(
         tmp_path,
@@ -131,6 +132,11 @@ pairing = { kind = "nearest" }
     again = run(project)
     assert "0 tasks done" in again.stdout, again.stdout + again.stderr
     check_places(project, "data")
+    check = [str(HARNESS), "leaderboard", "--check"]
+    assert subprocess.run(check, cwd=project, capture_output=True, check=False).returncode == 0
+    (project / "data" / f"{NAME}.jsonl.gz").write_bytes(b"")
+    stale = subprocess.run(check, cwd=project, capture_output=True, text=True, check=False)
+    assert (stale.returncode, "stage dataset: reads another sub/../" in stale.stderr) == (1, True)
 
 
 def verdict(number: int, body: dict[str, Any]) -> Say:

@@ -8,14 +8,17 @@ import typer
 from harness.cli.options import Method, Recipe, Replicate, Store, result_console
 
 
-def methods() -> None:
+def methods(
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as one JSON object.")] = False,
+) -> None:
     """List the kinds of breadth, depth, pairing and loss.
 
-    Each with one line and its source.
+    Each with one line and its source. JSON has a list for each of the four, of kind, line and needs (of a
+    loss).
     """
     from harness.commands.methods import show_methods
 
-    show_methods(result_console())
+    show_methods(result_console(), as_json)
 
 
 def show(

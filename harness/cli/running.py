@@ -111,12 +111,14 @@ def plan(  # noqa: PLR0913 - an argument for each option
 
 def check(
     recipes: Annotated[list[Path], typer.Argument(help="Recipes to check.", metavar="RECIPE...")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list, right or not.")] = False,
 ) -> None:
     """Check recipes without running them.
 
-    Every problem of every recipe at once, one sentence each.
+    Every problem of every recipe at once, one sentence each. JSON has recipe, problems, methods and
+    replicates of each.
     """
     from harness.commands.check import check as check_recipes
 
-    for line in check_recipes(recipes):
+    for line in check_recipes(recipes, as_json):
         typer.echo(line)

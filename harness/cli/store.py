@@ -37,11 +37,20 @@ def _say(lines: Iterable[str]) -> None:
 
 
 @app.command("list")
-def list_(store: Root = None, boards: Boards = BOARDS) -> None:
+def list_(
+    store: Root = None,
+    boards: Boards = BOARDS,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="A line of JSON for each: stage, key, bytes, made (seconds since 1970), boards."
+        ),
+    ] = False,
+) -> None:
     """List the artifacts: stage/key, size, age, and the recipes whose boards rest on each."""
     from harness.commands.store import list_store
 
-    _say(list_store(_root(store), boards))
+    _say(list_store(_root(store), boards, as_json))
 
 
 @app.command()
@@ -89,8 +98,16 @@ def gc(
 
 
 @app.command()
-def size(store: Root = None) -> None:
+def size(
+    store: Root = None,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="One JSON object: artifacts and bytes in all and by stage; bytes of other folders."
+        ),
+    ] = False,
+) -> None:
     """Show how many artifacts each stage has, and how large they are."""
     from harness.commands.store import size_of_store
 
-    _say(size_of_store(_root(store)))
+    _say(size_of_store(_root(store), as_json))

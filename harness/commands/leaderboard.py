@@ -1,21 +1,24 @@
 """`harness leaderboard`: make boards again from their records, or say which are stale."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.markup import escape
 
+from harness.commands.inputs import files_of
 from harness.commands.output import Output
 from harness.commands.places import places_of
-from harness.commands.words import counted
+from harness.commands.words import counted, harmless
 from harness.errors import BadInput, StaleBoard
 from harness.leaderboard.board import RECORDS, board_problems, unlike, write_board
 from harness.leaderboard.overview import make_overview, write_overview
 from harness.leaderboard.render import plain_table
 from harness.leaderboard.table import Table
 from harness.leaderboard.terminal import check_sort, print_board
+from harness.plan.build import NO_FILES
+from harness.plan.draw import DataFile
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import Recipe
 
@@ -30,6 +33,15 @@ class Chosen:
     def load(self) -> Recipe | None:
         """The recipe as it is now; raises BadInput where it is wrong."""
         return load_recipe(self.recipe) if self.recipe else None
+
+    def files(self, recipe: Recipe | None) -> tuple[Mapping[str, DataFile], Sequence[str]]:
+        """The files that the recipe names, as they are now; none, and why, where some are not there."""
+        if recipe is None or self.recipe is None:
+            return NO_FILES, ()
+        try:
+            return files_of(recipe, places_of(self.recipe)), ()
+        except BadInput as bad:
+            return NO_FILES, bad.problems
 
 
 def leaderboard(
@@ -68,7 +80,12 @@ def check(recipes: Sequence[Path], boards: Path | None, output: Output) -> None:
     problems = []
     for one in chosen:
         output.details.print(f"checking {escape(str(one.folder))}", highlight=False, soft_wrap=True)
-        problems += board_problems(one.folder, one.load())
+        recipe = one.load()
+        files, absent = one.files(recipe)
+        for reason in absent:
+            line = f"{one.folder}: not compared with the data as they are now: {reason}"
+            output.steps.print(escape(harmless(line)), highlight=False, soft_wrap=True)
+        problems += board_problems(one.folder, recipe, files)
     for folder in {} if recipes else dict.fromkeys(one.folder.parent for one in chosen):
         stale = unlike(folder, make_overview(folder))
         problems += [f"{folder / name}: is not what the boards below it give" for name in stale]
@@ -115,7 +132,9 @@ def _say_changes(table: Table, output: Output) -> None:
     """What the board says of the recipe as it is now."""
     for change in table.recipe_changes:
         output.result.print(
-            f"[yellow]of an earlier recipe[/yellow]: {escape(change)}", highlight=False, soft_wrap=True
+            f"[yellow]of an earlier recipe[/yellow]: {escape(harmless(change))}",
+            highlight=False,
+            soft_wrap=True,
         )
     for method in table.unrecorded:
         output.result.print(

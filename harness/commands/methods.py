@@ -1,5 +1,8 @@
 """`harness methods`: what a method can be made of."""
 
+import json
+from dataclasses import asdict, dataclass
+
 from rich.console import Console
 from rich.table import Table
 
@@ -12,18 +15,46 @@ NOTATION = (
 )
 
 
-def show_methods(console: Console) -> None:
-    """Print every kind with its line and source; the classes' docstrings are the text."""
-    for part, variants in KINDS.items():
+@dataclass(frozen=True)
+class Kind:
+    """A kind by the name that a recipe gives it, its line and source, and what it needs if it is a loss."""
+
+    kind: str
+    line: str
+    needs: str | None
+
+
+def show_methods(console: Console, as_json: bool = False) -> None:
+    """Print every kind with its line and source; with `as_json` one object, part -> its kinds."""
+    kinds = _kinds()
+    if as_json:
+        plain = {part: [asdict(kind) for kind in found] for part, found in kinds.items()}
+        console.out(json.dumps(plain, indent=1), highlight=False)
+        return
+    for part, found in kinds.items():
         table = Table(
             title=part, title_justify="left", show_header=False, box=None, padding=(0, 2), title_style="bold"
         )
-        for variant in variants:
-            line = (variant.__doc__ or "").partition("\n")[0]
-            table.add_row(kind_of(variant), line, *([needs_of(variant)] if part == "loss" else []))
+        for kind in found:
+            table.add_row(kind.kind, kind.line, *([kind.needs] if kind.needs else []))
         console.print(table)
         if part == "loss":
             console.print(NOTATION, highlight=False)
         console.print()
     console.print("A method is one of each, for example:", highlight=False)
     console.print('  depth = { kind = "gradient-clusters", clusters = 16, prefer = "near" }', highlight=False)
+
+
+def _kinds() -> dict[str, list[Kind]]:
+    """By part of a method; the classes' docstrings are the lines."""
+    return {
+        part: [
+            Kind(
+                kind_of(variant),
+                (variant.__doc__ or "").partition("\n")[0],
+                needs_of(variant) if part == "loss" else None,
+            )
+            for variant in variants
+        ]
+        for part, variants in KINDS.items()
+    }

@@ -27,6 +27,7 @@ from harness.leaderboard.overview import write_overview
 from harness.leaderboard.record import Record, read_records, write_record
 from harness.leaderboard.terminal import print_board
 from harness.plan.build import Plan, build_plan
+from harness.plan.draw import DataFile
 from harness.plan.estimate import stage_seconds
 from harness.plan.shards import in_shards
 from harness.plan.task import Task
@@ -43,10 +44,11 @@ CORRUPTIONS = 10
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe, its plan, where its results go, and how it is run."""
+    """A recipe, the files that it names, its plan, where its results go, and how it is run."""
 
     places: Places
     recipe: Recipe
+    files: Mapping[str, DataFile]
     plan: Plan
     store: LocalStore
     options: Options
@@ -70,12 +72,13 @@ def run(
     """
     workers.check()
     recipe = load_recipe(places.recipe)
-    plan = build_plan(recipe, files_of(recipe, places))
+    files = files_of(recipe, places)
+    plan = build_plan(recipe, files)
     options = options_of(places, recipe, plan, report_to, train_processes)
     if energy:
         check_energy()
         options = replace(options, energy=workers.jobs > 1)
-    job = Run(places, recipe, plan, LocalStore(places.store), options)
+    job = Run(places, recipe, files, plan, LocalStore(places.store), options)
     check_writable(places.board)
     with job.store.in_use():
         _forget(job, output)
@@ -176,7 +179,7 @@ def _records(job: Run, outcome: Outcome) -> Iterator[Record]:
     artifacts = Artifacts(job.store)
     for cell in job.plan.cells:
         if not undone.intersection(task.key for task in cell.tasks):
-            yield collect(job.recipe, job.places.recipe.stem, cell, artifacts)
+            yield collect(job.recipe, job.places.recipe.stem, cell, artifacts, job.files)
 
 
 def _write_board(job: Run, records: list[Record], output: Output) -> None:

@@ -27,32 +27,47 @@ from harness.store.manifest import NAME, Manifest
 from harness.store.verify import verifying
 
 
-def list_store(root: Path, boards: Path) -> Iterator[str]:
-    """One line for each artifact: name, size, age, and the recipes whose boards rest on it.
+def list_store(root: Path, boards: Path, as_json: bool = False) -> Iterator[str]:
+    """One line, of text or JSON, for each artifact: name, size, age, and the recipes whose boards rest on it.
 
     Raises:
         StoreError, BadInput: there is no store; a record cannot be read.
     """
     users, now = _users(boards), time.time()
     for entry in _whole(root):
-        who = ", ".join(sorted(users.get(entry.key, ()))) or "-"
-        yield f"{entry.name:34} {_size(entry.bytes):>9} {_age(now - entry.made):>6}  {who}"
+        who = sorted(users.get(entry.key, ()))
+        if as_json:
+            facts = {"stage": entry.stage, "key": entry.key, "bytes": entry.bytes, "made": entry.made}
+            yield json.dumps({**facts, "boards": who})
+        else:
+            on = ", ".join(who) or "-"
+            yield f"{entry.name:34} {_size(entry.bytes):>9} {_age(now - entry.made):>6}  {on}"
 
 
-def size_of_store(root: Path) -> Iterator[str]:
-    """One line for each stage: how many artifacts, and how large; then all else that lies there."""
+def size_of_store(root: Path, as_json: bool = False) -> Iterator[str]:
+    """One line for each stage: how many artifacts, and how large; then all else that lies there.
+
+    With `as_json` the same as one object.
+    """
     counts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     for entry in _entries(root):
         counts[entry.stage] += 1
         sizes[entry.stage] += entry.bytes
-    for stage, size in sizes.most_common():
-        yield f"{stage:20} {counts[stage]:>8} {_size(size):>9}"
     folders = (path for path in sorted(root.iterdir()) if path.is_dir() and path.name not in STAGES)
     others = {path.name: size for path in folders if (size := folder_bytes(path))}
+    total = sizes.total() + sum(others.values())
+    if as_json:
+        stages = {stage: {"artifacts": counts[stage], "bytes": size} for stage, size in sizes.most_common()}
+        yield json.dumps(
+            {"artifacts": counts.total(), "bytes": total, "stages": stages, "others": others}, indent=1
+        )
+        return
+    for stage, size in sizes.most_common():
+        yield f"{stage:20} {counts[stage]:>8} {_size(size):>9}"
     for name, size in others.items():
         yield f"{name + '/':20} {'':>8} {_size(size):>9}"
-    yield f"{'all':20} {counts.total():>8} {_size(sizes.total() + sum(others.values())):>9}"
+    yield f"{'all':20} {counts.total():>8} {_size(total):>9}"
 
 
 def show_artifact(root: Path, boards: Path, key: str) -> str:

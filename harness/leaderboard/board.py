@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
-from harness.leaderboard.drift import with_recipe
+from harness.leaderboard.drift import changes, with_recipe
 from harness.leaderboard.files import unwritable, write_whole
 from harness.leaderboard.latex import table_tex
 from harness.leaderboard.page.board import board_page
@@ -16,6 +16,8 @@ from harness.leaderboard.record import Record, Sample, read_records
 from harness.leaderboard.render import table_csv, table_json
 from harness.leaderboard.table import Table
 from harness.leaderboard.text import markdown
+from harness.plan.build import NO_FILES
+from harness.plan.draw import DataFile
 from harness.recipe.schema import Recipe
 
 RECORDS = "records"
@@ -59,16 +61,20 @@ def write_board(folder: Path, recipe: Recipe | None = None) -> Table:
     return table
 
 
-def board_problems(folder: Path, recipe: Recipe | None = None) -> list[str]:
+def board_problems(
+    folder: Path, recipe: Recipe | None = None, files: Mapping[str, DataFile] = NO_FILES
+) -> list[str]:
     """Why the board in `folder` should not be trusted as it stands, a sentence each.
 
-    A file is not what the records give, the recipe is another one now, or a record does not say what made it.
+    A file is not what the records give, the recipe would not give them now, or a record does not say what
+    made it. `files` are those that the recipe names, as far as they are there.
     """
     records = read_records(folder / RECORDS)
-    table, files = _made(folder, records, recipe)
+    table, made = _made(folder, records, recipe)
+    earlier = changes(records, recipe, files) if recipe and files else table.recipe_changes
     return [
-        *(f"{folder / name}: is not what the records give" for name in unlike(folder, files)),
-        *(f"{folder}: of an earlier recipe: {change}" for change in table.recipe_changes),
+        *(f"{folder / name}: is not what the records give" for name in unlike(folder, made)),
+        *(f"{folder}: of an earlier recipe: {change}" for change in earlier),
         *(f"{folder}: has no record of the recipe's method {method}" for method in table.unrecorded),
         *_without_provenance(folder, records),
     ]

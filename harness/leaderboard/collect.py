@@ -10,8 +10,9 @@ from harness.leaderboard.contests import Judged, read_contests
 from harness.leaderboard.groups import NOT_APPLICABLE, merged
 from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
 from harness.leaderboard.render import as_plain
-from harness.plan.build import Cell
+from harness.plan.build import NO_FILES, Cell
 from harness.plan.catalog import STAGES
+from harness.plan.draw import DataFile
 from harness.recipe.model import RandomModel
 from harness.recipe.rules import InfluenceDepth
 from harness.recipe.schema import Method, Recipe
@@ -23,8 +24,14 @@ LONG = 2.0
 """Outputs longer than the reference's by more than this factor, in the mean, are noted."""
 
 
-def collect(recipe: Recipe, name: str, cell: Cell, artifacts: Artifacts) -> Record:
-    """The record of one cell.
+def collect(
+    recipe: Recipe,
+    name: str,
+    cell: Cell,
+    artifacts: Artifacts,
+    files: Mapping[str, DataFile] = NO_FILES,
+) -> Record:
+    """The record of one cell; `files` are those that the recipe names.
 
     Raises:
         CorruptArtifact: if an artifact does not match its digest.
@@ -61,6 +68,7 @@ def collect(recipe: Recipe, name: str, cell: Cell, artifacts: Artifacts) -> Reco
         samples=_samples(reader),
         provenance=merged(manifest.provenance for manifest in manifests),
         head_to_head=contests.found,
+        files={name: file.sha256 for name, file in files.items()},
     )
 
 

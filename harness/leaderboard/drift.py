@@ -1,8 +1,9 @@
-"""Whether a recipe still is what a board's records were made with, and what has changed if not."""
+"""Whether a recipe would still give a board's records, and what has changed if not."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,23 +11,48 @@ from pydantic import ValidationError
 from harness.leaderboard.collect import declare, fixed_part
 from harness.leaderboard.layout import dotted, whole
 from harness.leaderboard.record import Record
+from harness.leaderboard.stale_keys import key_changes
 from harness.leaderboard.table import Table
+from harness.plan.build import NO_FILES
+from harness.plan.draw import DataFile
+from harness.recipe.data import local_files
 from harness.recipe.schema import Recipe
 
 
 def with_recipe(table: Table, records: Sequence[Record], recipe: Recipe | None) -> Table:
-    """The table with what `recipe` says now that its records do not hold; as it is where there is none."""
+    """The table with what is otherwise in `recipe` now than in its records; as it is where there is none.
+
+    What its files hold now is left out, so that a board does not depend on which files are there.
+    """
     if recipe is None:
         return table
     there = {record.method for record in records}
     return replace(
         table,
-        recipe_changes=list(_changes(records, recipe)),
+        recipe_changes=changes(records, recipe),
         unrecorded=[method for method in recipe.methods if method not in there],
     )
 
 
-def _changes(records: Sequence[Record], recipe: Recipe) -> Iterator[str]:
+def changes(records: Sequence[Record], recipe: Recipe, files: Mapping[str, DataFile] = NO_FILES) -> list[str]:
+    """Why a run of `recipe` would not give these records now, a sentence each: its settings, then keys.
+
+    Args:
+        records: of one board.
+        recipe: as it is now.
+        files: what it names, as it is now. The others are taken to be what the records state; where those
+            do not state one, keys cannot be compared, and are not.
+    """
+    settings = list(_settings_changed(records, recipe))
+    stated = {name: DataFile(Path(name), sha) for record in records for name, sha in record.files.items()}
+    known = stated | dict(files)
+    if any(name not in known for _, name in local_files(recipe)):
+        return settings
+    otherwise = "has another key now, with other settings" if settings else "has another key now"
+    return [*settings, *key_changes(records, recipe, known, otherwise)]
+
+
+def _settings_changed(records: Sequence[Record], recipe: Recipe) -> Iterator[str]:
     """A sentence for each setting that is another now, and for each method that is gone."""
     first = records[0]
     declared = {record.method: record.declared for record in records}
@@ -35,7 +61,7 @@ def _changes(records: Sequence[Record], recipe: Recipe) -> Iterator[str]:
         old, new = before.get(key, "not set"), now.get(key, "not set")
         if old != new:
             yield f"{key}: is {new} now, was {old}"
-    for method in declared.keys() - recipe.methods.keys():
+    for method in sorted(declared.keys() - recipe.methods.keys()):
         yield f"methods.{method}: is not in the recipe any more"
 
 

@@ -93,9 +93,7 @@ def _earlier_recipe(table: Table) -> list[str]:
     parts = []
     if table.recipe_changes:
         changes = "".join(f"\n> - {markdown(change)}" for change in table.recipe_changes)
-        parts.append(
-            f"> **Of an earlier recipe.** What it says now is not what these records hold:\n>{changes}"
-        )
+        parts.append(f"> **Of an earlier recipe.** A run of it now would not give these records:\n>{changes}")
     if table.unrecorded:
         methods = ", ".join(markdown(method) for method in table.unrecorded)
         parts.append(f"> **Incomplete.** The recipe's methods without a record: {methods}.")

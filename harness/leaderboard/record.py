@@ -111,6 +111,7 @@ class Record(_Strict):
     """All that a leaderboard needs to know about one method under one replicate.
 
     `fixed` is the recipe without its methods: table -> what it holds equal for all records of a board.
+    `files` has the SHA-256 of each file and folder that the recipe names, by its name there.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -134,6 +135,7 @@ class Record(_Strict):
     samples: list[Sample]
     provenance: dict[str, Any]
     head_to_head: Contests | None = None
+    files: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _each_task_once(self) -> "Record":

@@ -202,8 +202,9 @@ class Table:
     """A whole leaderboard; rows are sorted by section, rank and win rate, and `fixed` is equal for all.
 
     `has_costs` is False where the records name no task at all, as imported results do: then what rows hold of
-    costs and overheads means nothing, and is not written or shown. `recipe_changes` is what the recipe says
-    otherwise now, a sentence each, and `unrecorded` names its methods that have no record (`drift.py`).
+    costs and overheads means nothing, and is not written or shown. `recipe_changes` is why a run of the
+    recipe now would not give the records, a sentence each, and `unrecorded` names its methods that lack one
+    (`drift.py`).
     """
 
     schema_version: int

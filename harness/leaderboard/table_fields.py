@@ -19,7 +19,9 @@ FIELDS: dict[str, dict[str, str]] = {
         "sections": "Groups of rows that may be ranked together, the baseline's first.",
         "has_costs": "Whether costs were measured; if not, cost and overhead of every row are null.",
         "rows": "Methods, by section, rank and win rate.",
-        "recipe_changes": "What the recipe says otherwise now, a sentence each; empty where nothing.",
+        "recipe_changes": (
+            "Why a run of the recipe now would not give the records, a sentence each; empty where it would."
+        ),
         "unrecorded": "Methods of the recipe that have no record.",
     },
     "Section": {

@@ -42,9 +42,13 @@ class Task:
     @cached_property
     def key(self) -> str:
         """Hash of stage, hand-kept version, parameters and the keys of the inputs."""
+        return self.key_at(STAGES[self.stage].version)
+
+    def key_at(self, version: int) -> str:
+        """The key that the task would have if its stage were of this version."""
         identity = {
             "stage": self.stage,
-            "version": STAGES[self.stage].version,
+            "version": version,
             "params": self.params,
             "inputs": {name: task.key for name, task in self.inputs.items()},
         }

@@ -10,6 +10,7 @@ import harness
 from harness.__main__ import main
 from harness.cli import app
 from harness.commands.places import places_of
+from harness.errors import BadInput
 from harness.recipe.schema import KINDS, kind_of
 
 RECIPES = Path(__file__).parent.parent.parent / "recipes"
@@ -48,6 +49,14 @@ def test_methods_says_what_a_loss_needs() -> None:
     assert needs["bco"].rstrip().endswith("reference, batch, running")
 
 
+def test_methods_are_json_too() -> None:
+    found = json.loads(runner.invoke(app, ["methods", "--json"]).output)
+    names = {part: [one["kind"] for one in kinds] for part, kinds in found.items()}
+    assert names == {part: [kind_of(variant) for variant in variants] for part, variants in KINDS.items()}
+    assert {one["kind"]: one["needs"] for one in found["loss"]}["bco"] == "reference, batch, running"
+    assert all(one["line"] and one["needs"] is None for one in found["breadth"])
+
+
 def test_schema_is_json() -> None:
     assert json.loads(runner.invoke(app, ["schema"]).output)["title"] == "Recipe"
 
@@ -72,6 +81,18 @@ def test_what_checks_is_output_and_only_problems_are_errors(
     shown = capsys.readouterr()
     assert shown.out == f"{good}: ok, 3 methods x 2 replicates\n"
     assert all(line.startswith(f"{bad}: ") for line in shown.err.splitlines())
+
+
+def test_json_says_of_every_recipe_what_is_wrong(tmp_path: Path) -> None:
+    good, bad = RECIPES / "smoke.toml", tmp_path / "bad.toml"
+    bad.write_text("titel = 'x'")
+    done = runner.invoke(app, ["check", "--json", str(good), str(bad)])
+    assert isinstance(done.exception, BadInput)
+    right, wrong = json.loads(done.stdout)
+    assert right == {"recipe": str(good), "problems": [], "methods": 3, "replicates": 2}
+    assert wrong["recipe"] == str(bad)
+    assert wrong["problems"] == list(done.exception.problems)
+    assert (wrong["methods"], wrong["replicates"]) == (None, None)
 
 
 def test_a_plan_ends_with_whole_lines(tmp_path: Path) -> None:

@@ -6,13 +6,18 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from planned_records import planned_records
 from typer.testing import CliRunner
 
 from harness.cli import app
+from harness.commands.inputs import files_of
 from harness.commands.leaderboard import choose, recipe_beside
 from harness.commands.output import make_output
+from harness.commands.places import places_of
 from harness.commands.serve import make_server, serve
 from harness.errors import BadInput, StaleBoard
+from harness.leaderboard.record import write_record
+from harness.recipe.load import load_recipe
 
 ROOT = Path(__file__).parent.parent.parent
 RECORDS = sorted((ROOT / "leaderboards" / "bpo" / "records").glob("*.[01].json"))
@@ -91,6 +96,37 @@ def test_the_recipe_beside_a_board_is_the_one_that_a_run_would_take(boards: Path
     run("leaderboard", "--boards", str(boards))
     with pytest.raises(StaleBoard, match="has no record of the recipe's method balanced"):
         run("leaderboard", "--check", "--boards", str(boards))
+
+
+@pytest.fixture
+def with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one data file, a recipe that names it, and a board whose records rest on its plan."""
+    for name in ("HARNESS_DATA", "HARNESS_STORE"):
+        monkeypatch.delenv(name, raising=False)
+    path, data = tmp_path / "recipes" / "real-pool.toml", tmp_path / "data" / "hh-rlhf"
+    path.parent.mkdir()
+    path.write_bytes((ROOT / "recipes" / "real-pool.toml").read_bytes())
+    data.mkdir(parents=True)
+    (data / "harmless-base-test.jsonl.gz").write_bytes(b"one")
+    recipe, places = load_recipe(path), places_of(path)
+    for record in planned_records(recipe, files_of(recipe, places)):
+        write_record(places.board / "records", record)
+    return tmp_path
+
+
+def test_edited_data_fail_the_check_and_absent_data_are_said(with_data: Path) -> None:
+    words = ["leaderboard", "--boards", str(with_data / "leaderboards")]
+    file = with_data / "data" / "hh-rlhf" / "harmless-base-test.jsonl.gz"
+    run(*words)
+    assert run(*words, "--check") == "1 board is what its records give\n"
+    file.write_bytes(b"two")
+    with pytest.raises(StaleBoard, match=r"stage dataset: reads another hh-rlhf/harmless\S+ now \(6 methods"):
+        run(*words, "--check")
+    file.unlink()
+    why, fresh = run(*words, "--check").splitlines()
+    assert "real-pool: not compared with the data as they are now: " in why
+    assert "pool.prompts.path: there is no 'hh-rlhf/harmless-base-test.jsonl.gz' in " in why
+    assert fresh == "1 board is what its records give"
 
 
 def test_pages_are_served_to_this_machine_only(boards: Path) -> None:

@@ -87,6 +87,23 @@ def test_list_and_size(project: Path) -> None:
     assert sizes["all"][0] == "4"
 
 
+def test_list_and_size_as_json(project: Path) -> None:
+    """One folder beside the stages holds 5 bytes."""
+    (project / ".harness" / "mine").mkdir()
+    (project / ".harness" / "mine" / "notes").write_text("notes")
+    listed = {one["key"]: one for one in map(json.loads, run(project, "list", "--json").splitlines())}
+    assert set(listed) == {task.key for task in (BASE, PROMPTS, PAIRS, OTHER)}
+    manifest = project / ".harness" / "pairs" / PAIRS.key / "manifest.json"
+    facts, held = manifest.stat(), 103 + manifest.stat().st_size
+    one = {"stage": "pairs", "key": PAIRS.key, "bytes": held, "made": facts.st_mtime, "boards": ["mine"]}
+    assert listed[PAIRS.key] == one
+    assert listed[OTHER.key]["boards"] == []
+    size = json.loads(run(project, "size", "--json"))
+    assert size["stages"]["pairs"] == {"artifacts": 1, "bytes": held}
+    assert (size["artifacts"], size["others"]["mine"]) == (4, 5)
+    assert size["bytes"] == sum(one["bytes"] for one in listed.values()) + sum(size["others"].values())
+
+
 def test_show(project: Path) -> None:
     shown = run(project, "show", PROMPTS.key[:9])
     assert "\x1b" not in shown

@@ -13,6 +13,7 @@ from harness.leaderboard.cost import cost_alone, cost_by_stage
 from harness.leaderboard.record import Record
 from harness.metering import Cost
 from harness.plan.build import Cell, build_plan
+from harness.plan.draw import DataFile
 from harness.plan.task import Task
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import Recipe
@@ -110,6 +111,14 @@ def test_a_record_says_what_its_recipe_holds_equal(tmp_path: Path) -> None:
     assert set(record.fixed) == set(Recipe.model_fields) - absent
     assert record.fixed["budget"] == {"responses": None, "pairs": 2}
     assert record.fixed["seeds"] == {"replicates": [0], "vary": list(recipe.seeds.vary)}
+
+
+def test_a_record_says_what_the_files_of_its_recipe_held(tmp_path: Path) -> None:
+    recipe, cell, without = collected(tmp_path, "sft")
+    artifacts = Artifacts(LocalStore(tmp_path / "store"))
+    files = {"pool.jsonl": DataFile(Path("/data/pool.jsonl"), "sha")}
+    assert without.files == {}
+    assert collect(recipe, "hand", cell, artifacts, files).files == {"pool.jsonl": "sha"}
 
 
 TUNED = RECIPE.replace("training = { learning_rate = 0.2 }", "").replace(

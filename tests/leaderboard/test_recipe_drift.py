@@ -1,13 +1,20 @@
 """A board says where its recipe is another one now, and the check fails on it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from planned_records import planned_records
+from recipe_documents import FILES, REAL
+from recipe_documents import recipe as document
 from synthetic_records import record
 
 from harness.leaderboard.board import board_problems, make_board, write_board
-from harness.leaderboard.collect import declare, fixed_part
+from harness.leaderboard.collect import fixed_part
 from harness.leaderboard.record import Record, write_record
+from harness.plan.build import NO_FILES
+from harness.plan.catalog import STAGES
+from harness.plan.draw import DataFile
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import Recipe
 
@@ -20,17 +27,8 @@ def recipe() -> Recipe:
 
 
 def records_of(recipe: Recipe, **changes: object) -> list[Record]:
-    return [
-        record(
-            name,
-            title=recipe.title,
-            baseline=recipe.baseline,
-            fixed=fixed_part(recipe),
-            declared=declare(method),
-            order=order,
-        ).model_copy(update=changes)
-        for order, (name, method) in enumerate(recipe.methods.items())
-    ]
+    """Those of the first replicate."""
+    return [one.model_copy(update=changes) for one in planned_records(recipe) if one.replicate == 0]
 
 
 def board_of(folder: Path, records: list[Record], recipe: Recipe | None) -> Path:
@@ -57,16 +55,21 @@ def changed(recipe: Recipe) -> Recipe:
 
 
 def test_what_has_changed_stands_on_the_board_and_fails_the_check(tmp_path: Path, recipe: Recipe) -> None:
+    """The steps change what is trained with them; of `uniform-2` the pairs come first."""
     now = changed(recipe)
     folder = board_of(tmp_path, records_of(recipe), now)
+    trained = sum(method.trains for name, method in recipe.methods.items() if name != "uniform-2")
     assert board_problems(folder, now) == [
         f"{folder}: of an earlier recipe: methods.uniform-2.depth.pairs: is 3 now, was 2",
         f"{folder}: of an earlier recipe: training.steps: is 96 now, was 48",
         f"{folder}: of an earlier recipe: methods.null: is not in the recipe any more",
+        f"{folder}: of an earlier recipe: stage adapter: has another key now, with other settings "
+        f"({trained} methods)",
+        f"{folder}: of an earlier recipe: stage pairs: has another key now, with other settings (uniform-2)",
         f"{folder}: has no record of the recipe's method new",
     ]
     readme, page = (folder / "README.md").read_text(), (folder / "index.html").read_text()
-    assert "> **Of an earlier recipe.** What it says now is not what these records hold:" in readme
+    assert "> **Of an earlier recipe.** A run of it now would not give these records:" in readme
     assert "> - training.steps: is 96 now, was 48" in readme
     assert "> **Incomplete.** The recipe's methods without a record: new." in readme
     assert "<strong>Of an earlier recipe.</strong>" in page
@@ -99,3 +102,43 @@ def test_a_record_without_provenance_fails_the_check(tmp_path: Path) -> None:
     assert board_problems(folder) == [
         f"{folder / 'records'}: the record of a, seed 0, does not say its python, packages"
     ]
+
+
+POOL = {"pool.jsonl": FILES["pool.jsonl"]}
+EDITED = {"pool.jsonl": DataFile(Path("/data/pool.jsonl"), "another sha256")}
+
+
+def test_a_raised_stage_stands_on_the_board_whatever_data_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The records state what their data were, so the keys can be made without them."""
+    recipe, version = document(REAL), STAGES["adapter"].version
+    folder = board_of(tmp_path, planned_records(recipe, POOL), recipe)
+    assert board_problems(folder, recipe) == board_problems(folder, recipe, POOL) == []
+    monkeypatch.setitem(STAGES, "adapter", replace(STAGES["adapter"], version=version + 1))
+    write_board(folder, recipe)
+    sentence = f"stage adapter: is version {version + 1} now, was {version} (dpo)"
+    for files in (NO_FILES, POOL):
+        assert board_problems(folder, recipe, files) == [f"{folder}: of an earlier recipe: {sentence}"]
+    assert f"> - {sentence}" in (folder / "README.md").read_text()
+
+
+def test_edited_data_fail_the_check_and_change_no_page(tmp_path: Path) -> None:
+    recipe = document(REAL)
+    folder = board_of(tmp_path, planned_records(recipe, POOL), recipe)
+    assert board_problems(folder, recipe, EDITED) == [
+        f"{folder}: of an earlier recipe: stage dataset: reads another pool.jsonl now (dpo, null)"
+    ]
+    assert "Of an earlier recipe" not in (folder / "README.md").read_text()
+
+
+def test_without_data_that_no_record_states_only_settings_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = document(REAL)
+    silent = [one.model_copy(update={"files": {}}) for one in planned_records(recipe, POOL)]
+    folder = board_of(tmp_path, silent, recipe)
+    monkeypatch.setitem(STAGES, "adapter", replace(STAGES["adapter"], version=99))
+    assert board_problems(folder, recipe) == []
+    (problem,) = board_problems(folder, recipe, POOL)
+    assert "stage adapter: is version 99 now" in problem
