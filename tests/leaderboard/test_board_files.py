@@ -310,11 +310,10 @@ def test_csv_and_json_hold_the_same_numbers(folder: Path) -> None:
 
 def with_gpu(one: Record, mib: int) -> Record:
     """Its training had a GPU, of which it took so much."""
-    peak = {"peak_device_bytes": mib * 2**20}
-    tasks = [
-        each.model_copy(update={"cost": each.cost.model_copy(update=peak)}) if each.stage == "adapter" else each
-        for each in one.tasks
-    ]
+    tasks = list(one.tasks)
+    (at,) = [number for number, task in enumerate(tasks) if task.stage == "adapter"]
+    spent = tasks[at].cost.model_copy(update={"peak_device_bytes": mib * 2**20})
+    tasks[at] = tasks[at].model_copy(update={"cost": spent})
     return one.model_copy(update={"tasks": tasks})
 
 
