@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +19,10 @@ class Cost:
     Seconds; FLOPs by formula (`Meter.count`); tokens without padding; bytes at the peak; judge calls, US
     dollars, tokens of an endpoint, and how many of the calls have no known price. Of the tokens forward,
     some were generated here, and some are a judge's model's (scored). `tokens_padding` counts the pads that
-    ran forward beside them; where tokens run backward too, so do their pads. `energy` says how the joules
-    are known (`harness.energy.LABELS`); both are None where nobody asked.
+    ran forward beside them; where tokens run backward too, so do their pads. `device_s` is the wall time of
+    work that had a CUDA device, whether or not it kept it busy. `peak_memory_bytes` is of the process;
+    `peak_device_bytes` is what PyTorch's tensors took of one CUDA device, None without one. `energy` says how
+    the joules are known (`harness.energy.LABELS`); both are None where nobody asked.
     """
 
     wall_s: float = 0.0
@@ -32,6 +35,7 @@ class Cost:
     tokens_scored: int = 0
     tokens_padding: int = 0
     peak_memory_bytes: int = 0
+    peak_device_bytes: int | None = None
     judge_calls: int = 0
     judge_usd: float = 0.0
     judge_tokens_in: int = 0
@@ -43,6 +47,10 @@ class Cost:
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers under the names of the leaderboard's cost columns."""
         return asdict(self)
+
+
+PEAKS = ("peak_memory_bytes", "peak_device_bytes")
+"""What does not add up: two pieces of work, one after the other, need the larger of their memories."""
 
 
 class Meter:
@@ -57,8 +65,7 @@ class Meter:
         self._shared, self._carried = energy, False
 
     def __enter__(self) -> "Meter":
-        _reset_peak()
-        _synchronize()
+        _reset_peaks(_cuda_at_rest())
         self._counters = None if self._shared is None else read_counters()
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         return self
@@ -66,14 +73,16 @@ class Meter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        on_device = _synchronize()
+        cuda = _cuda_at_rest()
         wall = time.perf_counter() - self._wall
+        on_device = None if cuda is None else cuda.max_memory_allocated()
         self.cost = replace(
             self.cost,
             wall_s=self.cost.wall_s + wall,
             cpu_s=self.cost.cpu_s + time.process_time() - self._cpu,
-            device_s=self.cost.device_s + (wall if on_device else 0.0),
+            device_s=self.cost.device_s + (0.0 if cuda is None else wall),
             peak_memory_bytes=max(self.cost.peak_memory_bytes, _peak()),
+            peak_device_bytes=largest([self.cost.peak_device_bytes, on_device]),
         )
         if self._counters is not None and self._shared is not None:
             used, label = joules(self._counters, read_counters(), self.cost.cpu_s, self._shared)
@@ -128,7 +137,7 @@ class Meter:
 
     def carry(self, wall_s: float, cpu_s: float) -> None:
         """Add the seconds of work that an earlier process did for the same result."""
-        device = wall_s if _synchronize() else 0.0
+        device = 0.0 if _cuda_at_rest() is None else wall_s
         self._carried = self._carried or wall_s > 0
         self.cost = replace(
             self.cost,
@@ -139,12 +148,11 @@ class Meter:
 
     def include(self, cost: Cost) -> None:
         """Add the cost of parts of the work that other tasks did; of their memory, the largest counts."""
-        peak = max(self.cost.peak_memory_bytes, cost.peak_memory_bytes)
-        self.cost = replace(_summed(self.cost, cost), peak_memory_bytes=peak)
+        self.cost = _together(self.cost, cost)
 
     def hand_over(self, cost: Cost) -> None:
         """Take the cost of other processes that did the work, in place of the wait for them."""
-        self.cost = _summed(self.cost, cost)
+        self.cost = _together(self.cost, cost)
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def count_judge(
@@ -161,23 +169,34 @@ class Meter:
         )
 
 
-def _summed(mine: Cost, theirs: Cost) -> Cost:
-    """Both together, but for energy: what other processes drew is not known here."""
-    numbers = [name for name in asdict(mine) if name not in ("energy_j", "energy")]
-    return Cost(**{name: getattr(mine, name) + getattr(theirs, name) for name in numbers})
+def largest(peaks: Iterable[int | None]) -> int | None:
+    """Of those that were measured; None where none was."""
+    return max((peak for peak in peaks if peak is not None), default=None)
 
 
-def _synchronize() -> bool:
-    """Wait for the CUDA device where torch is loaded and has one; whether there is one."""
+def _together(mine: Cost, theirs: Cost) -> Cost:
+    """The sum, of memory the larger, and no energy: what other processes drew is not known here."""
+    found: dict[str, Any] = {}
+    for name, own in asdict(mine).items():
+        if name not in ("energy_j", "energy"):
+            both = own, getattr(theirs, name)
+            found[name] = largest(both) if name in PEAKS else sum(both)
+    return Cost(**found)
+
+
+def _cuda_at_rest() -> Any | None:
+    """`torch.cuda`, its work being done, where torch is loaded and has a device; else None."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
-        return False
+        return None
     torch.cuda.synchronize()
-    return True
+    return torch.cuda
 
 
-def _reset_peak() -> None:
-    """Start a new high-water mark, so that one task's peak is not the next one's (Linux only)."""
+def _reset_peaks(cuda: Any | None) -> None:
+    """Start new high-water marks, so that one task's peak is not the next one's (the host's: Linux only)."""
+    if cuda is not None:
+        cuda.reset_peak_memory_stats()
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:

@@ -58,7 +58,7 @@ def counts(project: Path) -> dict[str, dict[str, float]]:
         row["method"]: {
             field: value
             for field, value in row["cost"]["alone"].items()
-            if not field.endswith("_s") and field != "peak_memory_bytes"
+            if not field.endswith("_s") and not field.startswith("peak_")
         }
         for row in table(project)["rows"]
     }

@@ -140,7 +140,8 @@ def _run_plan(job: Run, workers: Workers, output: Output) -> Outcome:
     for task in tasks:
         if task.key not in seconds:
             output.details.print(f"stored: {task.stage} {task.key}", highlight=False, soft_wrap=True)
-    engine = engine_of(workers, job.store, partial(run_task, options=job.options), job.recipe.resources)
+    work, resources = partial(run_task, options=job.options), job.recipe.resources
+    engine = engine_of(workers, job.store, work, resources, job.options.launch.on_each)
     users = job.plan.users
     users |= {part.key: users[task.key] for task in tasks for part in task.parts}
     with RunView(output.steps, users, seconds, workers.jobs) as view:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import ceil
 
 from harness.engines.base import Engine, Work
 from harness.engines.local import LocalEngine
@@ -35,10 +36,15 @@ class Workers:
             raise BadInput(f"--address: names a Ray cluster, so it needs --engine ray. Got '{self.engine}'.")
 
 
-def engine_of(workers: Workers, store: LocalStore, work: Work, resources: Resources) -> Engine:
-    """The engine that runs tasks; a cluster minds what the recipe says that they take."""
+def engine_of(
+    workers: Workers, store: LocalStore, work: Work, resources: Resources, processes: int
+) -> Engine:
+    """The engine that runs tasks, `processes` of this machine sharing a training.
+
+    A cluster minds what the recipe says that they take; the local engine parts those that take several GPUs.
+    """
     if workers.engine == "local":
-        return LocalEngine(store, work, workers.jobs)
+        return LocalEngine(store, work, workers.jobs, most_gpus(resources, processes))
     from harness.engines.ray import Cluster, RayEngine
 
     return RayEngine(
@@ -50,3 +56,9 @@ def _taken(resources: Resources, stage: str) -> dict[str, float]:
     needs = resources.of(stage)
     memory = {} if needs.memory_gb is None else {"memory": needs.memory_gb * GB}
     return {"num_cpus": needs.cpus, "num_gpus": needs.gpus, **memory}
+
+
+def most_gpus(resources: Resources, processes: int) -> int:
+    """GPUs of one machine that one task takes, at the most: each process of a training has its own."""
+    needs = (resources.default, *resources.stages.values())
+    return max(processes, *(ceil(each.gpus) for each in needs))

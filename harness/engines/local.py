@@ -8,12 +8,13 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from harness.engines.attempt import LOOK_AGAIN_S, attempt, settle
 from harness.engines.base import Event, Outcome, Work
+from harness.engines.devices import devices_here, placements
 from harness.engines.schedule import Schedule
 from harness.plan.task import Task
 from harness.store.local import LocalStore
@@ -29,10 +30,10 @@ PATIENCE_S = 5.0
 
 
 class LocalEngine:
-    """Runs tasks in `jobs` worker processes on this machine."""
+    """Runs tasks in `jobs` worker processes on this machine, of whose GPUs one task takes up to `gpus`."""
 
-    def __init__(self, store: LocalStore, work: Work, jobs: int) -> None:
-        self._store, self._work, self._jobs = store, work, jobs
+    def __init__(self, store: LocalStore, work: Work, jobs: int, gpus: int = 1) -> None:
+        self._store, self._work, self._jobs, self._gpus = store, work, jobs, gpus
 
     def run(self, tasks: Sequence[Task], report: Callable[[Event], None]) -> Outcome:
         """Run what the store lacks, inputs before users; go on past failures.
@@ -42,7 +43,7 @@ class LocalEngine:
             KeyboardInterrupt: passed on after the workers have stopped; the store stays whole.
         """
         schedule = Schedule(tasks, self._store)
-        workers = [_Worker(self._work, self._store.root) for _ in range(min(self._jobs, schedule.open))]
+        workers = [_Worker(self._work, self._store.root, place) for place in self._places(schedule.open)]
         try:
             while schedule.open:
                 _feed(schedule, workers, report)
@@ -56,12 +57,17 @@ class LocalEngine:
                 worker.see_off()
         return schedule.outcome
 
+    def _places(self, tasks: int) -> list[dict[str, str]]:
+        """What each worker's environment adds, of no more workers than tasks; a single one has all GPUs."""
+        jobs = min(self._jobs, tasks)
+        return placements(devices_here() if jobs > 1 else [], jobs, self._gpus)
+
 
 class _Worker:
     """One process, the pipe to it, and the task that it has."""
 
-    def __init__(self, work: Work, root: Path) -> None:
-        self._work, self._root = work, root
+    def __init__(self, work: Work, root: Path, place: Mapping[str, str]) -> None:
+        self._work, self._root, self._place = work, root, place
         self.task: Task | None = None
         self._start()
 
@@ -69,7 +75,8 @@ class _Worker:
         os.environ.update(ENVIRONMENT)
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, self._work, self._root), daemon=True)
+        given = (theirs, self._work, self._root, self._place)
+        self.process = context.Process(target=_serve, args=given, daemon=True)
         # Ctrl-C reaches the whole process group; a worker ignores it from its first instruction on
         usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -125,8 +132,9 @@ def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]
     settle(schedule, task, (kind, content), report)
 
 
-def _serve(pipe: Connection, work: Work, root: Path) -> None:
+def _serve(pipe: Connection, work: Work, root: Path, place: Mapping[str, str]) -> None:
     """A worker's life: take a task, do it, say how it went; ends when the caller is gone."""
+    os.environ.update(place)  # nothing here has asked for a GPU yet: torch is loaded by the first task
     signal.signal(signal.SIGTERM, _tidy_end)
     while True:
         try:

@@ -139,7 +139,8 @@ def _values(row: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
             low, high = (None if score[end] is None else float(score[end]) for end in ("ci_low", "ci_high"))
             yield metric, (float(score["mean"]), low, high)
     for field, value in ((row["cost"] or {}).get("alone") or {}).items():
-        yield COST + field, (float(value), None, None)
+        if not isinstance(value, str):  # as how the energy is known
+            yield COST + field, (float(value), None, None)
 
 
 def _paired(place: Place, metric: str, sides: Sequence[Side]) -> Estimate | None:

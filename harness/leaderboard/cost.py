@@ -9,7 +9,9 @@ from harness.energy import LABELS
 from harness.leaderboard.record import Cost, Record, TaskCost
 
 ENERGY = ("energy_j", "energy")
-FIELDS = tuple(name for name in Cost.model_fields if name not in ENERGY)
+DEVICE_PEAK = "peak_device_bytes"
+FIELDS = tuple(name for name in Cost.model_fields if name not in (*ENERGY, DEVICE_PEAK))
+"""The fields that every cost has."""
 TOKENS = {
     "forward": "tokens_forward",
     "of it generated": "tokens_generated",
@@ -18,7 +20,8 @@ TOKENS = {
     "padding": "tokens_padding",
 }
 """How boards name the fields of a cost that count tokens."""
-PEAK = "peak_memory_bytes"  # the one field that does not add up: two tasks need the larger of their memories
+PEAKS = ("peak_memory_bytes", DEVICE_PEAK)
+"""The fields that do not add up: two tasks need the larger of their memories."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,19 @@ def _total(tasks: Iterable[tuple[TaskCost, int]]) -> Cost:
     tasks = list(tasks)
     shares = [(task.cost.model_dump(), users) for task, users in tasks]
     sums = {field: sum(cost[field] / users for cost, users in shares) for field in FIELDS}
-    peak = max((cost[PEAK] for cost, _ in shares), default=0)
-    return Cost(**sums | {PEAK: peak} | _energy([(task.cost, users) for task, users in tasks]))
+    found = sums | _peaks([task.cost for task, _ in tasks])
+    return Cost(**found | _energy([(task.cost, users) for task, users in tasks]))
 
 
 def _mean(costs: Sequence[Cost]) -> Cost:
     means = {field: sum(getattr(cost, field) for cost in costs) / len(costs) for field in FIELDS}
-    peak = max(cost.peak_memory_bytes for cost in costs)
-    return Cost(**means | {PEAK: peak} | _energy([(cost, len(costs)) for cost in costs]))
+    return Cost(**means | _peaks(costs) | _energy([(cost, len(costs)) for cost in costs]))
+
+
+def _peaks(costs: Sequence[Cost]) -> dict[str, Any]:
+    """The largest of each memory; a device's is not there where no cost has one."""
+    known = {name: [peak for cost in costs if (peak := getattr(cost, name)) is not None] for name in PEAKS}
+    return {name: max(peaks) for name, peaks in known.items() if peaks}
 
 
 def _energy(parts: Sequence[tuple[Cost, int]]) -> dict[str, Any]:

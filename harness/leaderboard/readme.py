@@ -172,9 +172,17 @@ _TOKEN_COLUMNS: Columns = (
 
 
 def _cost_columns(rows: Sequence[Row]) -> Columns:
-    """With energy where anybody asked for it."""
+    """With devices' memory where there was a device, and energy where anybody asked for it."""
+    device = any(row.cost.alone.peak_device_bytes is not None for row in rows)
     asked = any(row.cost.alone.energy for row in rows)
-    return [*_COST_COLUMNS, *([("energy kJ alone", _kilojoules)] if asked else [])]
+    peak: Columns = [("peak MiB of a GPU", _device_peak)] if device else []
+    energy: Columns = [("energy kJ alone", _kilojoules)] if asked else []
+    return [*_COST_COLUMNS, *peak, *energy]
+
+
+def _device_peak(row: Row) -> str:
+    peak = row.cost.alone.peak_device_bytes
+    return number(None if peak is None else peak / 2**20, 0)
 
 
 def _kilojoules(row: Row) -> str:

@@ -30,7 +30,8 @@ class Cost(_Strict):
 
     `tokens_generated` and `tokens_scored` are parts of `tokens_forward`; `tokens_padding` is beside it.
     `judge_unpriced` calls are not in `judge_usd`, as their price is not known. `energy` says how the joules
-    are known; it is None where no counter was asked.
+    are known; it is None where no counter was asked. `peak_device_bytes` is None where no GPU was there, and
+    then not written: such a record is the same with and without the field.
     """
 
     wall_s: Number
@@ -50,6 +51,7 @@ class Cost(_Strict):
     judge_unpriced: Number = 0
     energy_j: Number | None = None
     energy: Label | None = None
+    peak_device_bytes: Number | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class TaskCost(_Strict):

@@ -128,11 +128,11 @@ FIELDS: dict[str, dict[str, str]] = {
     "Cost": {
         "wall_s": "Wall seconds.",
         "cpu_s": "CPU seconds, of all threads.",
-        "device_s": "Seconds that a device such as a GPU computed.",
+        "device_s": "Wall seconds of the tasks that had a GPU, from begin to end, busy or not.",
         "flops": "Floating-point operations, by formula.",
         "tokens_forward": "Tokens through a forward pass, without pads.",
         "tokens_backward": "Tokens through a backward pass, without pads.",
-        "peak_memory_bytes": "Largest memory of any task, in bytes.",
+        "peak_memory_bytes": "Largest memory of any task on the host, in bytes.",
         "judge_calls": "Calls of a judge.",
         "judge_usd": "Dollars for judges, by price table or as stated, without unpriced calls.",
         "tokens_generated": "Tokens of tokens_forward that models here wrote.",
@@ -143,6 +143,9 @@ FIELDS: dict[str, dict[str, str]] = {
         "judge_unpriced": "Calls whose price is not known.",
         "energy_j": "Joules; null where they are not known or not asked for. Nothing is ranked by them.",
         "energy": "How the joules are known, after the least sure part; null where none were asked for.",
+        "peak_device_bytes": (
+            "Most bytes that the tensors of any task took of one GPU; not there where no task had one."
+        ),
     },
     "Overheads": {
         "alone": "By the costs alone.",

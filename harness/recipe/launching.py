@@ -81,6 +81,11 @@ class Launch:
         """One of accelerate's names: "MULTI_CPU", "MULTI_GPU", "FSDP" or "DEEPSPEED"."""
         return self.config["distributed_type"] if self.config else None
 
+    @property
+    def on_each(self) -> int:
+        """How many of the processes each machine has, with a GPU for each where there are GPUs."""
+        return self.processes // self.nodes
+
 
 ALONE = Launch()
 """A training in the process that does the task."""

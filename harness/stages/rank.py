@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from harness.errors import BadInput, HarnessError
-from harness.metering import Cost, Meter
+from harness.metering import Cost, Meter, largest
 from harness.recipe.launching import Launch
 from harness.stages.job import Job
 from harness.stages.processes import ACCELERATE, RANK
@@ -52,7 +52,7 @@ def _torchrun(launch: Launch, folder: Path) -> None:
     torchrun(
         [
             *(several if launch.nodes > 1 else ["--standalone"]),
-            f"--nproc_per_node={launch.processes // launch.nodes}",
+            f"--nproc_per_node={launch.on_each}",
             *(logs, "-m", RANK, "work", str(folder)),
         ]
     )
@@ -112,7 +112,7 @@ def _train(folder: Path, rank: int) -> None:
         train_adapter(job, keep_moments=False)
     costs = from_all(job.meter.cost)
     if rank == 0:
-        write_json(folder / "cost.json", asdict(_together(costs)))
+        write_json(folder / "cost.json", asdict(together(costs)))
     torch.distributed.destroy_process_group()
 
 
@@ -148,13 +148,17 @@ def _tell(done: int, of: int) -> None:
     print("progress", done, of, flush=True)
 
 
-def _together(costs: Sequence[Cost]) -> Cost:
-    """All counted the tokens of all of them; seconds of processors and devices, and memory, add up."""
+def together(costs: Sequence[Cost]) -> Cost:
+    """All counted the tokens of all of them; seconds of processors and devices, and memory, add up.
+
+    Each has a device of its own, whose memory is that of one card: the largest says which card will do.
+    """
     return replace(
         costs[0],
         cpu_s=sum(cost.cpu_s for cost in costs),
         device_s=sum(cost.device_s for cost in costs),
         peak_memory_bytes=sum(cost.peak_memory_bytes for cost in costs),
+        peak_device_bytes=largest(cost.peak_device_bytes for cost in costs),
     )
 
 

@@ -9,6 +9,7 @@ from harness.__main__ import main
 from harness.commands import options
 from harness.commands.options import options_of
 from harness.commands.places import places_of
+from harness.commands.workers import most_gpus
 from harness.errors import BadInput
 from harness.plan.build import build_plan
 from harness.recipe.launching import Launch, Launching
@@ -133,3 +134,11 @@ def test_an_endpoint_that_cannot_be_asked_is_refused_before_anything_runs() -> N
     )
     priced = recipe(WORLD, pool__judge=judge | {"usd_per_million_in": 1.0, "usd_per_million_out": 2.0})
     assert options_of(places_of(SMOKE), priced, build_plan(priced), "none", None).launch.processes == 1
+
+
+def test_a_task_takes_as_many_gpus_as_its_stage_or_its_processes_on_one_machine() -> None:
+    """The most counts, and a half is one; 16 processes on two machines are 8 on each."""
+    assert most_gpus(Resources(), 1) == 1
+    assert most_gpus(Resources.model_validate({"responses": {"gpus": 0.5}}), 1) == 1
+    assert most_gpus(Resources.model_validate({"default": {"gpus": 1.0}, "scores": {"gpus": 2.0}}), 1) == 2
+    assert most_gpus(Resources(), Launch(processes=16, nodes=2).on_each) == 8

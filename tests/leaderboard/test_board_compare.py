@@ -105,6 +105,16 @@ def test_a_cost_that_rises_is_worse_and_one_without_spread_has_no_interval() -> 
     assert found(before, after, "cost.alone.wall_s").verdict == "not told apart"
 
 
+def test_how_the_energy_is_known_is_no_cost_to_compare() -> None:
+    """8 J and then 6, both measured."""
+
+    def side(used: float) -> Side:
+        spent = cost(10).model_copy(update={"energy_j": used, "energy": "measured"})
+        return side_of_records([record(tasks=[task("t", spent=spent)])])
+
+    assert found(side(8.0), side(6.0), "cost.alone.energy_j").difference == -2
+
+
 def test_rows_and_metrics_of_one_side_are_named() -> None:
     extra = record("new", order=1, items={WIN_RATE: items({"p0": [1.0]})})
     world = [

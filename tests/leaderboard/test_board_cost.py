@@ -4,6 +4,7 @@ import pytest
 from synthetic_records import cost, record, task
 
 from harness.leaderboard.cost import cost_alone, cost_by_stage, cost_shared, overhead, task_users
+from harness.leaderboard.record import Cost
 
 POOL = task("pool", "responses", "method", cost(8, 80, peak=7))
 RECORDS = [
@@ -23,6 +24,23 @@ def test_alone_is_all_that_the_method_needs_averaged_over_replicates() -> None:
     """A: (8 + 2 + 8 + 4) / 2 = 11 seconds; its peak is the largest of its tasks, not a sum."""
     assert cost_alone(A) == cost(11, 110, peak=9)
     assert cost_alone(B) == cost(12, 120, peak=7)
+
+
+def on_gpu(spent: Cost, peak: int | None) -> Cost:
+    return spent.model_copy(update={"peak_device_bytes": peak})
+
+
+def test_the_memory_of_a_gpu_is_the_largest_of_the_tasks_that_had_one() -> None:
+    """6 and 8 of two replicates: 8, in either reckoning; none where no task of the stage had a GPU."""
+    both = [
+        record("a", number, tasks=[POOL, task(f"a{number}", spent=on_gpu(cost(1, 1), peak))])
+        for number, peak in enumerate((6, 8))
+    ]
+    assert cost_alone(both).peak_device_bytes == 8
+    assert cost_shared(both, task_users(both)).peak_device_bytes == 8
+    stages = cost_by_stage(both)
+    assert (stages["adapter"].peak_device_bytes, stages["responses"].peak_device_bytes) == (8, None)
+    assert cost_alone(A).peak_device_bytes is None
 
 
 def test_given_and_evaluation_are_not_charged() -> None:

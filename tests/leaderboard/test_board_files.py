@@ -308,6 +308,33 @@ def test_csv_and_json_hold_the_same_numbers(folder: Path) -> None:
     assert next(row for row in rows if row["method"] == "dpo")[f"scores.{WIN_RATE}.difference.mean"] == ""
 
 
+def with_gpu(one: Record, mib: int) -> Record:
+    """Its training had a GPU, of which it took so much."""
+    tasks = list(one.tasks)
+    (at,) = [number for number, task in enumerate(tasks) if task.stage == "adapter"]
+    spent = tasks[at].cost.model_copy(update={"peak_device_bytes": mib * 2**20})
+    tasks[at] = tasks[at].model_copy(update={"cost": spent})
+    return one.model_copy(update={"tasks": tasks})
+
+
+def test_the_memory_of_a_gpu_is_on_boards_that_had_one_alone(folder: Path, tmp_path: Path) -> None:
+    """Of seeds with 3000, 3001 and 3002 MiB the largest; a row without has a dash, and no field."""
+    assert not any("peak_device" in text or "of a GPU" in text for text in make_board(folder).values())
+    records = [
+        one if one.method == "dpo" else with_gpu(one, 3000 + one.replicate)
+        for one in read_records(folder / "records")
+    ]
+    files = make_board(folder_with(tmp_path / "gpu", records))
+    rows = {row["method"]: row["cost"]["alone"] for row in json.loads(files["table.json"])["rows"]}
+    assert rows["uniform"]["peak_device_bytes"] == 3002 * 2**20
+    assert "peak_device_bytes" not in rows["dpo"]
+    block = next(part for part in files["README.md"].split("\n\n") if "peak MiB of a GPU" in part)
+    ends = {line.split(" | ")[0]: line.split(" | ")[-1] for line in block.splitlines()}
+    assert (ends["| method"], ends["| uniform"], ends["| dpo"]) == ("peak MiB of a GPU |", "3,002 |", "– |")
+    assert '<td class="num" data-v="3147825152">3,002</td>' in files["index.html"]
+    assert '<td class="num" data-v="">–</td>' in files["index.html"]
+
+
 def test_the_terminal_shows_each_row_and_no_markup_of_others() -> None:
     console = Console(width=160, record=True, file=io.StringIO())
     records = [

@@ -23,6 +23,19 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     assert read_records(tmp_path) == [written]
 
 
+def test_a_record_without_a_gpu_is_the_one_of_before_gpus_were_measured(tmp_path: Path) -> None:
+    """The field is written where there is a value only, so that older records are the same bytes anew."""
+    first = write_record(tmp_path / "cpu", record())
+    assert "peak_device_bytes" not in first.read_text()
+    (task,) = record().tasks
+    assert task.cost.peak_device_bytes is None
+    measured = task.cost.model_copy(update={"peak_device_bytes": 2**33})
+    known = record(tasks=[task.model_copy(update={"cost": measured})])
+    second = write_record(tmp_path / "gpu", known)
+    assert '"peak_device_bytes": 8589934592' in second.read_text()
+    assert read_records(tmp_path / "gpu") == [known]
+
+
 def test_writing_twice_gives_the_same_bytes_and_no_leftovers(tmp_path: Path) -> None:
     rows = {"z": items({"p": [1.0]}), "a": items({"p": [1.0]})}
     path = write_record(tmp_path, record(items=rows))

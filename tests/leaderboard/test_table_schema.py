@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from synthetic_records import board, record
+from synthetic_records import board, cost, record, task
 
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.record import SCHEMA_VERSION, Record
@@ -51,8 +51,13 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize(
     "records",
-    [board({"dpo": 50, "a": 60}), [record()], [record(tasks=[]), record("a", tasks=[])]],
-    ids=["board", "one method", "no costs"],
+    [
+        board({"dpo": 50, "a": 60}),
+        [record()],
+        [record(tasks=[]), record("a", tasks=[])],
+        [record(tasks=[task("x", spent=cost(1).model_copy(update={"peak_device_bytes": 7}))])],
+    ],
+    ids=["board", "one method", "no costs", "a GPU"],
 )
 def test_tables_fit_the_schema(records: list[Record]) -> None:
     schema = table_schema()

@@ -23,7 +23,7 @@ from harness.recipe.schema import Training
 from harness.stages.adapter import run, settings_of, train_adapter
 from harness.stages.job import Job
 from harness.stages.processes import accelerate_config, failure
-from harness.stages.rank import check_gpus
+from harness.stages.rank import check_gpus, together
 from harness.stages.run import launched
 from harness.store.formats import read_json, write_rows
 from harness.training.preference import train as train_preference
@@ -258,3 +258,13 @@ def test_a_training_by_two_processes_goes_on_after_a_kill(tiny_base: Path, tmp_p
     assert done.stdout.strip() == repr(replace(unbroken, processes=2)), done.stderr
     one, two = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("unbroken", "out"))
     assert all(torch.equal(weight, two[name]) for name, weight in one.items())
+
+
+def test_the_memory_of_a_machine_adds_up_and_that_of_a_card_is_the_largest() -> None:
+    """Two processes of one training: 3 + 4 on the host, 8 on the fuller of the two cards; both count all."""
+    one = Cost(wall_s=2, cpu_s=1, device_s=2, flops=9, peak_memory_bytes=3, peak_device_bytes=8)
+    other = Cost(wall_s=2, cpu_s=3, device_s=2, flops=9, peak_memory_bytes=4, peak_device_bytes=6)
+    assert together([one, other]) == Cost(
+        wall_s=2, cpu_s=4, device_s=4, flops=9, peak_memory_bytes=7, peak_device_bytes=8
+    )
+    assert together([Cost(), Cost()]).peak_device_bytes is None

@@ -36,6 +36,7 @@ class SectionView:
     scatter: Markup | None
     stages: list[str]
     most_seconds: float
+    device: bool
     energy: bool
     grid: figures.Grid | None
     curves: dict[str, Markup]
@@ -91,6 +92,7 @@ def _section(table: Table, section: Section, records: Sequence[Record], ids: cha
         scatter=charts.scatter(figures.points(rows), ids, table.baseline),
         stages=figures.stages(rows),
         most_seconds=max((float(row.cost.alone.wall_s) for row in rows), default=0.0),
+        device=any(row.cost.alone.peak_device_bytes is not None for row in rows),
         energy=any(row.cost.alone.energy for row in rows),
         grid=figures.grid(table, rows),
         curves={
