@@ -56,9 +56,7 @@ def campaign(kills: int, items: int, seed: int) -> Seen:
     return seen
 
 
-def _batch(
-    server: Any, journal: Path, items: list[str], kills: int, draw: random.Random, seen: Seen
-) -> None:
+def _batch(server: Any, journal: Path, items: list[str], kills: int, draw: random.Random, seen: Seen) -> None:
     """Ask until all is answered."""
     processes = of_tests("endpoints/processes.py")
     paid_before, lost = server.paid, 0

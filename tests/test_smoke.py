@@ -273,7 +273,7 @@ def test_runs_on_one_store_share_their_work(half: Path, finished: Path) -> None:
 
 
 def test_a_flipped_byte_has_its_own_task_done_again_and_no_other(copy: Path, finished: Path) -> None:
-    """In what all rests on and a finished run still reads, and in a bank, of which the pairs are made anew."""
+    """In what all rests on and a finished run still reads, and in a bank, whose pairs must be made anew."""
     before = stored(copy)
     (base,) = (copy / ".harness" / "base_model").glob("*/result.json")
     base.write_bytes(base.read_bytes().replace(b"template", b"tEmplate"))

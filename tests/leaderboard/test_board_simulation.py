@@ -78,8 +78,9 @@ def test_equal_methods_are_rarely_told_apart(
 ) -> None:
     """Six equal methods, 15 tests: not all have rank 1 on at most 5 % of 1,000 boards of 25 prompts.
 
-    Monte Carlo allows two standard errors more, 2 sqrt(0.05 x 0.95 / 1000) = 1.4 points. The intervals of
-    places, on which no rank rests, are left at one draw.
+    Monte Carlo allows two standard errors more, 2 sqrt(0.05 x 0.95 / 1000) = 1.4 points. Measured, in that
+    order: 1.7, 1.4, 0.6 and 5.2 %; with each comparison's own noise alone 10.2, 7.0, 0.7 and 11.7 %. The
+    intervals of places, on which no rank rests, are left at one draw.
     """
     monkeypatch.setattr(rank, "rank_intervals", partial(rank_intervals, draws=1))
     rng = np.random.default_rng(10 + replicates)

@@ -86,13 +86,9 @@ def test_with_equal_lengths_token_means_only_scale_beta() -> None:
     for at, length in enumerate(pairs.len_w.tolist()):
         scaled = loss_of({"kind": "ln-dpo", "beta": BETA * length}).value(pairs)
         assert_close(scaled[at], dpo(pairs)[at])
-    assert_close(
-        loss_of({"kind": "r-dpo", "beta": BETA, "alpha": 3.0}).value(pairs), dpo(pairs)
-    )
+    assert_close(loss_of({"kind": "r-dpo", "beta": BETA, "alpha": 3.0}).value(pairs), dpo(pairs))
     whole = replace(pairs, common=replace(pairs, common=None))
-    assert_close(
-        loss_of({"kind": "ld-dpo", "beta": BETA, "alpha": 0.2}).value(whole), dpo(whole)
-    )
+    assert_close(loss_of({"kind": "ld-dpo", "beta": BETA, "alpha": 0.2}).value(whole), dpo(whole))
 
 
 def test_simpo_with_a_uniform_reference_is_ln_dpo() -> None:
@@ -173,7 +169,7 @@ def test_wpo_of_a_sure_policy_is_dpo() -> None:
 
 
 def test_discopop_without_tau_is_dpo_on_one_side_and_exponential_on_the_other() -> None:
-    """tau -> 0: m = s(beta h / tau) is 0 where h < 0, which leaves -log s(beta h), and 1 where h > 0, which
+    """With tau -> 0 m = s(beta h / tau) is 0 where h < 0: -log s(beta h) is left; and 1 where h > 0, which
     leaves exp(-beta h) with the slope -beta exp(-beta h).
     """
     pairs = random_pairs()
@@ -186,14 +182,14 @@ def test_discopop_without_tau_is_dpo_on_one_side_and_exponential_on_the_other() 
 
 
 def test_hinge_is_dpo_from_afar() -> None:
-    """x = beta h = -60: -log s(x) = 60 + e^-60 and 1 - x = 61, both with slope -beta; x = 60: e^-60 and 0."""
+    """At x = beta h = -60: -log s(x) = 60 + e^-60, 1 - x = 61, both with slope -beta; at 60: e^-60 and 0."""
     pairs = of_ratios([-200, 200], [0, 0])
     assert_close(value(pairs, "hinge") - value(pairs, "dpo"), torch.tensor([1.0, 0.0], dtype=torch.float64))
     assert_close(slopes(pairs, "hinge"), slopes(pairs, "dpo"))
 
 
 def test_cal_dpo_is_dpo_with_half_of_sppo() -> None:
-    """By its formula; at r_w = 1 / (2 beta) = -r_l both squares and their slopes are 0, so it is DPO alone."""
+    """By its formula; at r_w = 1 / (2 beta) = -r_l both squares and their slopes are 0: DPO alone is left."""
     pairs = random_pairs()
     assert_close(value(pairs, "cal-dpo"), value(pairs, "dpo", beta=1.0) + value(pairs, "sppo-hard") / 2)
     target = of_ratios([0.5 / BETA], [-0.5 / BETA])
@@ -233,7 +229,7 @@ def test_apo_down_is_apo_zero_where_the_chosen_response_stays() -> None:
 
 
 def test_bpo_margin_is_hinge_where_the_sides_are_opposite() -> None:
-    """alpha = 1, r_w = -r_l = x: min(x, x) = x = h / 2, so hinge at beta / 2. Where r_l < 0 and alpha -> inf,
+    """At alpha = 1, r_w = -r_l = x: min(x, x) = h / 2, so hinge at beta / 2. Where r_l < 0 and alpha -> inf,
     the chosen response alone counts: max(0, 1 - beta r_w).
     """
     pairs = of_ratios([-1, 0.5, 9], [1, -0.5, -9])
@@ -243,7 +239,7 @@ def test_bpo_margin_is_hinge_where_the_sides_are_opposite() -> None:
 
 
 def test_orpo_of_unlikely_responses_is_simpo_with_likelihood() -> None:
-    """p -> 0: the odds p / (1 - p) are p, so the term is -log s of the difference of token means. At beta 0
+    """With p -> 0 the odds p / (1 - p) are p: the term is -log s of the difference of token means. At beta 0
     nothing but the likelihood is left.
     """
     pairs = random_pairs()

@@ -118,15 +118,15 @@ BITS: dict[str, Case] = {
     "sppo_hard": (partial(pointwise.sppo_hard, beta=0.5), PLAIN, {}),
     "aot": (partial(batch.aot, beta=0.5), PLAIN | {"batch"}, {}),
     "aot_unpaired": (partial(batch.aot_unpaired, beta=0.5), PLAIN | {"batch"}, {}),
-    "exo_pair": (partial(margin.exo, beta=0.5, label_smoothing=0.2), PLAIN, {"label_smoothing": 0.2}),
     "sigmoid_norm": (partial(length.ln_dpo, beta=0.5), PLAIN, {}),
 }
-# TRL writes sigmoid(-x) as 1 - sigmoid(x), and exp(-h) s(h / tau) as a product; adds weighted losses up after
-# their means; weighs WPO's pairs by a product, ours by the exponential of a sum;
-# and adds LD-DPO's reference up from tokens of its own padding.
+# TRL writes sigmoid(-x) as 1 - sigmoid(x) and exp(-h) sigmoid(h / tau) as a product, takes EXO's constants in
+# fp32, adds weighted losses up after their means, weighs WPO's pairs by a product, ours by the exponential of
+# a sum, and adds LD-DPO's reference up from tokens of its own padding.
 CLOSE: dict[str, Case] = {
     "apo_zero": (partial(pointwise.apo_zero, beta=0.5), PLAIN, {}),
     "apo_down": (partial(pointwise.apo_down, beta=0.5), PLAIN, {}),
+    "exo_pair": (partial(margin.exo, beta=0.5, label_smoothing=0.2), PLAIN, {"label_smoothing": 0.2}),
     "discopop": (partial(margin.discopop, beta=0.5, tau=0.5), PLAIN, {"discopop_tau": 0.5}),
     "sum": (
         weighted_sum(
