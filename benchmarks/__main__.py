@@ -9,6 +9,8 @@ from pathlib import Path
 from benchmarks import (
     bank,
     bank_gpu,
+    board,
+    calls,
     clustering,
     commands,
     engines,
@@ -29,7 +31,7 @@ from benchmarks.figure import Figure, Skipped, markdown
 
 SUBJECTS = (
     commands, engines, bank, bank_gpu, pair_features, sketch, features, clustering, selection_scale,
-    net_overhead, grouped, training, grouped_gpu, kills, flips, fuzz, store_scale,
+    net_overhead, grouped, training, grouped_gpu, board, kills, calls, flips, fuzz, store_scale,
 )  # fmt: skip
 BENCHMARKS = {benchmark.name: benchmark for subject in SUBJECTS for benchmark in subject.BENCHMARKS}
 

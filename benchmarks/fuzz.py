@@ -3,23 +3,23 @@
 The generator, and what is asked of each case, are those of `tests/recipe/test_any_document.py`.
 """
 
-import importlib.util
 import os
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 
-from benchmarks.commands import ROOT, device
-from benchmarks.figure import Benchmark, Figure, Skipped, at_least, at_most
+from benchmarks.commands import device
+from benchmarks.figure import Benchmark, Figure, at_least, at_most
+from benchmarks.of_tests import of_tests
 
 CASES = 10_000
 
 
 def measure_fuzz() -> list[Figure]:
     """10,000 documents; an exception other than BadInput, or a broken sentence, ends the measurement."""
-    tests = _tests()
+    os.environ["HARNESS_FUZZ_CASES"] = str(CASES)  # read when the module is loaded
+    tests = of_tests("recipe/test_any_document.py")
     seconds: list[float] = []
     answers: Counter[str] = Counter()
     problems = tests.problems
@@ -45,20 +45,6 @@ def measure_fuzz() -> list[Figure]:
         figure("of these recipes that are right", answers["right"]),
         at_most(figure("the slowest one", max(seconds), "s"), 2),
     ]
-
-
-def _tests() -> ModuleType:
-    """The test module, set to many cases before it is loaded."""
-    if importlib.util.find_spec("hypothesis") is None:
-        raise Skipped("hypothesis is not installed")
-    os.environ["HARNESS_FUZZ_CASES"] = str(CASES)
-    place = ROOT / "tests" / "recipe" / "test_any_document.py"
-    spec = importlib.util.spec_from_file_location(place.stem, place)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 BENCHMARKS = (

@@ -34,7 +34,9 @@ SHARE = 0.5
 KINDS = {"SIGKILL": 6, "SIGTERM": 1, "SIGINT": 1, "first": 1, "worker": 1}
 """Kinds of kills, and how often each is drawn."""
 PATIENCE_S = 120.0
-MEASURED = ("cost", "overhead", "pareto", "provenance", "digest")
+ELSEWHERE = ("provenance", "digest")
+MEASURED = ("wall_s", "cpu_s", "device_s", "peak_memory_bytes", "energy_j", "energy")
+"""Of a cost, what time and place change; tokens, FLOPs and judge calls are counted, and must be equal."""
 
 
 @dataclass
@@ -52,8 +54,8 @@ class Campaign:
 def campaign(recipe: str, kills: int, seed: int, log: bool = False) -> Campaign:
     """Run a recipe (TOML) from an empty store again and again, and kill it so many times in all.
 
-    After every kill each artifact is read; when a run ends, its records are compared with an unbroken run's,
-    but for time and provenance.
+    After every kill each artifact is read; when a run ends, its records, with all that they count, must be an
+    unbroken run's.
     """
     draw, seen, started = random.Random(seed), Campaign(), time.monotonic()
     with _project(recipe) as project:
@@ -73,10 +75,11 @@ def campaign(recipe: str, kills: int, seed: int, log: bool = False) -> Campaign:
     return seen
 
 
-def results(project: Path) -> dict[str, Any]:
-    """Every record of a project's one board, by file name, without what time and place change."""
+def results(project: Path, *others: str) -> dict[str, Any]:
+    """Every record of a project's one board, by file name, less what time and place change, and `others`."""
     (folder,) = project.glob("leaderboards/*/records")
-    return {path.name: without(json.loads(path.read_text()), MEASURED) for path in folder.glob("*.json")}
+    left_out = (*ELSEWHERE, *MEASURED, *others)
+    return {path.name: without(json.loads(path.read_text()), left_out) for path in folder.glob("*.json")}
 
 
 def without(value: Any, names: tuple[str, ...]) -> Any:

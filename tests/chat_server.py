@@ -124,7 +124,12 @@ class ChatServer:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                length = int(self.headers["Content-Length"])
+                content = self.rfile.read(length)
+                if len(content) < length:  # the client was killed in the middle of its question
+                    self.close_connection = True
+                    return
+                body = json.loads(content)
                 names = {name.lower(): value for name, value in self.headers.items()}
                 say = server.answer(self.path, names, body)
                 data = say.body.encode()

@@ -61,6 +61,7 @@ def test_runs_on_one_store_share_their_work(half: Path, finished: Path) -> None:
     assert {name.removeprefix(".harness/") for name in set(after) - set(before)} == lacking
     assert not list((half / ".harness" / "claims").iterdir())
     assert results(half) == results(finished)
+    assert counts(half) == counts(finished)
     whole, parts = (measured(project, name) for project, name in ((finished, "smoke"), (half, "part")))
     assert set(parts) == {f"{method}.{n}.json" for method in ("sft", "dpo-random") for n in (0, 1)}
     assert parts == {name: whole[name] for name in parts}

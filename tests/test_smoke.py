@@ -1,11 +1,15 @@
 """The whole pipeline through the real command line, on the smoke recipe: run, stop, break, go on."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 
 import pytest
 from smoke_project import harness, records, results, stored, table
+
+from benchmarks import kills
+from benchmarks.flips import flip
 
 pytestmark = pytest.mark.slow
 
@@ -87,14 +91,25 @@ def test_a_new_method_runs_only_its_own_tasks(copy: Path) -> None:
     assert {name: content for name, content in records(copy).items() if name in written} == written
 
 
-def test_a_changed_result_is_found_and_made_again(copy: Path, finished: Path) -> None:
-    (path,) = (copy / ".harness" / "base_model").glob("*/result.json")
-    whole = path.read_bytes()
-    path.write_bytes(whole.replace(b"template", b"tEmplate"))
+def test_a_flipped_byte_has_its_own_task_done_again_and_no_other(copy: Path, finished: Path) -> None:
+    """In what all rests on and a finished run still reads, and in a bank, whose pairs must be made anew."""
+    before = stored(copy)
+    (base,) = (copy / ".harness" / "base_model").glob("*/result.json")
+    base.write_bytes(base.read_bytes().replace(b"template", b"tEmplate"))
+    pairs, bank = next(
+        (path.parent, copy / ".harness" / "gradients" / inputs["gradients"])
+        for path in sorted((copy / ".harness" / "pairs").glob("*/manifest.json"))
+        if "gradients" in (inputs := json.loads(path.read_text())["inputs"])
+    )
+    flip(bank / "gradients.npy", random.Random(0))
+    shutil.rmtree(pairs)
     done = harness(copy, "run", "recipes/smoke.toml")
     assert done.returncode == 0, done.stderr
-    assert "does not match its digest" in done.stdout
-    assert results(copy) == results(finished)
+    assert " ".join(done.stdout.split()).count("does not match its digest") == 2
+    after = stored(copy)
+    redone = {copy / name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert redone == {base.parent, bank, pairs}
+    assert kills.results(copy) == kills.results(finished)
 
 
 def test_a_failed_method_leaves_the_others_standing(copy: Path) -> None:

@@ -4,13 +4,18 @@ import copy
 import datetime
 import json
 import os
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.__main__ import main
 from harness.commands.inputs import files_of
 from harness.commands.places import places_of
 from harness.errors import BadInput
@@ -19,8 +24,7 @@ from harness.recipe.load import load_recipe
 from harness.recipe.schema import KINDS, Role, kind_of
 from harness.recipe.table import Table
 
-FEW = 900
-CASES = int(os.environ.get("HARNESS_FUZZ_CASES", FEW))
+CASES = int(os.environ.get("HARNESS_FUZZ_CASES", "900"))
 
 GOOD: dict[str, Any] = {
     "title": "test",
@@ -211,12 +215,11 @@ def lines(document: dict[str, Any]) -> bytes:
 
 
 def cases(share: float) -> settings:
-    """A share of the cases; of many (`nox -s fuzz`), none may take more than two seconds."""
-    limit = None if CASES == FEW else 2000
+    """A share of the cases, none of which may take more than two seconds."""
     return settings(
         max_examples=round(share * CASES),
         derandomize=True,
-        deadline=limit,
+        deadline=2000,
         database=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
@@ -238,3 +241,27 @@ def test_any_tables(folder: Path, document: dict[str, Any]) -> None:
 @given(content=st.binary(max_size=60) | st.text("[]{}=.,'\"# \n\\abc019:-", max_size=60).map(str.encode))
 def test_any_bytes(folder: Path, content: bytes) -> None:
     assert problems(folder, content)
+
+
+@cases(0.1)
+@given(
+    content=changed().map(lines)
+    | st.dictionaries(keys, values, max_size=6).map(lines)
+    | st.binary(max_size=60)
+)
+def test_the_command_has_an_exit_code_and_no_traceback(folder: Path, content: bytes) -> None:
+    """0 for a recipe, whose name and size are printed, and 2 for sentences on stderr, one in each line."""
+    path = folder / "r.toml"
+    path.write_bytes(content)
+    out, wrong = StringIO(), StringIO()
+    with (
+        patch.object(sys, "argv", ["harness", "check", str(path)]),
+        redirect_stdout(out),
+        redirect_stderr(wrong),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    told = wrong.getvalue().splitlines()
+    assert (ended.value.code or 0, bool(out.getvalue()), bool(told)) in [(0, True, False), (2, False, True)]
+    assert out.getvalue().startswith(f"{path}: ok, ") or told
+    assert all(line.startswith((f"{path}: ", f"{folder / 'base.toml'}: ")) for line in told)

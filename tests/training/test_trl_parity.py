@@ -16,6 +16,7 @@ from trl import DPOConfig, DPOTrainer
 
 from harness.data.rows import PreferencePair
 from harness.methods.losses import PairLoss, batch, length, margin, pointwise
+from harness.methods.losses.combined import weighted_sum
 from harness.models.load import load_policy
 from harness.models.quiet import quiet
 from harness.training.examples import make_examples
@@ -116,11 +117,25 @@ BITS: dict[str, Case] = {
     "nca_pair": (partial(pointwise.nca, beta=0.5), PLAIN, {}),
     "sppo_hard": (partial(pointwise.sppo_hard, beta=0.5), PLAIN, {}),
     "aot": (partial(batch.aot, beta=0.5), PLAIN | {"batch"}, {}),
+    "aot_unpaired": (partial(batch.aot_unpaired, beta=0.5), PLAIN | {"batch"}, {}),
+    "sigmoid_norm": (partial(length.ln_dpo, beta=0.5), PLAIN, {}),
 }
-# TRL writes sigmoid(-x) as 1 - sigmoid(x); weighs WPO's pairs by a product, ours by the exponential of a sum;
-# and adds LD-DPO's reference up from tokens of its own padding.
+# TRL writes sigmoid(-x) as 1 - sigmoid(x) and exp(-h) sigmoid(h / tau) as a product, takes EXO's constants in
+# fp32, adds weighted losses up after their means, weighs WPO's pairs by a product, ours by the exponential of
+# a sum, and adds LD-DPO's reference up from tokens of its own padding.
 CLOSE: dict[str, Case] = {
     "apo_zero": (partial(pointwise.apo_zero, beta=0.5), PLAIN, {}),
+    "apo_down": (partial(pointwise.apo_down, beta=0.5), PLAIN, {}),
+    "exo_pair": (partial(margin.exo, beta=0.5, label_smoothing=0.2), PLAIN, {"label_smoothing": 0.2}),
+    "discopop": (partial(margin.discopop, beta=0.5, tau=0.5), PLAIN, {"discopop_tau": 0.5}),
+    "sum": (
+        weighted_sum(
+            [PairLoss(partial(margin.dpo, beta=0.5)), PairLoss(partial(pointwise.apo_zero, beta=0.5))],
+            [0.7, 0.3],
+        ).value,
+        PLAIN,
+        {"loss_type": ["sigmoid", "apo_zero"], "loss_weights": [0.7, 0.3]},
+    ),
     "wpo": (
         partial(margin.wpo, beta=0.5),
         PLAIN | {"certainty"},
