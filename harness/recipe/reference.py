@@ -8,7 +8,7 @@ from harness.recipe.schema import Recipe, Training
 
 
 def scored_alike(dtype: str, weights: str, precision: Dtype) -> bool:
-    """Whether log-probabilities that the start's weights of a `dtype` gave are those that a training computes.
+    """Whether log-probabilities that weights of a `dtype` gave are those that a training would compute.
 
     They were made with every operation rounded to `dtype`, and log-softmax of the logits and sums in fp32
     (`models.logprobs`, `methods.gradients`). A training whose frozen weights have that dtype, and whose
