@@ -48,7 +48,7 @@ def leaderboards(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Kill a run a hundred times (or HARNESS_KILLS) at random, and start trainings every way; most of an hour."""
+    """Kill a run a hundred times (or HARNESS_KILLS), and start trainings in every way; most of an hour."""
     install(session)
     places = ("tests/faults", "tests/stages/test_launchers.py")
     session.run("pytest", "-m", "faults or not faults", *places, *session.posargs)

@@ -1,5 +1,6 @@
 """What `harness plan` says of costs: by formula, and on which assumptions."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from harness.plan.catalog import STAGES
 from harness.plan.costs import UNKNOWN, Estimate, Work, gpu_seconds
 from harness.plan.disk import CHARACTERS
 from harness.plan.draw import DataFile
+from harness.plan.shards import is_asked
 from harness.plan.task import Task
 from harness.recipe.model import HfModel
 from harness.recipe.resources import ShardedNeeds
@@ -121,8 +123,11 @@ def costs_of(planned: Planned, stated: Stated) -> Costs | None:
     None for a model that the recipe makes, unless its parameters are stated or an endpoint is paid.
 
     Raises:
-        BadInput: the throughput is neither a GPU nor a number.
+        BadInput: the throughput is neither a GPU nor a number, or another number is none.
     """
+    for option, value in (("--parameters", stated.parameters), ("--gpu-usd", stated.gpu_usd)):
+        if value is not None and not 0 <= value < math.inf:
+            raise BadInput(f"{option}: must be a number of at least 0. Got {value}.")
     machine = replace(machine_of(stated.throughput), usd=stated.gpu_usd)
     size, size_from = _policy_size(planned, stated.parameters)
     prompt, answer, lengths_from = _lengths(planned)
@@ -173,7 +178,7 @@ def _shards(
     planned: Planned, estimate: Estimate, seconds: Mapping[str, float]
 ) -> Iterator[tuple[str, ShardCost]]:
     """The stages that the recipe cuts into shards."""
-    tasks = Counter(task.stage for task in planned.missing)
+    tasks = Counter(task.stage for task in planned.missing if not is_asked(task))
     for name, needs in planned.recipe.resources.stages.items():
         if isinstance(needs, ShardedNeeds) and needs.shards > 1 and tasks[name]:
             parts = tasks[name] * needs.shards

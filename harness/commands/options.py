@@ -54,7 +54,10 @@ def _launch(places: Places, recipe: Recipe, train_processes: int | None) -> Laun
         )
     if launch.nodes == 1:
         return launch
-    words = shlex.split(os.environ.get(ON_EACH_NODE, ""))
+    try:
+        words = shlex.split(os.environ.get(ON_EACH_NODE, ""))
+    except ValueError as error:
+        raise BadInput(f"{ON_EACH_NODE}: {error}. Correct it.") from None
     if not words:
         raise BadInput(
             f"{places.recipe}: resources.training.nodes: {launch.nodes} machines need a command that runs "

@@ -19,6 +19,7 @@ from harness.errors import BadInput, CorruptArtifact, StoreError
 from harness.leaderboard.text import plain
 from harness.plan.build import build_plan
 from harness.plan.catalog import STAGES
+from harness.plan.shards import in_shards
 from harness.recipe.load import load_recipe
 from harness.store.inventory import Entry, entries, folder_bytes, folder_names, with_inputs
 from harness.store.local import LocalStore
@@ -127,7 +128,7 @@ def collect_garbage(
     store = LocalStore(root)
     with store.in_use(alone=delete):
         there = list(_entries(root))
-        wanted = _wanted(root, boards, recipes, force)
+        wanted = _wanted(store, boards, recipes, force)
         needed = with_inputs(store, wanted, there)
         useless = [entry for entry in there if not (entry.whole and entry.key in needed)]
         litter = [path for path in store.in_the_making() if path.name not in needed or store.is_litter(path)]
@@ -145,15 +146,17 @@ def collect_garbage(
     yield f"{counted(len(useless), 'artifact')}, {freed}, {verb}. {kept} kept."
 
 
-def _wanted(root: Path, boards: Path, recipes: Sequence[Path], force: bool) -> set[str]:
+def _wanted(store: LocalStore, boards: Path, recipes: Sequence[Path], force: bool) -> set[str]:
     users = {} if force else _users(boards)
     wanted = set(users)
     for path in recipes:
         recipe = load_recipe(path)
-        wanted |= {task.key for task in build_plan(recipe, files_of(recipe, places_of(path))).tasks}
+        tasks = build_plan(recipe, files_of(recipe, places_of(path, store.root))).tasks
+        stored = {task.key for task in tasks if store.has(task.stage, task.key)}
+        wanted |= {task.key for task in in_shards(tasks, recipe.resources, stored)}
     if not wanted and not force:
         raise BadInput(
-            f"{boards}: holds no records, and no recipe is given, so all of {root} would go. Name the "
+            f"{boards}: holds no records, and no recipe is given, so all of {store.root} would go. Name the "
             "recipes to keep, or the folder of the boards (--boards), or give --force."
         )
     return wanted

@@ -37,6 +37,7 @@ Options = Mapping[str, float]
 """`num_cpus`, `num_gpus` and `memory` (bytes) of a task, as Ray calls them."""
 RESOURCES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
 """What Ray calls the same of a machine."""
+NO_START = "--engine: a Ray cluster of our own could not start here"
 ELSEWHERE: Message = ("elsewhere", None)
 """How a try ended that found another run at the task."""
 
@@ -80,7 +81,7 @@ class RayEngine:
             return schedule.outcome
         with _connected(self._cluster):
             if self._cluster.address is None:
-                self._check(tasks)
+                self._check([task for task in tasks if task.key not in schedule.outcome.stored])
             watch, running = _Watch(report), dict[Any, Task]()
             while schedule.open:
                 while len(running) < self._cluster.room and (task := schedule.next()) is not None:
@@ -212,7 +213,10 @@ def _connected(cluster: Cluster) -> Iterator[None]:
         try:
             ray.init(**ours, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise StoreError(f"--address: no Ray cluster answers at '{cluster.address}': {error}") from None
+            what = (
+                f"--address: no Ray cluster answers at '{cluster.address}'" if cluster.address else NO_START
+            )
+            raise StoreError(f"{what}: {error}") from None
         finally:
             signal.signal(signal.SIGTERM, usual)
         try:

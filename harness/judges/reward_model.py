@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.errors import BadInput
 from harness.judges.base import Answer, Contest, Usage, preference
-from harness.models.batching import Progress, batches, padding, windows
+from harness.models.batching import Progress, batches, padding
 from harness.models.hub import locate
 from harness.models.quiet import quiet
 
@@ -67,10 +67,7 @@ class RewardModelJudge:
         return self._usage
 
     def scores(self, answers: Sequence[Answer]) -> list[float | None]:
-        """The reward of each; higher is better. Equal conversations of a window run once."""
-        return [score for first, last in windows(len(answers)) for score in self._scores(answers[first:last])]
-
-    def _scores(self, answers: Sequence[Answer]) -> list[float | None]:
+        """The reward of each; higher is better. Equal conversations run once."""
         rows = [self._tokens(answer) for answer in answers]
         distinct = list(dict.fromkeys(row[-self._limit :] for row in rows))
         rewards = dict(zip(distinct, self._rewards(distinct), strict=True))

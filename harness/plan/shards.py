@@ -22,7 +22,7 @@ def in_shards(tasks: Sequence[Task], resources: Resources, stored: set[str]) -> 
     for task in tasks:
         inputs = {name: made[needed.key] for name, needed in task.inputs.items()}
         task = replace(task, inputs=inputs)
-        shards = 1 if task.key in stored or _is_asked(task) else _wanted(resources.of(task.stage))
+        shards = 1 if task.key in stored or is_asked(task) else _wanted(resources.of(task.stage))
         made[task.key] = replace(task, parts=_shards(task, shards)) if shards > 1 else task
     return in_order(made.values())
 
@@ -31,7 +31,7 @@ def _wanted(needs: Needs) -> int:
     return needs.shards if isinstance(needs, ShardedNeeds) else 1
 
 
-def _is_asked(task: Task) -> bool:
+def is_asked(task: Task) -> bool:
     """Whether an endpoint does the work: one task alone can keep to how fast it may be asked."""
     return any("requests_per_minute" in knobs for knobs in task.knobs.values())
 

@@ -129,7 +129,11 @@ def read_config(folder: Path, name: str) -> AccelerateConfig:
         BadInput: with one sentence for each problem.
     """
     document = _parsed(folder, name)
-    known = {key: value for key, value in document.items() if UNUSED.get(str(key), value is None) != value}
+    known = {
+        key: value
+        for key, value in document.items()
+        if value is not None and (key not in UNUSED or UNUSED[key] != value)
+    }
     try:
         return AccelerateConfig.model_validate(known)
     except ValidationError as error:
@@ -145,7 +149,8 @@ def _parsed(folder: Path, name: str) -> dict[str, Any]:
     import yaml
 
     try:
-        text = (folder / name).read_bytes()
+        with (folder / name).open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
         document = yaml.safe_load(text) if len(text) <= MAX_BYTES and not _aliases(text) else None
         json.dumps(document)
     except FileNotFoundError:

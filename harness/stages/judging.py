@@ -15,6 +15,7 @@ from harness.judges.length import LengthGrader
 from harness.judges.local_model import LocalChat
 from harness.judges.oracle import OracleGrader
 from harness.judges.reward_model import RewardModel, RewardModelJudge
+from harness.models.batching import windows
 from harness.models.load import load_policy
 from harness.models.source import DTYPES, Source, write_source
 from harness.recipe import judges
@@ -87,12 +88,12 @@ def _scores(data: Path) -> dict[tuple[str, str], float]:
 
 
 def scored(judge: Judge, answers: Sequence[Answer]) -> list[float]:
-    """The judge's score of each.
+    """The judge's score of each, asked in windows, across which no batch and no shared answer goes.
 
     Raises:
         HarnessError: some came to no score.
     """
-    scores = judge.scores(answers)
+    scores = [each for first, last in windows(len(answers)) for each in judge.scores(answers[first:last])]
     given = [score for score in scores if score is not None]
     if len(given) < len(scores):
         raise HarnessError(

@@ -75,10 +75,10 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
                 parts=parts,
             )
             draft.missing = stage.run(job) or 0
-            _check_unchanged(task)
             for part in task.parts:
                 cost: dict[str, Any] = dict(store.manifest(part.stage, part.key).cost)
                 meter.include(Cost(**cost))
+        _check_unchanged(task)
         draft.cost = meter.cost.as_dict()
         draft.provenance = provenance() | _sampling(task) | launched(launch)
 
@@ -89,11 +89,11 @@ def _check_unchanged(task: Task) -> None:
     Raises:
         BadInput: the file now holds something else, which would be stored under a key that is not its own.
     """
-    path = task.knobs.get("path")
-    if path is not None and content_digest(Path(path)) not in canonical(task.params):
-        raise BadInput(
-            f"{path}: changed after this run had begun. Run again: what it holds now has other keys."
-        )
+    for path in (task.knobs.get("path"), task.knobs.get("judge", {}).get("path")):
+        if path is not None and content_digest(Path(path)) not in canonical(task.params):
+            raise BadInput(
+                f"{path}: changed after this run had begun. Run again: what it holds now has other keys."
+            )
 
 
 def _sampling(task: Task) -> dict[str, str]:

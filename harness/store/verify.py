@@ -21,16 +21,21 @@ def faults(root: str, name: Name) -> list[str] | None:
 
     Raises:
         NewerStore: a newer program wrote it.
+        PermissionError: it may not be read, which is no fault of what it holds.
     """
     folder = os.path.join(root, *name)
     try:
         manifest = read_manifest(folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError:
+        raise
     except (ValueError, OSError) as error:
         return [str(error)]
     try:
         return list(mismatches(folder, manifest))
+    except PermissionError:
+        raise
     except OSError as error:  # the disk gave up, or a file went meanwhile
         return [str(error)]
 

@@ -73,7 +73,7 @@ def exact_prefix(
 def _trial(groups: Sequence[PromptGroup]) -> list[PromptGroup]:
     """The shortest and the longest that have anything to predict; one where there is but one."""
     some = (_two(group) for group in groups if any(group.responses))
-    ordered = sorted(some, key=lambda group: group.tokens(shared=True))
+    ordered = sorted(some, key=lambda group: len(group.prompt) + max(map(len, group.responses)))
     return list(dict.fromkeys((ordered[0], ordered[-1])))
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from harness.training.grouped import Prefix, PromptGroup
 from harness.training.packed_attention import PACKED, packed_layout
@@ -222,7 +222,7 @@ def _head_at(model: Any, row: Tensor, column: Tensor) -> Iterator[Callable[[Tens
 
 
 def _bare(model: Any) -> Any:
-    return model.module if isinstance(model, DistributedDataParallel) else model
+    return extract_model_from_parallel(model)
 
 
 def _padded(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> Tensor:

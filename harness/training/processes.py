@@ -21,7 +21,7 @@ def check_processes(accelerator: Accelerator, wanted: int, kind: str | None) -> 
     if accelerator.num_processes != wanted:
         raise HarnessError(
             f"training: {wanted} processes were asked for, but {accelerator.num_processes} run. "
-            "Start them with --train-processes, or with torchrun."
+            "Let harness start them: [resources.training] processes, or --train-processes."
         )
     runs = accelerator.distributed_type.value
     if kind not in (None, runs):

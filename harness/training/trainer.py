@@ -66,7 +66,7 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
 
     def restore_progress(self, state: Mapping[str, Any]) -> None:
         """Go on from what `progress_state` gave in an earlier process."""
-        self.tokens, self.padding = state["tokens"], state.get("padding", 0)
+        self.tokens, self.padding = state["tokens"], state["padding"]
         self._batches = [(step, pairs, torch.tensor(sums)) for step, pairs, *sums in state["batches"]]
         device = self.accelerator.device
         self._running = torch.tensor(state["running"], device=device) if state["running"] else None

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.commands.inputs import files_of
 from harness.commands.places import places_of
+from harness.errors import BadInput
 from harness.plan.build import build_plan
 from harness.recipe.load import load_recipe
 from harness.store.formats import RESULT, write_json
@@ -121,6 +122,13 @@ def test_a_gpu_hour_costs_what_the_user_says(project: Path) -> None:
     assert "│ logprobs │ 0.0 │ 0 │ 0.2 │ 0 │ 0.70 │ 0.0 │" in text
     assert "1e+10 FLOPs a second, at $3.00 an hour" in text
     assert "--gpu-usd" not in text
+
+
+@pytest.mark.parametrize(("option", "value"), [("--parameters", "nan"), ("--gpu-usd", "inf")])
+def test_a_number_that_is_none_is_refused(option: str, value: str, project: Path) -> None:
+    done = CliRunner().invoke(app, ["plan", str(project / "r.toml"), "--json", option, value])
+    assert isinstance(done.exception, BadInput)
+    assert str(done.exception) == f"{option}: must be a number of at least 0. Got {value}."
 
 
 def test_each_shard_is_a_share_of_its_stage(project: Path) -> None:

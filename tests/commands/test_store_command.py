@@ -10,10 +10,14 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import HarnessError
+from harness.plan.build import build_plan
+from harness.plan.shards import in_shards
 from harness.plan.task import Task
+from harness.recipe.load import load_recipe
 from harness.store.keys import digest
 from harness.store.local import LocalStore
 
+ROOT = Path(__file__).parents[2]
 BASE = Task("base_model", {}, {})
 PROMPTS = Task("prompts", {"title": "\x1b[31m=red"}, {"base": BASE})
 PAIRS = Task("pairs", {}, {"prompts": PROMPTS})
@@ -153,6 +157,19 @@ def test_gc_needs_to_know_what_is_needed(project: Path) -> None:
     (project / "leaderboards" / "mine" / "records" / "torn.0.json").write_text("{")
     assert "torn.0.json: is not a record" in run(project, "gc", "--yes", code=2)
     assert len(there(project)) == 4
+
+
+def test_gc_keeps_the_finished_shards_of_a_recipe(project: Path) -> None:
+    """The task that they are parts of is not there yet, so no manifest names them."""
+    path = project / "recipes" / "cut.toml"
+    path.parent.mkdir()
+    path.write_text((ROOT / "recipes" / "smoke.toml").read_text() + "[resources.responses]\nshards = 2\n")
+    recipe = load_recipe(path)
+    tasks = in_shards(build_plan(recipe).tasks, recipe.resources, set())
+    shard = next(part for task in tasks for part in task.parts)
+    make(LocalStore(project / ".harness"), shard)
+    run(project, "gc", "recipes/cut.toml", "--yes")
+    assert shard.key in there(project)
 
 
 def test_gc_does_not_run_beside_a_run(project: Path) -> None:

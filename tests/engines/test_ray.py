@@ -202,7 +202,7 @@ def test_no_cluster_at_the_address(store: LocalStore) -> None:
 
 
 def test_a_cluster_of_its_own_that_is_too_small(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it cannot give is refused, not waited for, and no file is left. `tests/test_smoke.py` runs one."""
+    """What it cannot give is refused, and no file is left. `tests/test_ray_board.py` runs one."""
     folder = tempfile.mkdtemp(prefix="rt-", dir="/tmp")
     monkeypatch.setenv("RAY_TMPDIR", folder)
     engine = RayEngine(store, work, Cluster(None, 2), lambda stage: {"num_cpus": 3})

@@ -150,6 +150,22 @@ def test_a_name_that_is_no_file_is_one_sentence(tmp_path: Path) -> None:
         assert "\n" not in told
 
 
+def test_a_file_without_end_is_not_read_to_it(tmp_path: Path) -> None:
+    told = problems(Launching(launcher="accelerate", config="/dev/zero"), tmp_path)
+    assert told.startswith('resources.training.config: "/dev/zero": ')
+
+
+def test_keys_without_a_value_count_as_left_out(tmp_path: Path) -> None:
+    """Accelerate writes `null` for what was not asked; False and 0 are values, and are looked at."""
+    text = "distributed_type: MULTI_GPU\nnum_processes: 2\nmachine_rank: null\ncommand_file: null\n"
+    (tmp_path / "fsdp.yaml").write_text(text)
+    assert launch_of(BY_CONFIG, "fp32", tmp_path).processes == 2
+    (tmp_path / "fsdp.yaml").write_text(text + "num_machines: 0\nmade_up: false\n")
+    told = problems(BY_CONFIG, tmp_path)
+    assert "made_up: unknown key" in told
+    assert "num_machines: must be at least 1. Got 0." in told
+
+
 def test_check_and_plan_tell_it_with_the_recipe(folder: Path) -> None:
     path = folder / "r.toml"
     path.write_text(RECIPE + '[resources.training]\nlauncher = "accelerate"\nconfig = "fsdp.yaml"\n')

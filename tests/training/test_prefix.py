@@ -9,7 +9,7 @@ from tiny_lora import adapted, logprob
 from torch import Tensor, nn
 
 from harness.training.batching import pair_positions
-from harness.training.exactness import TOLERANCES, candidate_prefixes, exact_prefix
+from harness.training.exactness import TOLERANCES, _trial, candidate_prefixes, exact_prefix
 from harness.training.grouped import Prefix, PromptGroup, positions_run
 from harness.training.prefix import response_scores
 from harness.training.reference import NO_REFERENCE
@@ -115,6 +115,16 @@ def test_what_is_not_exact_is_found_out() -> None:
 
     llama.forward = forgetful
     assert exact_prefix(llama, GROUPS, 0, tolerance, ("cache",)) == "rows"
+
+
+def test_the_longest_row_is_tried_whatever_its_prompt_has_beside_it() -> None:
+    """A model that looks back a window only is found out by the longest row alone.
+
+    The prompt with more tokens in all, 2 + 5 + 5, has rows of 7; that with 2 + 2 + 8 has one of 10.
+    """
+    many = PromptGroup((3, 4), ((5, 6, 7, 8, 9), (10, 11, 12, 13, 14), (15,)), (), (), ())
+    one = PromptGroup((3, 4), ((5, 6), (7, 8, 9, 10, 11, 12, 13, 14)), (), (), ())
+    assert _trial([many, one])[-1].responses[-1] == one.responses[1]
 
 
 def test_sharing_is_tried_where_it_saves_tokens() -> None:
