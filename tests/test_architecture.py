@@ -57,6 +57,7 @@ ONLY = {
         "harness.recipe.model",
         "harness.recipe.endpoint",
         "harness.recipe.launching",
+        "harness.recipe.reference",
     },
     ("stages", "plan"): {"harness.plan.task"},
     ("plan", "store"): {"harness.store.keys"},

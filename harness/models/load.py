@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from harness.errors import BadInput
 from harness.models.chat import end_ids
 from harness.models.quiet import quiet
-from harness.models.source import DTYPES, Source, code_options, read_source, resolve
+from harness.models.source import DTYPES, Source, code_options, resolve
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,6 @@ def _told(folder: Path) -> Iterator[None]:
         raise BadInput(f"{folder}: cannot be loaded: {reason}.") from error
 
 
-def scoring_dtype(base: Path) -> torch.dtype:
-    """Of a base model's weights when it samples and scores."""
-    return DTYPES[read_source(base).dtype]
-
-
 def load_policy(
     base: Path,
     trained: Path | None = None,
@@ -89,7 +84,7 @@ def load_policy(
     Args:
         base: folder of the base model and its tokenizer, or of a pointer to them (`models.source`).
         trained: folder of what a training made of it: an adapter, or a whole model in the base's place.
-        precision: of the weights; None for `scoring_dtype`.
+        precision: of the weights; None for that of sampling and scoring (`Source.dtype`).
         four_bits: quantise the linear layers (bitsandbytes, NF4), to train an adapter on them.
 
     Raises:

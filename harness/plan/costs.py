@@ -21,6 +21,8 @@ from harness.plan.amounts import (
 )
 from harness.plan.disk import written
 from harness.plan.task import Task
+from harness.recipe.losses import read_loss
+from harness.recipe.reference import row_needs
 
 TEMPLATE_TOKENS = 250
 """Tokens of a judge's instructions, besides what it judges."""
@@ -172,17 +174,34 @@ def _gradients(task: Task, facts: Facts) -> Work:
 
 
 def _training(task: Task, facts: Facts) -> Work:
-    """Each pair's two responses with their prompt; with whole prompts, each response and prompt once."""
+    """Each pair's two responses with their prompt; with whole prompts, each response and prompt once. Before
+    that, the rows that are run for the reference.
+    """
     training, pairs = task.params["training"], task.inputs["pairs"]
-    responses = pairs.inputs["responses"]
-    length, depth = length_of(responses, facts), depth_of(pairs)
+    length, depth = length_of(pairs.inputs["responses"], facts), depth_of(pairs)
     if training["batching"] == "pairs":
         tokens = training["pairs_per_step"] * 2 * (facts.prompt + length)
     else:
         prompts = training["prompts_per_step"] or training["pairs_per_step"] / depth
-        distinct = min(responses_per_prompt(responses), 2 * depth)
-        tokens = prompts * (facts.prompt + distinct * length)
-    return _learned(training["steps"] * tokens, trained_by(training, facts), facts)
+        tokens = prompts * (facts.prompt + _distinct(pairs) * length)
+    before = _read(_reference_rows(task) * (facts.prompt + length), facts)
+    return before + _learned(training["steps"] * tokens, trained_by(training, facts), facts)
+
+
+def _distinct(pairs: Task) -> float:
+    """How many of a prompt's responses its pairs are made of."""
+    return min(responses_per_prompt(pairs.inputs["responses"]), 2 * depth_of(pairs))
+
+
+def _reference_rows(task: Task) -> float:
+    """Rows whose reference a training computes: what is not stored of each distinct row of its pairs, and
+    where TRL takes the sums, both rows of each pair.
+    """
+    needs = read_loss(task.params["loss"]).needs
+    pairs, of_rows = task.inputs["pairs"], row_needs(needs, task.params["training"]["batching"])
+    missing = bool(of_rows) and "reference" not in task.inputs
+    by_pair = "reference" in needs - of_rows
+    return prompts_of(pairs) * (missing * _distinct(pairs) + by_pair * 2 * depth_of(pairs))
 
 
 def _judged(task: Task, items: float, facts: Facts, length: float, pair: bool = False) -> Work:

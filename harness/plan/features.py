@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from harness.plan.draw import Draw, plain
 from harness.plan.task import Task
 from harness.recipe.features import Gradients, SentenceEmbedding
+from harness.recipe.losses import Need
+from harness.recipe.reference import stored_needs
 from harness.recipe.rules import RandomPairing, UniformDepth
 
 
@@ -73,9 +75,25 @@ def warmup_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled) -
         "precision": "fp32",
     }
     training = draw.recipe.training.model_copy(update=changed)
-    known = {"responses": sampled.responses, "reference": logprobs_task(sampled.read_by(base))}
+    known = known_reference(pairs, stored_needs(draw.recipe, training, draw.recipe.loss))
     params = {"loss": plain(draw.recipe.loss), "training": plain(training), "seed": settings.seed}
     return Task("warmup", params, {"base_model": base, "pairs": pairs, **known})
+
+
+def known_reference(pairs: Task, needs: frozenset[Need]) -> dict[str, Task]:
+    """The task that holds the reference's log-probabilities, and the responses that these are of.
+
+    What choosing the pairs has made already; else a pass that all methods share which sample the same
+    responses. It alone has those of single tokens, for a loss that needs the "common" ones. Nothing for a
+    training that needs none of them (`recipe.reference.stored_needs`).
+    """
+    if not needs & {"reference", "common"}:
+        return {}
+    bank = pairs.inputs.get("gradients")
+    made = bank.inputs.get("reference", bank) if bank else pairs.inputs.get("logprobs")
+    if made is None or "common" in needs:
+        made = logprobs_task({name: pairs.inputs[name] for name in ("base_model", "prompts", "responses")})
+    return {"reference": made, "responses": pairs.inputs["responses"]}
 
 
 def logprobs_task(read: Mapping[str, Task], conditional: bool = True) -> Task:

@@ -22,7 +22,6 @@ from harness.recipe.load import (
     uses_pair_gradients,
     validation_of,
 )
-from harness.recipe.losses import Need
 
 
 @dataclass(frozen=True)
@@ -171,19 +170,3 @@ def _margins(one: _Selection, sampled: Sampled, steps: int) -> dict[str, Task]:
     settings = bank.model_copy(update={"at": "warmup", "warmup_steps": steps})
     warm, read = warmup_task(one.draw, settings, one.base, sampled), sampled.read_by(one.base)
     return {"logprobs": logprobs_task(read), "warm_logprobs": logprobs_task(read | {"adapter": warm})}
-
-
-def known_reference(pairs: Task, needs: frozenset[Need]) -> dict[str, Task]:
-    """The task that holds the reference's log-probabilities, and the responses that these are of.
-
-    What choosing the pairs has made already; else a pass that all methods share which sample the same
-    responses. It alone has those of single tokens, for a loss that needs the "common" ones. Nothing for a
-    loss that looks at no reference.
-    """
-    if not needs & {"reference", "common"}:
-        return {}
-    bank = pairs.inputs.get("gradients")
-    made = bank.inputs.get("reference", bank) if bank else pairs.inputs.get("logprobs")
-    if made is None or "common" in needs:
-        made = logprobs_task({name: pairs.inputs[name] for name in ("base_model", "prompts", "responses")})
-    return {"reference": made, "responses": pairs.inputs["responses"]}

@@ -1,10 +1,11 @@
 """The tasks that train a method: one adapter, or one for each trial and the choice among them."""
 
 from harness.plan.draw import Draw, plain
+from harness.plan.features import known_reference
 from harness.plan.pool import judge_of, policy_knobs, validation_task
-from harness.plan.selection import known_reference
 from harness.plan.task import Task
 from harness.recipe.losses import Loss
+from harness.recipe.reference import stored_needs
 from harness.recipe.schema import Method, Training
 from harness.recipe.trials import trials_of, with_settings
 from harness.recipe.tuning import Tuning
@@ -27,8 +28,8 @@ def adapter_task(draw: Draw, method: Method, base: Task, pairs: Task) -> Task:
 
 def _trained(draw: Draw, training: Training, loss: Loss, pairs: Task) -> Task:
     params = {"loss": plain(loss), "training": plain(training), "seed": draw.seed("training")}
-    inputs = {"base_model": pairs.inputs["base_model"], "pairs": pairs, **known_reference(pairs, loss.needs)}
-    return Task("adapter", params, inputs)
+    known = known_reference(pairs, stored_needs(draw.recipe, training, loss))
+    return Task("adapter", params, {"base_model": pairs.inputs["base_model"], "pairs": pairs, **known})
 
 
 def _trial(draw: Draw, tuning: Tuning, base: Task, adapter: Task) -> Task:

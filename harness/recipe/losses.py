@@ -6,9 +6,11 @@ to reference, h = r_w - r_l the margin, e the label smoothing. Defaults are thos
 authors' code; docs/losses.md says which, and where other trainers mean something else.
 """
 
-from typing import Annotated, ClassVar, Literal, get_args
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from harness.recipe.table import NonNegative, Positive, Table
 
@@ -341,6 +343,13 @@ class SumLoss(_Loss):
 Loss = Annotated[Single | SumLoss, Field(discriminator="kind")]
 
 KINDS: tuple[type[_Loss], ...] = (*get_args(Single), SumLoss)
+
+_LOSSES: TypeAdapter[Loss] = TypeAdapter(Loss)
+
+
+def read_loss(table: Mapping[str, Any]) -> Loss:
+    """The loss of a table as plain JSON, as a task's parameters have it."""
+    return _LOSSES.validate_json(json.dumps(table))
 
 
 def needs_of(variant: type[Table]) -> str:

@@ -14,6 +14,8 @@ from harness.data.rows import PreferencePair
 from harness.errors import Diverged
 from harness.models.chat import encode
 from harness.models.load import load_tokenizer
+from harness.models.source import read_source
+from harness.recipe.reference import scored_alike
 from harness.stages.bank import GRADIENTS
 from harness.stages.job import Job
 from harness.stages.losses import loss_of
@@ -69,7 +71,7 @@ def train_adapter(job: Job, keep_moments: bool) -> None:
             job.launch.processes,
             job.launch.distributed,
         ),
-        known=_stored_reference(job, pairs, settings.loss.needs),
+        known=_stored_reference(job, pairs, settings),
         keep_moments=keep_moments,
     )
     source = _store_of(job.inputs["reference"]) if report.reference == "known" else report.reference
@@ -118,14 +120,17 @@ def _store_of(reference: Path) -> str:
     return "bank" if (reference / GRADIENTS).exists() else "stored"
 
 
-def _stored_reference(job: Job, pairs: Sequence[PreferencePair], needs: frozenset[str]) -> Known:
+def _stored_reference(job: Job, pairs: Sequence[PreferencePair], settings: TrainingSettings) -> Known:
     """Log-probabilities under the base model that an earlier stage has made for the rows of these pairs.
 
     That stage encodes and loads the model as training does, so equal tokens have the reference's value.
+    Nothing where training computes otherwise; the plan then hands it none.
     """
-    if "reference" not in job.inputs:
+    base = job.inputs["base_model"]
+    alike = scored_alike(read_source(base).dtype, settings.weights, settings.precision)
+    if "reference" not in job.inputs or not alike:
         return {}
-    tokenizer, logprobs = load_tokenizer(job.inputs["base_model"]), _logprobs(job.inputs["reference"], needs)
+    tokenizer, logprobs = load_tokenizer(base), _logprobs(job.inputs["reference"], settings.loss.needs)
     turns = {pair.prompt_id: pair.turns for pair in pairs}
     used = {(pair.prompt_id, index) for pair in pairs for index in (pair.chosen_index, pair.rejected_index)}
     return {

@@ -11,12 +11,11 @@ from harness.methods.losses import PairLoss, batch, length, likelihood, margin, 
 from harness.methods.losses.combined import weighted_sum
 from harness.methods.losses.pairs import Update
 from harness.recipe import losses
-from harness.stages.shared import variant
 
 
 def loss_of(table: Mapping[str, Any]) -> PairLoss:
     """The loss of a `loss` table as plain JSON."""
-    return _made(variant(losses.Loss, table))
+    return _made(losses.read_loss(table))
 
 
 def _made(table: losses.Loss) -> PairLoss:

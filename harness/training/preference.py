@@ -10,7 +10,7 @@ from harness.data.rows import PreferencePair
 from harness.data.tokens import Encoded
 from harness.errors import BadInput, Diverged
 from harness.models.batching import padding
-from harness.models.load import Policy, load_policy, scoring_dtype
+from harness.models.load import Policy, load_policy
 from harness.models.quiet import quiet
 from harness.training.adapter import save_policy
 from harness.training.batching import PromptBatching
@@ -44,8 +44,8 @@ def train(
         settings: how.
         out: folder to fill.
         runtime: who is told, where checkpoints lie, how many processes train; all that changes no weight.
-        known: log-probabilities of rows under the base model, in nats, as it is loaded here. They are not
-            computed again; a row that `max_length` cuts is another row.
+        known: log-probabilities of rows under the base model, in nats, from arithmetic like this training's
+            (`recipe.reference`). They are not computed again; a row that `max_length` cuts is another row.
         keep_moments: also write Adam's moments (`training.moments`).
 
     Raises:
@@ -57,8 +57,7 @@ def train(
     policy = load_policy(base, precision=_precision(settings), four_bits=settings.weights == "qlora")
     policy.model.requires_grad_(settings.weights == "full")
     examples = make_examples(policy.tokenizer, pairs, settings.max_length)
-    usable = known if known and _scores_alike(base, settings) else {}
-    reference = _reference(policy, examples, settings, usable)
+    reference = _reference(policy, examples, settings, known or {})
     with quiet(), tracked(runtime.tracking):
         trainer = make_trainer(policy, examples, reference, settings, out, runtime)
         try:
@@ -85,12 +84,6 @@ def _check_machine(settings: TrainingSettings) -> None:
 def _precision(settings: TrainingSettings) -> torch.dtype:
     """Of the weights as they are loaded; those that are trained are fp32."""
     return torch.bfloat16 if settings.precision == "bf16" and settings.weights != "full" else torch.float32
-
-
-def _scores_alike(base: Path, settings: TrainingSettings) -> bool:
-    """Whether a training computes in fp32, as the base model scores: else the known values are another's."""
-    plain = settings.precision == "fp32" and settings.weights != "qlora"
-    return plain and scoring_dtype(base) == torch.float32
 
 
 def _reference(policy: Policy, examples: Examples, settings: TrainingSettings, known: Known) -> Reference:

@@ -22,6 +22,7 @@ replicates = [0]
 [model]
 kind = "hf"
 name = "tiny-3B"
+dtype = "fp32"
 [pool]
 prompts = { kind = "dataset", path = "data.jsonl", count = 8 }
 judge = { kind = "length" }

@@ -17,7 +17,7 @@ from harness.models.chat import encode
 from harness.models.describe import describe_model
 from harness.models.embeddings import embed_responses
 from harness.models.hub import folder_digest
-from harness.models.load import import_architecture, load_policy, load_tokenizer, scoring_dtype
+from harness.models.load import import_architecture, load_policy, load_tokenizer
 from harness.models.logprobs import sequence_logprobs
 from harness.models.source import POINTER, Source, read_source, write_source
 
@@ -60,7 +60,7 @@ def test_a_pointer_into_the_hubs_cache_loads_offline(
 def test_a_pointer_to_a_folder_loads_as_it_says(tiny_base: Path, tmp_path: Path) -> None:
     source = Source(str(tiny_base), dtype="bf16", attention="eager", template="{{ messages[0]['content'] }}")
     policy = load_policy(pointer(tmp_path, source))
-    assert policy.model.dtype == scoring_dtype(tmp_path / "base") == torch.bfloat16
+    assert policy.model.dtype == torch.bfloat16
     assert policy.model.config._attn_implementation == "eager"
     assert policy.tokenizer.chat_template == "{{ messages[0]['content'] }}"
     trained = load_policy(tmp_path / "base", precision=torch.float32)

@@ -16,7 +16,12 @@ FACTS = Facts(prompt=10, answer=6, parameters={"": N, "judge/of": J}, per_rank=P
 
 
 def recipe(
-    training: str = "", judge: str = "", responses: str = "", alpaca: str = "", method: str = ""
+    training: str = "",
+    judge: str = "",
+    responses: str = "",
+    alpaca: str = "",
+    method: str = "",
+    dtype: str = "fp32",
 ) -> str:
     """8 prompts x 4 responses of at most 8 tokens, on 6 held-out prompts with 2 samples of at most 12."""
     return f"""
@@ -28,6 +33,7 @@ replicates = [0]
 kind = "hf"
 name = "owner/model-1B"
 revision = "{REVISION}"
+dtype = "{dtype}"
 [pool]
 prompts = {{ kind = "dataset", path = "owner/data", revision = "{REVISION}", count = 8 }}
 responses = {{ {responses or 'kind = "sample", max_new_tokens = 8'} }}
@@ -92,10 +98,12 @@ def test_training_on_whole_prompts_reads_each_once(tmp_path: Path) -> None:
 
 
 def test_training_on_pairs_reads_each_with_its_prompt(tmp_path: Path) -> None:
-    """5 x 4 pairs x 2 x (10 + 4) = 560 tokens; everything trained: 2 N 560 + 4 N 560 FLOPs."""
+    """5 x 4 pairs x 2 x (10 + 4) = 560 tokens; everything trained: 2 N 560 + 4 N 560 FLOPs. TRL's reference
+    reads both rows of all 8 pairs, 16 x 14 = 224 tokens, at 2 N each.
+    """
     text = recipe(training='batching = "pairs"\nweights = "full"').replace("lora_rank = 3\n", "")
     task = next(task for task in planned(tmp_path, text).tasks if task.stage == "adapter")
-    assert work_of(task, FACTS) == Work(560, 560, 3_360_000, bytes=4000)  # 1,000 parameters in fp32
+    assert work_of(task, FACTS) == Work(784, 560, 3_808_000, bytes=4000)  # 1,000 parameters in fp32
 
 
 def test_a_reward_model_reads_what_it_scores_and_both_that_it_compares(tmp_path: Path) -> None:

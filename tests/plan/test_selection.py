@@ -7,7 +7,7 @@ import pytest
 from plans import cell, fixed, planned
 
 from harness.plan.catalog import STAGES
-from harness.plan.selection import known_reference
+from harness.plan.features import known_reference
 from harness.plan.task import Task
 from harness.recipe.losses import Need
 

@@ -39,7 +39,8 @@ def test_a_loss_is_handed_single_tokens_only_where_it_needs_them(
         raise Trained
 
     monkeypatch.setattr(adapter, "train", train)
-    monkeypatch.setattr(adapter, "settings_of", lambda _: SimpleNamespace(loss=SimpleNamespace(needs=needs)))
+    settings = SimpleNamespace(loss=SimpleNamespace(needs=needs), weights="lora", precision="fp32")
+    monkeypatch.setattr(adapter, "settings_of", lambda _: settings)
     with pytest.raises(Trained):
         run_stage(tmp_path / "adapter", adapter.run, {}, inputs)
     known: dict[Encoded, Any] = given["known"]

@@ -20,7 +20,6 @@ from harness.models.chat import encode
 from harness.models.load import load_policy
 from harness.models.logprobs import sequence_logprobs
 from harness.models.quiet import quiet
-from harness.models.source import Source, write_source
 from harness.training.examples import make_examples
 from harness.training.moments import read_moments
 from harness.training.preference import train
@@ -118,18 +117,6 @@ def test_known_rows_need_no_reference_forward(tiny_base: Path, tmp_path: Path) -
     assert (partly.reference, partly.reference_rows, partly.tokens_forward) == ("computed", 1, 98)
     cut = train(tiny_base, PAIRS, replace(settings, max_length=6), tmp_path / "cut", known=known)
     assert cut.reference_rows == 6
-
-
-def test_values_that_a_bf16_model_gave_are_no_reference_of_an_fp32_training(
-    tiny_base: Path, tmp_path: Path
-) -> None:
-    write_source(tmp_path / "base", Source(str(tiny_base), dtype="bf16"))
-    policy = load_policy(tmp_path / "base")
-    rows = make_examples(policy.tokenizer, PAIRS, SETTINGS.max_length).rows
-    known = dict(zip(rows, sequence_logprobs(policy, rows).tolist(), strict=True))
-    report = train(tmp_path / "base", PAIRS, SETTINGS, tmp_path / "out", known=known)
-    assert (report.reference, report.reference_rows) == ("computed", 12)
-    assert report.loss_first == pytest.approx(math.log(2), abs=1e-5)
 
 
 def test_the_moments_are_those_of_adam(tiny_base: Path, tmp_path: Path) -> None:
