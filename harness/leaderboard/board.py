@@ -67,11 +67,12 @@ def board_problems(
     """Why the board in `folder` should not be trusted as it stands, a sentence each.
 
     A file is not what the records give, the recipe would not give them now, or a record does not say what
-    made it. `files` are those that the recipe names, as far as they are there.
+    made it. `files` are those that the recipe names, as far as they are there. That a later version of the
+    program does a stage otherwise is no fault of the board's: it is marked, and its records say what made it.
     """
     records = read_records(folder / RECORDS)
     table, made = _made(folder, records, recipe)
-    earlier = changes(records, recipe, files) if recipe and files else table.recipe_changes
+    earlier = changes(records, recipe, files, raised=False) if recipe else table.recipe_changes
     return [
         *(f"{folder / name}: is not what the records give" for name in unlike(folder, made)),
         *(f"{folder}: of an earlier recipe: {change}" for change in earlier),

@@ -30,7 +30,8 @@ def judged(**of_a: object) -> Recipe:
 def found(
     records: list[Record], now: Recipe, files: dict[str, DataFile] | None = None, otherwise: str = OTHERWISE
 ) -> list[str]:
-    return list(key_changes(records, now, NO_FILES if files is None else files, otherwise))
+    found = key_changes(records, now, NO_FILES if files is None else files, otherwise)
+    return [change.text for change in found]
 
 
 def raised(monkeypatch: pytest.MonkeyPatch, stage: str, by: int = 1) -> str:
