@@ -50,7 +50,7 @@ def test_power_is_lost_before_each_change_of_a_file(subject: str, harms: str, tm
 @pytest.mark.slow
 def test_killed_between_the_files_of_a_checkpoint(tiny_base: Path, tmp_path: Path) -> None:
     """Three checkpoints of about ten files each; every 31st event is tried."""
-    assert stops("training", tmp_path, "kill", "31", str(tiny_base)) > 3
+    assert stops("training", tmp_path, "kill", "31", str(tiny_base)) >= 3
 
 
 @pytest.mark.slow
