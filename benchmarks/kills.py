@@ -35,7 +35,7 @@ KINDS = {"SIGKILL": 6, "SIGTERM": 1, "SIGINT": 1, "first": 1, "worker": 1}
 """Kinds of kills, and how often each is drawn."""
 PATIENCE_S = 120.0
 ELSEWHERE = ("provenance", "digest")
-MEASURED = ("wall_s", "cpu_s", "device_s", "peak_memory_bytes", "energy_j", "energy")
+MEASURED = ("wall_s", "cpu_s", "device_s", "peak_memory_bytes", "peak_device_bytes", "energy_j", "energy")
 """Of a cost, what time and place change; tokens, FLOPs and judge calls are counted, and must be equal."""
 
 

@@ -120,7 +120,7 @@ def test_committed_pages_are_small() -> None:
     found = sorted(BOARDS.glob("*/index.html"))
     assert len(found) >= 5
     for page in found:
-        assert page.stat().st_size < 400_000, page
+        assert page.stat().st_size < 500_000, page  # the ablation has over forty methods
         Whole(page.read_text(encoding="utf-8"))
 
 
