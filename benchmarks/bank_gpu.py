@@ -9,16 +9,15 @@ import torch
 from benchmarks.bank import WARM_B, bank_pass, plain_pass
 from benchmarks.figure import Benchmark, Figure, Skipped, at_most
 from benchmarks.shapes import Shape, disturb, random_model, random_rows
-from benchmarks.timing import ROUNDS
 
-NAME, RANK = "bank-gpu", 32
+NAME, RANK, ROUNDS = "bank-gpu", 32, 3
 SHAPES = {
     "Llama 1B shape": Shape(
         hidden=2048, layers=16, intermediate=8192, vocabulary=128_256, rows=64, batch=16,
         heads=32, key_value_heads=8, prompt=512, response=512,
     ),
     "Llama 8B shape": Shape(
-        hidden=4096, layers=32, intermediate=14_336, vocabulary=128_256, rows=32, batch=8,
+        hidden=4096, layers=32, intermediate=14_336, vocabulary=128_256, rows=16, batch=2,
         heads=32, key_value_heads=8, prompt=512, response=512,
     ),
 }  # fmt: skip

@@ -85,7 +85,7 @@ class Job:
 
     @property
     def _params(self) -> dict[str, Any]:
-        training = asdict(self.settings) | {"lora_rank": self.settings.rank}
+        training = asdict(self.settings) | {"lora_rank": self.settings.rank, "micro_batch": MICRO_BATCH}
         return {"training": training, "seed": self.settings.seed, "loss": {"beta": BETA}}
 
     def trainer(self) -> PairTrainer:

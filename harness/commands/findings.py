@@ -51,12 +51,10 @@ def findings_of(needs: Needs, there: There) -> Iterator[Finding]:
     for package in needs.packages:
         remedy = f"pip install '{EXTRAS.get(package.name, package.name)}': {package.place} needs it."
         yield _finding(f"package {package.name}", there.package(package.name), "there", "missing", remedy)
-        if package.gpu and not there.gpu:
-            yield Finding(
-                package.place,
-                "needs a CUDA device, and there is none",
-                "Use a machine with one, or change it.",
-            )
+    for place in () if there.gpu else needs.cuda:
+        yield Finding(
+            place, "needs a CUDA device, and there is none", "Use a machine with one, or change it."
+        )
     if needs.tasks:
         names = ", ".join(needs.tasks.tasks)
         yield Finding(f"tasks {names}", "not looked at; 'harness prefetch' fetches their data")

@@ -101,7 +101,7 @@ def load_policy(
             dtype=DTYPES[source.dtype] if precision is None else precision,
             attn_implementation=source.attention,
             **code_options(source),
-            **(_four_bits() if four_bits else {}),
+            **(_four_bits(precision or torch.bfloat16) if four_bits else {}),
         )
         if trained is not None and whole is None:
             model = PeftModel.from_pretrained(model, trained).merge_and_unload()
@@ -116,11 +116,11 @@ def load_policy(
     return Policy(model.eval(), tokenizer)
 
 
-def _four_bits() -> dict[str, Any]:
+def _four_bits(computed_in: torch.dtype) -> dict[str, Any]:
     config = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=computed_in
     )
-    return {"quantization_config": config, "device_map": {"": 0}}
+    return {"quantization_config": config, "device_map": {"": torch.cuda.current_device()}}
 
 
 def load_tokenizer(base: Path) -> Tokenizer:

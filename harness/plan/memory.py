@@ -7,7 +7,7 @@ from harness.recipe.judges import LocalJudge, RewardModelJudge
 from harness.recipe.model import HfModel
 from harness.recipe.schema import Recipe
 
-BYTES = {"fp32": 4.0, "bf16": 2.0}
+BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0}
 FOUR_BITS = 0.5625
 """Bytes of a weight in NF4 with its scales: 4.5 bits (QLoRA, arXiv 2305.14314)."""
 TRAINED = 16.0

@@ -46,7 +46,7 @@ class AccelerateConfig(Table):
     compute_environment: Literal["LOCAL_MACHINE"] = "LOCAL_MACHINE"
     num_processes: Count | None = None
     num_machines: Count | None = None
-    mixed_precision: Literal["no", "bf16"] | None = None
+    mixed_precision: Literal["no", "bf16", "fp16"] | None = None
     fsdp_config: dict[str, JsonValue] | None = None
     deepspeed_config: dict[str, JsonValue] | None = None
     gpu_ids: Text | None = None
@@ -96,7 +96,7 @@ def launch_of(table: Launching, precision: str, folder: Path, processes: int | N
 
     Args:
         table: the recipe's `[resources.training]`.
-        precision: that of its trainings, "fp32" or "bf16".
+        precision: that of its trainings, "fp32", "bf16" or "fp16".
         folder: the recipe's, where its config file lies.
         processes: of the command line, in place of the recipe's.
 
@@ -201,7 +201,7 @@ def _contradictions(config: AccelerateConfig, launch: Launch, precision: str) ->
             f"num_machines: is {config.num_machines or 1}, but resources.training.nodes is {launch.nodes}. "
             "Set both to the same."
         )
-    same = {"fp32": "no", "bf16": "bf16"}[precision]
+    same = "no" if precision == "fp32" else precision
     if config.mixed_precision not in (None, same):
         yield (
             f"mixed_precision: '{config.mixed_precision}' is not what training.precision = '{precision}' "

@@ -8,6 +8,7 @@ from harness.recipe.sources import Revision, Source, Text
 from harness.recipe.table import Count, Positive, Seed, Table
 
 Dtype = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class Sft(Table):
@@ -23,7 +24,7 @@ class Sft(Table):
     learning_rate: Positive
     weights: Literal["lora", "full"] = "lora"
     lora_rank: Count = 64
-    precision: Dtype = "fp32"
+    precision: Precision = "fp32"
     schedule: Literal["constant", "cosine", "linear"] = "cosine"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     max_length: Count = 1024

@@ -51,19 +51,19 @@ class HubData:
 
 @dataclass(frozen=True)
 class Package:
-    """An optional package that a setting uses; `name` is what pip installs, `gpu` whether it needs CUDA."""
+    """An optional package that a setting uses; `name` is what pip installs."""
 
     place: str
     name: str
-    gpu: bool = True
 
 
 @dataclass(frozen=True)
 class Needs:
     """Everything that a recipe needs from outside it.
 
-    `files` are local, as (place, name); `keys` are names of environment variables, as (place, name); `tasks`
-    is the table of lm-eval tasks, whose data come from the hub.
+    `files` are local, as (place, name); `keys` are names of environment variables, as (place, name); `cuda`
+    are places of settings that need a CUDA device; `tasks` is the table of lm-eval tasks, whose data come
+    from the hub.
     """
 
     models: tuple[HubModel, ...]
@@ -71,6 +71,7 @@ class Needs:
     files: tuple[Named, ...]
     keys: tuple[Named, ...]
     packages: tuple[Package, ...]
+    cuda: tuple[str, ...]
     tasks: LmEval | None
 
 
@@ -83,6 +84,7 @@ def needs_of(recipe: Recipe) -> Needs:
         files=_once(local_files(recipe)),
         keys=_once(_keys(recipe)),
         packages=_once(_packages(recipe)),
+        cuda=tuple(_cuda(recipe)),
         tasks=None if tasks is None or tasks.tasks == (WORLD_TASK,) else tasks,
     )
 
@@ -122,10 +124,21 @@ def _packages(recipe: Recipe) -> Iterator[Package]:
     if isinstance(recipe.model, HfModel) and recipe.model.attention == "flash_attention_2":
         yield Package("model.attention", "flash-attn")
     if isinstance(recipe.features.embedding, SentenceEmbedding):
-        yield Package("features.embedding", "sentence-transformers", gpu=False)
+        yield Package("features.embedding", "sentence-transformers")
     for task in recipe.lm_eval.tasks if recipe.lm_eval else ():
         if task in TASK_PACKAGES:
-            yield Package("evaluation.lm_eval.tasks", TASK_PACKAGES[task], gpu=False)
+            yield Package("evaluation.lm_eval.tasks", TASK_PACKAGES[task])
+
+
+def _cuda(recipe: Recipe) -> Iterator[str]:
+    if recipe.sampling.engine == "vllm":
+        yield "sampling.engine"
+    if recipe.training.weights == "qlora":
+        yield "training.weights"
+    if recipe.training.precision == "fp16":
+        yield "training.precision"
+    if isinstance(recipe.model, HfModel) and recipe.model.attention == "flash_attention_2":
+        yield "model.attention"
 
 
 def _once(found: Iterator[T]) -> tuple[T, ...]:

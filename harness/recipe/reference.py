@@ -7,7 +7,7 @@ from harness.recipe.model import Dtype, HfModel
 from harness.recipe.schema import Recipe, Training
 
 
-def scored_alike(dtype: str, weights: str, precision: Dtype) -> bool:
+def scored_alike(dtype: Dtype, weights: str, precision: str) -> bool:
     """Whether log-probabilities that weights of a `dtype` gave are those that a training would compute.
 
     They were made with every operation rounded to `dtype`, and log-softmax of the logits and sums in fp32

@@ -13,7 +13,7 @@ from harness.recipe.evaluation import Evaluation, LmEval
 from harness.recipe.features import Features
 from harness.recipe.losses import KINDS as LOSSES
 from harness.recipe.losses import DpoLoss, Loss
-from harness.recipe.model import AtlasModel, Model
+from harness.recipe.model import AtlasModel, Model, Precision
 from harness.recipe.pool import Pool, Sampling
 from harness.recipe.resources import Resources
 from harness.recipe.rules import (
@@ -88,7 +88,7 @@ class Training(Table):
     weights: Literal["lora", "full", "qlora"] = "lora"
     lora_rank: Count = 8
     targets: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)] | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     gradient_checkpointing: bool = False
     schedule: Literal["constant", "cosine", "linear"] = "linear"
     warmup_steps: Annotated[int, Field(ge=0)] = 0

@@ -28,7 +28,7 @@ class Tolerance:
     gradient: float
 
 
-TOLERANCES = {"fp32": Tolerance(1e-4, 1e-3), "bf16": Tolerance(0.1, 0.1)}
+TOLERANCES = {"fp32": Tolerance(1e-4, 1e-3), "bf16": Tolerance(0.1, 0.1), "fp16": Tolerance(0.1, 0.1)}
 
 
 def candidate_prefixes(groups: Sequence[PromptGroup], checkpointing: bool) -> tuple[Prefix, ...]:

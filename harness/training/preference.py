@@ -12,7 +12,9 @@ from harness.errors import BadInput, Diverged
 from harness.models.batching import padding
 from harness.models.load import Policy, load_policy
 from harness.models.quiet import quiet
+from harness.models.source import DTYPES
 from harness.training.adapter import save_policy
+from harness.training.arguments import loaded_dtype
 from harness.training.batching import PromptBatching
 from harness.training.examples import Examples, make_examples
 from harness.training.moments import adam_moments, write_moments
@@ -54,7 +56,7 @@ def train(
         Diverged: a loss is not finite. It knows the work that was done before that forward pass.
     """
     _check_machine(settings)
-    policy = load_policy(base, precision=_precision(settings), four_bits=settings.weights == "qlora")
+    policy = load_policy(base, precision=loaded_dtype(settings), four_bits=settings.weights == "qlora")
     policy.model.requires_grad_(settings.weights == "full")
     examples = make_examples(policy.tokenizer, pairs, settings.max_length)
     reference = _reference(policy, examples, settings, known or {})
@@ -81,15 +83,11 @@ def _check_machine(settings: TrainingSettings) -> None:
         )
 
 
-def _precision(settings: TrainingSettings) -> torch.dtype:
-    """Of the weights as they are loaded; those that are trained are fp32."""
-    return torch.bfloat16 if settings.precision == "bf16" and settings.weights != "full" else torch.float32
-
-
 def _reference(policy: Policy, examples: Examples, settings: TrainingSettings, known: Known) -> Reference:
     """In the arithmetic of the training."""
     needs = settings.loss.needs - ({"reference"} if settings.batching == "pairs" else set())
-    with torch.autocast(policy.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+    dtype = DTYPES[settings.precision]
+    with torch.autocast(policy.device.type, dtype, enabled=settings.precision != "fp32"):
         return make_reference(policy, examples.rows, known, needs)
 
 

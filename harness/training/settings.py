@@ -8,7 +8,7 @@ from harness.methods.losses import PairLoss
 
 Batching = Literal["prompts", "pairs"]
 Weights = Literal["lora", "full", "qlora"]
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,9 @@ class TrainingSettings:
 
     `weights` says what is trained: a LoRA adapter of rank `rank` and scaling 1 (alpha = rank) on the linear
     layers whose names end in one of `targets` (None: on all of them), the same on a base in 4 bits ("qlora"),
-    or everything ("full"). `precision` is that of the arithmetic; trained weights are fp32 in either. Rows
-    longer than `max_length` tokens are cut. `schedule` is one of transformers ("linear", "cosine", ...).
+    or everything ("full"). `precision` is that of the arithmetic; trained weights are fp32 in all
+    of them. In "fp16" the loss is scaled, and a step whose gradient overflows changes nothing. Rows longer
+    than `max_length` tokens are cut. `schedule` is one of transformers ("linear", "cosine", ...).
     """
 
     loss: PairLoss

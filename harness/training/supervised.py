@@ -21,7 +21,7 @@ from harness.models.quiet import quiet
 from harness.models.save import save_model
 from harness.models.source import DTYPES, Source, read_source, write_source
 from harness.training.adapter import lora_config
-from harness.training.arguments import common_arguments, on_one_device
+from harness.training.arguments import common_arguments, loaded_dtype, on_one_device
 from harness.training.runtime import ALONE, Runtime, run_trainer
 from harness.training.settings import SupervisedSettings
 from harness.training.tracking import tracked
@@ -85,8 +85,7 @@ def train_supervised(
         Diverged: a loss is not finite.
     """
     full = settings.weights == "full"
-    low = settings.precision == "bf16" and not full
-    policy = load_policy(base, precision=torch.bfloat16 if low else torch.float32)
+    policy = load_policy(base, precision=loaded_dtype(settings))
     policy.model.requires_grad_(full)
     rows = make_rows(policy.tokenizer, examples, settings.max_length)
     with quiet(), tracked(runtime.tracking):

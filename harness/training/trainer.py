@@ -105,7 +105,7 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         if self.state.global_step or "reference" not in self.pair_loss.needs:
             return
         margin = float(pairs.margin.detach().mean())
-        if not abs(margin) < START_TOLERANCES["bf16" if self.args.bf16 else "fp32"]:
+        if not abs(margin) < START_TOLERANCES["bf16" if self.args.bf16 or self.args.fp16 else "fp32"]:
             raise HarnessError(
                 f"training: the first margin is {margin:.6f} nats, not 0, so policy and reference do not "
                 "start equal. Check that the stored log-probabilities are the base model's, and that it has "
@@ -155,6 +155,7 @@ def make_trainer(
         peft_config=lora_config(policy.model, settings),
     )
     trainer.remove_callback(PrinterCallback)  # it writes to standard output
+    _train_in_fp32(trainer.model)
     drop_nothing(trainer.model)
     if isinstance(batching, PromptBatching):
         with trainer.accelerator.autocast():
@@ -166,6 +167,13 @@ def make_trainer(
                 candidate_prefixes(batching.groups, settings.gradient_checkpointing),
             )
     return trainer
+
+
+def _train_in_fp32(model: torch.nn.Module) -> None:
+    """TRL makes an adapter on four bits bf16, in which small steps round to none."""
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()
 
 
 def _batching(

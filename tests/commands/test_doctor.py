@@ -20,7 +20,8 @@ NEEDS = Needs(
     data=(HubData("pool.prompts", "owner/d", A),),
     files=(("model.template", "chat.jinja"),),
     keys=(("pool.judge.key_env", "SOME_KEY"),),
-    packages=(Package("sampling.engine", "vllm"), Package("features.embedding", "x", gpu=False)),
+    packages=(Package("sampling.engine", "vllm"), Package("features.embedding", "x")),
+    cuda=("sampling.engine",),
     tasks=LmEval(tasks=("gsm8k",)),
 )
 
@@ -45,7 +46,7 @@ def test_each_lack_has_its_remedy() -> None:
     lacks = {each.what: each for each in findings_of(NEEDS, NONE) if each.remedy}
     assert list(lacks) == [
         "model owner/m@aaaaaaa", "dataset owner/d@aaaaaaa train", "file chat.jinja", "key SOME_KEY",
-        "package vllm", "sampling.engine", "package x",
+        "package vllm", "package x", "sampling.engine",
     ]  # fmt: skip
     assert "harness prefetch" in str(lacks["model owner/m@aaaaaaa"].remedy)
     assert lacks["package vllm"].remedy == "pip install 'harness[vllm]': sampling.engine needs it."

@@ -43,6 +43,7 @@ responses_per_prompt = 2
     [
         ('precision = "fp32"', 4000),  # frozen weights
         ('precision = "bf16"', 2000),
+        ('precision = "fp16"', 2000),
         ('weights = "full"', 16000),  # weight, gradient and two moments
         ('weights = "qlora"', 2000),  # training holds 562.5, but sampling 2 bytes a weight
     ],

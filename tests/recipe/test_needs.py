@@ -80,11 +80,17 @@ def test_everything_is_found_once(tmp_path: Path) -> None:
         Package("sampling.engine", "vllm"),
         Package("training.weights", "bitsandbytes"),
         Package("model.attention", "flash-attn"),
-        Package("features.embedding", "sentence-transformers", gpu=False),
-        Package("evaluation.lm_eval.tasks", "langdetect", gpu=False),
+        Package("features.embedding", "sentence-transformers"),
+        Package("evaluation.lm_eval.tasks", "langdetect"),
     )
+    assert found.cuda == ("sampling.engine", "training.weights", "model.attention")
     assert found.tasks is not None
     assert found.tasks.tasks == ("gsm8k", "ifeval")
+
+
+def test_half_precision_needs_a_gpu(tmp_path: Path) -> None:
+    text = TEXT.replace('weights = "qlora"', 'precision = "fp16"')
+    assert needs(tmp_path, text).cuda == ("sampling.engine", "training.precision", "model.attention")
 
 
 def test_an_endpoint_that_writes_the_pool_has_a_key(tmp_path: Path) -> None:
@@ -95,7 +101,7 @@ def test_an_endpoint_that_writes_the_pool_has_a_key(tmp_path: Path) -> None:
 
 def test_the_embedded_world_needs_nothing() -> None:
     found = needs_of(load_recipe(ROOT / "recipes" / "bpo.toml"))
-    assert found == Needs((), (), (), (), (), None)
+    assert found == Needs((), (), (), (), (), (), None)
 
 
 def test_local_data_are_files() -> None:

@@ -14,7 +14,7 @@ ALIKE = {("fp32", "lora", "fp32"), ("fp32", "full", "fp32"), ("bf16", "lora", "b
 
 def test_only_the_same_arithmetic_gives_the_same_values() -> None:
     """All weights are trained in fp32, which bf16 scoring has rounded; four bits are other weights."""
-    every = product(("fp32", "bf16"), ("lora", "full", "qlora"), ("fp32", "bf16"))
+    every = product(("fp32", "bf16"), ("lora", "full", "qlora"), ("fp32", "bf16", "fp16"))
     assert {each for each in every if scored_alike(*each)} == ALIKE  # type: ignore[arg-type]
 
 

@@ -152,6 +152,14 @@ def test_four_bits_without_a_gpu_are_refused(tiny_base: Path, tmp_path: Path) ->
         train(tiny_base, PAIRS, replace(SETTINGS, weights="qlora"), tmp_path)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_half_precision_without_a_gpu_is_refused(tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r"^training\.precision: 'fp16' needs a CUDA GPU, .* Use 'bf16' or 'fp32'"
+    ):
+        train(tiny_base, PAIRS, replace(SETTINGS, precision="fp16"), tmp_path)
+
+
 def test_a_loss_without_reference_computes_none(tiny_base: Path, tmp_path: Path) -> None:
     """The margins are then those of the log-probabilities themselves, and the first is not 0."""
     loss = PairLoss(partial(length.simpo, beta=2.0, gamma=0.5), frozenset())
