@@ -23,7 +23,7 @@ from harness.store.local import LocalStore
 
 
 @dataclass(frozen=True)
-class Output:
+class ShownOutput:
     """What one method wrote, and the judge's preference for it.
 
     From 1, the reference is better, to 2, the output is; None where there is no verdict.
@@ -42,7 +42,7 @@ class ShownPrompt:
     id: str
     prompt: str
     reference: str
-    outputs: list[Output]
+    outputs: list[ShownOutput]
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,11 @@ class _Outputs:
         return {row.prompt_id: row.text for row in rows if row.index == 0}
 
 
-def _outputs(prompt: Prompt, rows: list[_Outputs]) -> Iterator[Output]:
+def _outputs(prompt: Prompt, rows: list[_Outputs]) -> Iterator[ShownOutput]:
     for row in rows:
         preference = row.verdicts[prompt.id][0]
         known = preference if preference is not None and isfinite(preference) else None
-        yield Output(row.name, row.texts[prompt.id], known, verdict(preference))
+        yield ShownOutput(row.name, row.texts[prompt.id], known, verdict(preference))
 
 
 def _comparison(prompt: ShownPrompt) -> Table:

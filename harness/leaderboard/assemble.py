@@ -7,7 +7,7 @@ from dataclasses import replace
 from harness.leaderboard import cost, scores
 from harness.leaderboard.cost import UNKNOWN
 from harness.leaderboard.groups import Group, check_one_recipe, merged, split
-from harness.leaderboard.head_to_head import head_to_head, unjudged
+from harness.leaderboard.head_to_head import head_to_head, lacking_verdicts
 from harness.leaderboard.lengths import Controlled, controlled
 from harness.leaderboard.rank import Ranking, pareto_front, rank_methods
 from harness.leaderboard.reach import reaches
@@ -231,7 +231,7 @@ def _section(number: int, group: Group, ranking: Ranking, control: Controlled | 
         pairs=_pairs(ranking),
         length_control=None if control is None else LengthControl(control.slope, list(control.methods)),
         head_to_head=head_to_head(group.methods),
-        unjudged=unjudged(group.methods),
+        unjudged=lacking_verdicts(group.methods),
     )
 
 

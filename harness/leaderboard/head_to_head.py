@@ -35,7 +35,7 @@ def head_to_head(methods: Mapping[str, Sequence[Record]]) -> list[Contest]:
     ]
 
 
-def unjudged(methods: Mapping[str, Sequence[Record]]) -> list[Unjudged]:
+def lacking_verdicts(methods: Mapping[str, Sequence[Record]]) -> list[Unjudged]:
     """Each two methods without any verdict in a replicate that both have, where the recipe asks for it."""
     found = []
     for one, other in combinations(methods, 2):

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from harness.commands.show import Output, ShownPrompt, _comparison, _text
+from harness.commands.show import ShownOutput, ShownPrompt, _comparison, _text
 from harness.commands.words import harmless
 
 HOSTILE = "a\x1b]0;title\x07b\x9b31m\r\u202ec\ud800\x00"
@@ -17,7 +17,7 @@ def test_controls_become_escapes_and_the_rest_stays() -> None:
 
 def test_an_output_is_shown_as_it_is() -> None:
     """Neither the model nor the prompt gets a control character, or the markup of our own output, through."""
-    outputs = [Output("dpo", f"[red]{HOSTILE}[/red]", 1.5, "tie")]
+    outputs = [ShownOutput("dpo", f"[red]{HOSTILE}[/red]", 1.5, "tie")]
     file = io.StringIO()
     Console(file=file, width=200).print(_comparison(ShownPrompt("p", HOSTILE, HOSTILE, outputs)))
     said = file.getvalue()
