@@ -67,6 +67,9 @@ def file_facts(path: str | Path) -> tuple[str, int]:
         while block := os.read(file, BLOCK):
             content.update(block)
             size += len(block)
+    except OSError as error:
+        error.filename = os.fspath(path)  # which what reads by number does not know
+        raise
     finally:
         os.close(file)
     return content.hexdigest(), size

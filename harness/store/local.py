@@ -124,12 +124,19 @@ class LocalStore:
         """The artifact's folder, with every file checked against its digest once in this process.
 
         Raises:
-            CorruptArtifact: if a file is missing, changed or extra.
+            CorruptArtifact: if a file is missing, changed or extra, or cannot be read.
             NewerStore: if a newer program wrote it.
+            PermissionError: it may not be read, which is no fault of what it holds.
         """
         folder = self.folder(stage, key)
         if folder not in self._verified:
-            reason = next(mismatches(folder, self.manifest(stage, key)), None)
+            manifest = self.manifest(stage, key)
+            try:
+                reason = next(mismatches(folder, manifest), None)
+            except PermissionError:
+                raise
+            except OSError as error:  # a bad sector, or a file went meanwhile
+                reason = f"cannot be read: {error}"
             if reason is not None:
                 raise CorruptArtifact(stage, key, reason)
             self._verified.add(folder)
