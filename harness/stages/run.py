@@ -89,7 +89,8 @@ def _check_unchanged(task: Task) -> None:
     Raises:
         BadInput: the file now holds something else, which would be stored under a key that is not its own.
     """
-    for path in (task.knobs.get("path"), task.knobs.get("judge", {}).get("path")):
+    knobs = task.knobs
+    for path in (knobs.get("path"), knobs.get("template"), knobs.get("judge", {}).get("path")):
         if path is not None and content_digest(Path(path)) not in canonical(task.params):
             raise BadInput(
                 f"{path}: changed after this run had begun. Run again: what it holds now has other keys."

@@ -354,3 +354,20 @@ def test_a_model_in_a_folder_is_pointed_to(store: Path, data: Path) -> None:
     assert result["name"] == str(random.resolve())
     assert result["template"] != read_json(random / "result.json")["template"]
     assert result["parameters"] == read_json(random / "result.json")["parameters"]
+
+
+def test_a_chat_template_that_changes_after_the_plan_is_refused(store: Path, data: Path) -> None:
+    """It would be stored under the key of what it held before; planned again, it has another."""
+    (data / "other").symlink_to(done(store, base_task(draw_in(data))))
+    path = data / "other.jinja"
+    path.write_text("{% for message in messages %}{{ message['content'] }}\n{% endfor %}")
+
+    def task() -> Task:
+        return base_task(draw_in(data, model={"kind": "hf", "name": "other", "template": path.name}))
+
+    before = task()
+    path.write_text("{% for message in messages %}{{ message['content'] }} {% endfor %}")
+    with pytest.raises(BadInput, match=r"other\.jinja: changed after this run had begun\. Run again"):
+        done(store, before)
+    assert not LocalStore(store).has("base_model", before.key)
+    assert done(store, task()).name != before.key
