@@ -87,7 +87,7 @@ def _meeting_place(launch: Launch) -> tuple[str, int]:
 
 def _wait(job: Job, folder: Path) -> int:
     """Run to the end, telling the job's progress; the exit code."""
-    with (folder / "stderr").open("w") as errors, _running(folder, errors.fileno()) as process:
+    with (folder / "stderr").open("w") as errors, _running(folder, errors.fileno(), job.claim) as process:
         assert process.stdout is not None
         for line in process.stdout:
             words = line.split()
@@ -97,11 +97,20 @@ def _wait(job: Job, folder: Path) -> int:
 
 
 @contextmanager
-def _running(folder: Path, errors: int) -> Iterator[subprocess.Popen[str]]:
-    """The processes, ended with the block, however it ends; `rank` ends them with this process."""
+def _running(folder: Path, errors: int, claim: int | None) -> Iterator[subprocess.Popen[str]]:
+    """The processes, ended with the block, however it ends; `rank` ends them with this process.
+
+    Where that is killed they may write a little longer: their launcher holds the claim of what they make.
+    """
     words = [sys.executable, "-m", RANK, "start", str(folder.resolve())]
     process = subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment()
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        env=_environment(),
+        pass_fds=() if claim is None else (claim,),
     )
     with process:
         try:

@@ -40,14 +40,16 @@ def run_task(task: Task, root: Path, progress: Callable[[int, int], None], optio
         Exception: whatever the stage raises; nothing is committed then.
     """
     store = LocalStore(root)
-    with store.claim(task.stage, task.key):
+    with store.claim(task.stage, task.key) as claim:
         if store.has(task.stage, task.key):
             return False
-        _make(task, store, progress, options)
+        _make(task, store, progress, options, claim)
     return True
 
 
-def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], options: Options) -> None:
+def _make(
+    task: Task, store: LocalStore, progress: Callable[[int, int], None], options: Options, claim: int | None
+) -> None:
     inputs = {name: store.open(needed.stage, needed.key) for name, needed in task.inputs.items()}
     parts = [store.open(part.stage, part.key) for part in task.parts]
     # imported before the clock starts: loading libraries is not part of any method's cost
@@ -73,6 +75,7 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
                 knobs=task.knobs,
                 journal=store.root / JOURNAL,
                 parts=parts,
+                claim=claim,
             )
             draft.missing = stage.run(job) or 0
             for part in task.parts:

@@ -97,7 +97,7 @@ class LocalStore:
         """Remove folders of artifacts in the making, but not those that living processes hold."""
         for folder in folders:
             with self.claim(folder.parent.name, folder.name, wait=False) as mine:
-                if mine:
+                if mine is not None:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def folder(self, stage: str, key: str) -> Path:
@@ -143,8 +143,10 @@ class LocalStore:
         return folder
 
     @contextmanager
-    def claim(self, stage: str, key: str, wait: bool = True) -> Iterator[bool]:
-        """Be the only process that makes or removes this artifact; False, without `wait`, where another is.
+    def claim(self, stage: str, key: str, wait: bool = True) -> Iterator[int | None]:
+        """Be the only process that makes or removes this artifact; None, without `wait`, where another is.
+
+        Given is the open file of the claim, for processes that may outlive this one (`claimed`).
 
         Raises:
             StoreError: the store cannot be written, or lies where files cannot be locked.
@@ -181,7 +183,7 @@ class LocalStore:
         folder = self.folder(stage, key)
         self._verified.discard(folder)
         with self.claim(stage, key, wait=False) as mine:
-            if mine:
+            if mine is not None:
                 with self._writing():
                     (folder / NAME).unlink(missing_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)

@@ -26,6 +26,7 @@ from harness.stages.processes import accelerate_config, failure
 from harness.stages.rank import check_gpus, together
 from harness.stages.run import launched
 from harness.store.formats import read_json, write_rows
+from harness.store.local import LocalStore
 from harness.training.preference import train as train_preference
 
 PAIRS = [
@@ -163,10 +164,13 @@ def test_provenance_says_who_shared_a_training() -> None:
 TRAIN_LONG = """
     import sys
     from pathlib import Path
-    from test_processes import TWO, job_of
+    from test_processes import TWO, job_of, replace
     from harness.stages.adapter import run
+    from harness.store.local import LocalStore
 
-    run(job_of(Path(sys.argv[1]), Path(sys.argv[2]), TWO, steps=5000))
+    base, folder = map(Path, sys.argv[1:])
+    with LocalStore(folder / "store").claim("adapter", "abc") as claim:
+        run(replace(job_of(base, folder, TWO, steps=5000), claim=claim))
 """
 
 
@@ -182,13 +186,23 @@ def wait_for_ranks(parent: "subprocess.Popen[bytes]") -> list[psutil.Process]:
 
 @pytest.mark.slow
 def test_no_process_outlives_the_one_that_started_it(tiny_base: Path, tmp_path: Path) -> None:
-    """Not even where that is killed, so that no `finally` runs; the launcher's are sessions of their own."""
+    """Not even where that is killed, so that no `finally` runs; the launcher's are sessions of their own.
+
+    Until they have ended, which a launcher that is stopped puts off, nobody else can have the claim.
+    """
+    store = LocalStore(tmp_path / "store")
     path = os.pathsep.join((str(Path(__file__).parent), *sys.path))
     words = [sys.executable, "-c", textwrap.dedent(TRAIN_LONG), str(tiny_base), str(tmp_path)]
     with subprocess.Popen(words, env=os.environ | {"PYTHONPATH": path}) as parent:
         below = wait_for_ranks(parent)
+        (launcher,) = psutil.Process(parent.pid).children()
+        launcher.suspend()
         parent.kill()
+    held = store.is_claimed("adapter", "abc")
+    launcher.resume()
     assert psutil.wait_procs(below, timeout=60)[1] == []
+    assert held
+    assert not store.is_claimed("adapter", "abc")
 
 
 @pytest.mark.slow
