@@ -38,7 +38,7 @@ def options_of(
     if problems:
         raise BadInput(problems)
     names = {key: name for cell in reversed(plan.cells) for key, name in _trainings(cell)}
-    return Options(tracker_of(report_to), places.recipe.stem, names, launch)
+    return Options(tracker_of(report_to), places.recipe.stem, names, launch, targets=recipe.training.targets)
 
 
 def _launch(places: Places, recipe: Recipe, train_processes: int | None) -> Launch:

@@ -202,11 +202,16 @@ def row_notes(row: Row) -> list[str]:
     """The sentences of one row: its own notes, and what it lacks."""
     lines = [*(markdown(f"{row.method}: {note}") for note in row.notes), *row_lacks(row)]
     if row.pairs_dropped or row.pairs_truncated:
-        lines.append(
-            f"{markdown(row.method)}: {number(row.pairs_dropped, 0)} pairs dropped, "
-            f"{number(row.pairs_truncated, 0)} truncated (mean over seeds)."
-        )
+        lines.append(pairs_lost(row))
     return lines
+
+
+def pairs_lost(row: Row, quote: Quote = markdown) -> str:
+    """How many pairs could not be chosen, and how many of those trained on were cut."""
+    return (
+        f"{quote(row.method)}: {number(row.pairs_dropped, 0)} pairs dropped, "
+        f"{number(row.pairs_truncated, 0)} truncated (mean over seeds)."
+    )
 
 
 def row_lacks(row: Row, quote: Quote = markdown) -> list[str]:

@@ -91,7 +91,10 @@ FIELDS: dict[str, dict[str, str]] = {
         "scores": "Metric to score, such as alpaca_eval.win_rate (points); null where the row has none.",
         "cost": "What the method cost; null on a board without costs.",
         "overhead": "Costs against the baseline's; null on a board without costs.",
-        "pairs_dropped": "Pairs left out because the prompt alone filled max_length, mean over its seeds.",
+        "pairs_dropped": (
+            "Pairs that could not be chosen: their prompt alone fills max_length, their chosen response is "
+            "empty, or both are the same within max_length; mean over its seeds."
+        ),
         "pairs_truncated": "Pairs that were cut to fit, mean over its seeds.",
         "declared": "The method's table in the recipe.",
         "notes": "What a reader should know of it, a sentence each.",

@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 
 from harness.errors import BadInput
 from harness.leaderboard.figures import difference_of, sign_of
-from harness.leaderboard.notes import row_lacks, section_reason
+from harness.leaderboard.notes import pairs_lost, row_lacks, section_reason
 from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Table
 from harness.leaderboard.text import compact, interval, number, percent, plain, scientific
@@ -113,7 +113,8 @@ def check_sort(column: str) -> None:
 def print_board(table: Table, console: Console, sort: str = "rank") -> None:
     """Print one grid for each section, sorted by one of `COLUMNS`, rows without a value last.
 
-    Below it stands what rows lack, and above why a section is not ranked with the first.
+    Below it stands what rows lack and how many pairs they lost, and above why a section is not ranked with
+    the first.
     Raises BadInput for a column that is not known.
     """
     check_sort(sort)
@@ -133,6 +134,9 @@ def print_board(table: Table, console: Console, sort: str = "rank") -> None:
         console.print(grid)
         for line in (line for row in rows for line in row_lacks(row, plain)):
             _say(line, console)
+        for row in rows:
+            if row.pairs_dropped:
+                _say(pairs_lost(row, plain), console)
 
 
 def _say(line: str, console: Console) -> None:

@@ -20,7 +20,8 @@ class Options:
 
     `report_to` is a tracker, `recipe` and `names` (by key of the training) what its runs are called there.
     `launch` says which processes share each training. `energy` reads the energy counters: whether several
-    tasks run at a time, or None: it does not.
+    tasks run at a time, or None: it does not. `targets` are the layers that trainings put an adapter on, None
+    for all of them: no task reads a base model that lacks one.
     """
 
     report_to: str = NO_TRACKER
@@ -28,6 +29,7 @@ class Options:
     names: Mapping[str, str] = field(default_factory=dict)
     launch: Launch = ALONE
     energy: bool | None = None
+    targets: tuple[str, ...] | None = None
 
     def launch_of(self, task: Task) -> Launch:
         """Which processes share a task; only trainings that a method ends with are shared."""

@@ -55,7 +55,7 @@ def _make(
     # imported before the clock starts: loading libraries is not part of any method's cost
     stage = importlib.import_module(f"harness.stages.{task.stage}")
     if "base_model" in inputs:
-        _warm_up(inputs["base_model"])
+        _warm_up(inputs["base_model"], options.targets)
     tracking = options.tracking(task, store.root)
     if tracking is not None:
         load_tracker(tracking)
@@ -117,11 +117,19 @@ def launched(launch: Launch) -> dict[str, Any]:
 
 
 @cache
-def _warm_up(base: Path) -> None:
-    """Once in a process for each base model: what would else be charged to whoever comes first."""
+def _warm_up(base: Path, targets: tuple[str, ...] | None) -> None:
+    """Once in a process for each base model: what would else be charged to whoever comes first.
+
+    Raises:
+        BadInput: it lacks one of `targets`, which a training would say after the pool has been paid for.
+    """
     from harness.models.load import import_architecture
 
     import_architecture(base)
+    if targets is not None:
+        from harness.training.adapter import check_targets
+
+        check_targets(base, targets)
 
 
 @cache

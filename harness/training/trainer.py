@@ -12,7 +12,7 @@ from transformers import PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
 from harness.errors import Diverged, HarnessError
-from harness.methods.losses import PairLogprobs, PairLoss
+from harness.methods.losses import PairLogprobs, PairLoss, implicit_rewards
 from harness.methods.losses.pairs import per_token
 from harness.methods.still import drop_nothing
 from harness.models.load import Policy
@@ -115,9 +115,10 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
     def _record(self, pairs: PairLogprobs, losses: Tensor, batch: PairBatch) -> None:
         self.tokens += batch.tokens
         self.padding += batch.padding
-        margin = pairs.margin.detach()
-        chosen = per_token(pairs.ratio_w, pairs.len_w).detach()
-        sums = torch.stack([each.float().sum() for each in (losses.detach(), margin, margin > 0, chosen)])
+        rewards = implicit_rewards(pairs)
+        chosen = per_token(rewards.chosen, pairs.len_w)
+        each = (losses.detach(), rewards.margin, rewards.accuracy, chosen)
+        sums = torch.stack([values.float().sum() for values in each])
         self._batches.append((self.state.global_step, len(losses), sums))
         if self.args.report_to:
             for name, value in pair_metrics(pairs).items():

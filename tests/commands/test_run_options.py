@@ -142,3 +142,12 @@ def test_a_task_takes_as_many_gpus_as_its_stage_or_its_processes_on_one_machine(
     assert most_gpus(Resources.model_validate({"responses": {"gpus": 0.5}}), 1) == 1
     assert most_gpus(Resources.model_validate({"default": {"gpus": 1.0}, "scores": {"gpus": 2.0}}), 1) == 2
     assert most_gpus(Resources(), Launch(processes=16, nodes=2).on_each) == 8
+
+
+def test_the_layers_that_are_trained_are_told() -> None:
+    recipe = load_recipe(SMOKE)
+    named = recipe.training.model_copy(update={"targets": ("q_proj",)})
+    for training in (recipe.training, named):
+        changed = recipe.model_copy(update={"training": training})
+        told = options_of(places_of(SMOKE), changed, build_plan(changed), "none", 1)
+        assert told.targets == training.targets

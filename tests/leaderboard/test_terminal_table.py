@@ -75,3 +75,10 @@ def test_a_narrow_terminal_has_fewer_columns_and_none_cut(table: Table, width: i
 def test_costs_that_were_not_measured_are_no_columns() -> None:
     lines = printed(make_table([record(tasks=[]), record("a", tasks=[])]))
     assert not set("".join(lines).split()) & {"FLOPs", "seconds", "tokens", "overhead"}
+
+
+def test_pairs_that_could_not_be_chosen_are_said_below() -> None:
+    """Cut ones alone are on the board."""
+    lines = printed(make_table([record(pairs_truncated=2), record("a", pairs_dropped=3, pairs_truncated=1)]))
+    told = "a: 3 pairs dropped, 1 truncated (mean over seeds)."
+    assert [line for line in lines if "dropped" in line] == [told]

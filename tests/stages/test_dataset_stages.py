@@ -25,6 +25,8 @@ from harness.plan.pool import dataset_task, lint_task, prompts_task, responses_t
 from harness.plan.task import Task
 from harness.recipe.pool import DatasetPrompts
 from harness.stages import sft
+from harness.stages.options import Options
+from harness.stages.run import run_task
 from harness.stages.shared import read_prompts, read_responses
 from harness.store.formats import SCORES, read_json, read_matrix, read_rows
 from harness.store.local import LocalStore
@@ -371,3 +373,21 @@ def test_a_chat_template_that_changes_after_the_plan_is_refused(store: Path, dat
         done(store, before)
     assert not LocalStore(store).has("base_model", before.key)
     assert done(store, task()).name != before.key
+
+
+def test_a_target_that_the_model_lacks_stops_what_reads_the_model_first(tmp_path: Path, data: Path) -> None:
+    """The lint, so that no prompt is drawn. Nothing is in its way with the right ones, under the same key."""
+    draw = draw_in(data)
+    lint = lint_task(draw, base_task(draw))
+    assert lint is not None
+    store = tmp_path / "store"
+    for task in lint.needs:
+        done(store, task)
+    for targets, told in (
+        (("q_proj", "query"), "'query' matches no linear layer of the model"),
+        (("lm_head",), "'lm_head' is the head, which has no adapter"),
+    ):
+        with pytest.raises(BadInput, match=rf"^training\.targets: {told}\. It has: down_proj, gate_proj"):
+            run_task(lint, store, lambda *_: None, Options(targets=targets))
+    assert not LocalStore(store).has("lint", lint.key)
+    assert run_task(lint, store, lambda *_: None, Options(targets=("q_proj", "v_proj")))
