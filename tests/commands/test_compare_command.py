@@ -92,7 +92,7 @@ MEAN, ALL = r'"mean": [-0-9.]+', r"(?s)\A.*\Z"
     ("part", "content", "said"),
     [
         *((ALL, content, NO_TABLE) for content in ("", "[]", "{}", '{"rows": 3', '{"rows": [{}]}')),
-        (ALL, 100_000 * "[", NO_TABLE),
+        pytest.param(ALL, 100_000 * "[", NO_TABLE, id="deep"),
         *(
             (MEAN, f'"mean": {number}', f"holds {number}, which is no number")
             for number in ("NaN", "Infinity", "-Infinity", "1e999")
