@@ -33,9 +33,8 @@ def _functions(file: Path) -> list[int]:
     """The lines on which a value is code; what is no YAML has none, as lm-eval cannot read it either."""
     import yaml
 
-    found = []
+    found = list[int]()
     with suppress(OSError, ValueError, yaml.YAMLError), file.open("rb") as stream:
-        for event in yaml.parse(stream):
-            if getattr(event, "tag", None) == FUNCTION:
-                found.append(event.start_mark.line + 1)
+        tagged = (event for event in yaml.parse(stream) if getattr(event, "tag", None) == FUNCTION)
+        found.extend(event.start_mark.line + 1 for event in tagged)
     return found

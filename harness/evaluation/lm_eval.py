@@ -206,7 +206,7 @@ def _files_as_data() -> Iterator[None]:
     def known_metric(name: str, *options: Any) -> Any:
         if not str(name).isidentifier() or Path(name, f"{name}.py").exists():
             raise BadInput(
-                "evaluation.lm_eval.include: a metric must be one that lm-eval or evaluate knows by its name. "
+                "evaluation.lm_eval.include: a metric must be one that lm-eval or evaluate knows by name. "
                 f"Got '{name}'. {_AS_DATA}"
             )
         return get_metric(name, *options)

@@ -235,7 +235,8 @@ def refuse_newer(content: Any, where: Path | str) -> None:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise BadInput(
-            f"{where}: schema_version is {version}, this program reads up to {SCHEMA_VERSION}. Update harness."
+            f"{where}: schema_version is {version}, this program reads up to {SCHEMA_VERSION}. "
+            "Update harness."
         )
 
 

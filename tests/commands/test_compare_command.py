@@ -98,12 +98,16 @@ MEAN, ALL = r'"mean": [-0-9.]+', r"(?s)\A.*\Z"
             for number in ("NaN", "Infinity", "-Infinity", "1e999")
         ),
         *((MEAN, f'"mean": {number}', NO_TABLE) for number in ('"nan"', "9" * 400)),
-        (r'"schema_version": 1', '"schema_version": 2', r"schema_version is 2, .* up to 1\. Update harness\."),
+        (
+            r'"schema_version": 1',
+            '"schema_version": 2',
+            r"schema_version is 2, .* up to 1\. Update harness\.",
+        ),
         (r'"schema_version": 1,', "", NO_TABLE),
     ],
 )
 def test_what_is_no_board_is_a_sentence(tmp_path: Path, part: str, content: str, said: str) -> None:
-    """Where a number is none, no condition would hold of what it is compared with, and every gate would pass."""
+    """Where a number is none, no condition would hold of a difference to it, and every gate would pass."""
     board = made(tmp_path / "a", 50)
     text, changed = re.subn(part, content, (board / "table.json").read_text(), count=1)
     assert changed == 1

@@ -132,7 +132,10 @@ def test_task_files_that_name_code_are_refused_before_anything_runs(tmp_path: Pa
     rule = (
         "must not name code. Got '!function'. Write the task without it: nothing that a recipe brings is run."
     )
-    assert caught.value.problems == (f"{start}/own.yaml: line 2: {rule}", f"{start}/sub/more.yml: line 1: {rule}")
+    assert caught.value.problems == (
+        f"{start}/own.yaml: line 2: {rule}",
+        f"{start}/sub/more.yml: line 1: {rule}",
+    )
     assert not (tmp_path / ".harness").exists()
 
 

@@ -137,7 +137,7 @@ def test_an_endpoint_that_cannot_be_asked_is_refused_before_anything_runs() -> N
 
 
 def test_a_cluster_is_told_what_a_task_takes_in_its_own_units() -> None:
-    """By the table of its stage, else by the default: cores, GPUs, and bytes where the recipe says gigabytes."""
+    """By the table of its stage, else by the default: cores, GPUs, and bytes for the recipe's gigabytes."""
     resources = Resources(
         default=Needs(gpus=0.25, cpus=2.0),
         responses=ShardedNeeds(shards=4, gpus=1.0),

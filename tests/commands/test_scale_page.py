@@ -20,7 +20,12 @@ def costs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("scale")
     (folder / "prompts-1m.jsonl").write_text('{"prompt": "p"}\n')
     (command,) = re.findall(r"^harness (plan recipes/gpu/scale-1m\.toml [^#\n]*)", PAGE, flags=re.MULTILINE)
-    words = [*command.replace("recipes/", f"{ROOT}/recipes/").split(), "--store", str(folder / "store"), "--json"]
+    words = [
+        *command.replace("recipes/", f"{ROOT}/recipes/").split(),
+        "--store",
+        str(folder / "store"),
+        "--json",
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_DATA", str(folder))
         patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder))

@@ -178,7 +178,9 @@ def test_no_code_of_a_task_file_is_run(tmp_path: Path, monkeypatch: pytest.Monke
     with (tmp_path / "tasks" / "own.yaml").open("a") as file:
         file.write(line.replace("PLACE", str(tmp_path)))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadInput, match=r"^evaluation\.lm_eval\.include: .*nothing that a recipe brings is run"):
+    with pytest.raises(
+        BadInput, match=r"^evaluation\.lm_eval\.include: .*nothing that a recipe brings is run"
+    ):
         fetch_tasks(["own_choice"], tmp_path / "tasks")
     assert not (tmp_path / "ran").exists()
 

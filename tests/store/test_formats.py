@@ -30,6 +30,6 @@ def test_an_array_of_objects_is_neither_read_nor_written(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="Python objects"):
         read_matrix(path)
     path.write_bytes(pickle.dumps(Payload(ran)))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(ValueError, match="contains pickled"):
         read_matrix(path)
     assert not ran.exists()

@@ -165,7 +165,7 @@ class Payload:
 
 @pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
 def test_a_pickle_in_a_checkpoint_is_not_executed(tiny_base: Path, tmp_path: Path, name: str) -> None:
-    """Nor that in `training_args.bin`, which nothing reads; whoever put both there has forged their digests."""
+    """Nor that in `training_args.bin`, which nothing reads; whoever put them there forged their digests."""
     with pytest.raises(Killed):
         run(tiny_base, tmp_path, killed_at(6))
     folder = tmp_path / "checkpoints" / "checkpoint-5"
