@@ -104,9 +104,7 @@ def test_published_length_controlled_rates_are_near(published: Published) -> Non
     wanted = published.column("length_controlled_winrate")
     apart, raw = np.abs(found - wanted), np.abs(published.column("win_rate") - wanted)
     order = spearmanr(found, wanted).statistic
-    print(
-        f"\n{apart.mean():.2f} points, {apart.max():.2f} at most, rho {order:.3f}; raw {raw.mean():.2f} points"
-    )
+    print(f"\n{apart.mean():.2f} points, {apart.max():.2f} at most, rho {order:.3f}; raw {raw.mean():.2f}")
     assert apart.mean() <= 0.8
     assert apart.max() < 3
     assert order >= 0.985
