@@ -9,12 +9,12 @@ from harness.__main__ import main
 from harness.commands import options
 from harness.commands.options import options_of
 from harness.commands.places import places_of
-from harness.commands.workers import most_gpus
+from harness.commands.workers import _taken, most_gpus
 from harness.errors import BadInput
 from harness.plan.build import build_plan
 from harness.recipe.launching import Launch, Launching
 from harness.recipe.load import load_recipe
-from harness.recipe.resources import Resources
+from harness.recipe.resources import Needs, Resources, ShardedNeeds
 from harness.recipe.schema import Recipe, Training
 from harness.recipe.tuning import Tuning
 
@@ -134,6 +134,18 @@ def test_an_endpoint_that_cannot_be_asked_is_refused_before_anything_runs() -> N
     )
     priced = recipe(WORLD, pool__judge=judge | {"usd_per_million_in": 1.0, "usd_per_million_out": 2.0})
     assert options_of(places_of(SMOKE), priced, build_plan(priced), "none", None).launch.processes == 1
+
+
+def test_a_cluster_is_told_what_a_task_takes_in_its_own_units() -> None:
+    """By the table of its stage, else by the default: cores, GPUs, and bytes for the recipe's gigabytes."""
+    resources = Resources(
+        default=Needs(gpus=0.25, cpus=2.0),
+        responses=ShardedNeeds(shards=4, gpus=1.0),
+        pairs=Needs(cpus=3.0, memory_gb=1.5),
+    )
+    assert _taken(resources, "adapter") == {"num_cpus": 2.0, "num_gpus": 0.25}
+    assert _taken(resources, "responses") == {"num_cpus": 1.0, "num_gpus": 1.0}
+    assert _taken(resources, "pairs") == {"num_cpus": 3.0, "num_gpus": 0.0, "memory": 1_500_000_000}
 
 
 def test_a_task_takes_as_many_gpus_as_its_stage_or_its_processes_on_one_machine() -> None:

@@ -1,6 +1,7 @@
 """The files of a board: complete, repeatable, and safe against what texts may hold."""
 
 import csv
+import html
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from recipe_documents import HUB, REAL, recipe
 from rich.console import Console
 from synthetic_records import FIXED, WIN_RATE, board, items, record
 from typer.testing import CliRunner
@@ -16,6 +18,7 @@ from harness.cli import app
 from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.board import BEGIN, END, check_writable, make_board, stale_files, write_board
+from harness.leaderboard.collect import fixed_part
 from harness.leaderboard.record import Record, Sample, read_records, write_record
 from harness.leaderboard.terminal import print_board
 
@@ -50,6 +53,13 @@ def test_table_json_has_the_fields_that_other_programs_read(folder: Path) -> Non
     assert row["cost"]["alone"]["wall_s"] == 20
     assert row["cost"]["stages"]["adapter"]["wall_s"] == 12
     assert row["overhead"]["alone"] == {"wall": pytest.approx(2 / 18, rel=1e-5), "flops": 0}
+
+
+def test_that_code_of_a_model_may_be_run_stands_on_the_board(tmp_path: Path) -> None:
+    fixed = fixed_part(recipe(REAL, model={"kind": "hf", **HUB, "trust_remote_code": True}))
+    files = make_board(folder_with(tmp_path, [record(fixed=fixed)]))
+    assert r"trust\_remote\_code = true" in files["README.md"]
+    assert '"trust_remote_code": true' in html.unescape(files["index.html"])
 
 
 def test_the_same_records_give_the_same_bytes(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

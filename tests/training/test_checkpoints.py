@@ -1,5 +1,6 @@
 """A training that is killed goes on from its last whole checkpoint, to what an unbroken one gives."""
 
+import hashlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from pickle import UnpicklingError
 from random import Random
 from unittest.mock import patch
 
@@ -149,6 +151,33 @@ def test_with_none_whole_it_starts_again(
     done: list[int] = []
     assert run(tiny_base, tmp_path, first_step(done)) == unbroken[1]
     assert done[0] == 1
+
+
+class Payload:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
+def test_a_pickle_in_a_checkpoint_is_not_executed(tiny_base: Path, tmp_path: Path, name: str) -> None:
+    """Nor that in `training_args.bin`, which nothing reads; whoever put them there forged their digests."""
+    with pytest.raises(Killed):
+        run(tiny_base, tmp_path, killed_at(6))
+    folder = tmp_path / "checkpoints" / "checkpoint-5"
+    note = json.loads((folder / PROGRESS).read_text())
+    for each in (name, "training_args.bin"):
+        assert each in note["files"]
+        torch.save(Payload(tmp_path / "ran"), folder / each)
+        note["files"][each] = hashlib.sha256((folder / each).read_bytes()).hexdigest()
+    (folder / PROGRESS).write_text(json.dumps(note))
+    with pytest.raises(UnpicklingError, match="Weights only load failed"):
+        run(tiny_base, tmp_path)
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("harm", ["missing", "zeros", ANY])
