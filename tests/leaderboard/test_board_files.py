@@ -351,7 +351,7 @@ def test_the_terminal_shows_each_row_and_no_markup_of_others() -> None:
 @pytest.mark.parametrize(("boards", "words"), [(1, "1 board is what its"), (2, "2 boards are what their")])
 def test_counted_boards(tmp_path: Path, boards: int, words: str) -> None:
     for number in range(boards):
-        folder_with(tmp_path / str(number), board({"dpo": 50}))
+        folder_with(tmp_path / str(number), [record(tasks=[])])
     made = CliRunner().invoke(app, ["leaderboard", "--boards", str(tmp_path)])
     assert made.output.count("board: ") == boards
     done = CliRunner().invoke(app, ["leaderboard", "--check", "--boards", str(tmp_path)])
