@@ -1,6 +1,7 @@
 """`harness leaderboard` and `plot`: what they write, show and refuse, and the pages as they are served."""
 
 import json
+import re
 import threading
 import urllib.request
 from pathlib import Path
@@ -152,18 +153,38 @@ def test_pages_are_served_to_this_machine_only(boards: Path) -> None:
             thread.join()
 
 
+def interrupt(server: object) -> None:
+    """What Ctrl-C does to a server."""
+    raise KeyboardInterrupt
+
+
 def test_serving_says_its_address_and_stops_when_interrupted(
     boards: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(server: object) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(BadInput, match="Make it first: harness leaderboard"):
         serve(boards, "bpo", 0, make_output())
     run("leaderboard", "--boards", str(boards))
     monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", interrupt)
     serve(boards, "bpo", 0, make_output())
     assert capsys.readouterr().out.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_browser_is_opened_from_a_terminal_only(
+    boards: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", interrupt)
+    monkeypatch.setattr("rich.console.Console.is_terminal", terminal)
+    words = ["leaderboard", "--boards", str(boards)]
+    run(*words)
+    told = [run(*words, "--serve", *recipe).splitlines() for recipe in ([], ["bpo.toml"])]
+    assert [stopped for _, stopped in told] == ["stopped", "stopped"]
+    all_boards, one_board = (line.removesuffix(" (Ctrl-C stops)") for line, _ in told)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", all_boards)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/bpo/", one_board)
+    assert opened == ([all_boards, one_board] if terminal else [])
 
 
 def test_a_port_that_is_taken_is_a_sentence(boards: Path) -> None:
