@@ -57,7 +57,8 @@ def test_the_first_loss_is_ln_2(finished: Path) -> None:
 def test_a_second_run_does_nothing_and_ends_with_the_ranked_table(finished: Path) -> None:
     before, written = stored(finished), records(finished)
     done = harness(finished, "run", "recipes/smoke.toml")
-    assert "0 tasks done" in (lines := done.stdout.splitlines())[-1]
+    lines = done.stdout.splitlines()
+    assert "0 tasks done" in lines[-1]
     (head,) = (at for at, line in enumerate(lines) if line.split()[:3] == ["rank", "place", "method"])
     rows = [(str(row["rank"]), row["method"]) for row in table(finished)["rows"]]
     shown = [line.split() for line in lines[head + 1 :][: len(rows)]]

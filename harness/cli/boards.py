@@ -70,7 +70,7 @@ def plot(
 ) -> None:
     """Draw a board's plots for papers, as SVG and PNG.
 
-    Differences, quality against cost, cost by stage, breadth and depth, learning curves, all pairs, head to head.
+    Differences, quality against cost, cost by stage, breadth and depth, learning curves, all pairs, contests.
     """
     from harness.commands.plot import plot as draw
 

@@ -34,9 +34,7 @@ def with_recipe(table: Table, records: Sequence[Record], recipe: Recipe | None) 
     )
 
 
-def changes(
-    records: Sequence[Record], recipe: Recipe, files: Mapping[str, DataFile] = NO_FILES
-) -> list[str]:
+def changes(records: Sequence[Record], recipe: Recipe, files: Mapping[str, DataFile] = NO_FILES) -> list[str]:
     """Why a run of `recipe` would not give these records now, a sentence each: its settings, then keys.
 
     Args:

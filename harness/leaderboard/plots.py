@@ -122,7 +122,7 @@ def _differences(gaps: Sequence[Mark], baseline: str) -> Figure:
 
 
 def _cost(points: Sequence[figures.Point], baseline: str) -> Figure:
-    """Win rate over FLOPs, the front as steps, a method's budgets dotted; what is not drawn is named below."""
+    """Win rate over FLOPs, the front as steps, budgets as dotted lines; what is not drawn is named below."""
     figure, axes = _axes(PAGE, TALL)
     ends = [end for point in points for end in (point.mark.low, point.mark.high) if end is not None]
     up = linear_axis([point.mark.value for point in points], ends)

@@ -14,7 +14,6 @@ from harness.leaderboard.scores import MEAN_LENGTH, REFERENCE_LENGTH
 from harness.leaderboard.table import Table
 from harness.leaderboard.terminal import print_board
 
-
 TRAINING = {"dpo": 2e11, "random": 1e11, "uniform": 3e11}
 """FLOPs."""
 
