@@ -80,7 +80,7 @@ class TaskFailed(HarnessError):
 
 
 class StaleBoard(HarnessError):
-    """A leaderboard file differs from what its records give."""
+    """A leaderboard is not what its records give, or they are not what its recipe would give now."""
 
 
 class Regression(HarnessError):

@@ -26,8 +26,8 @@ Value = Callable[[Row], float | None]
 class Column:
     """A column: what it shows, and what rows are sorted by.
 
-    `falling`: the largest value comes first. `drop`: how early it is left out where the terminal is narrow,
-    0 being never.
+    `falling`: the largest value comes first. `drop`: the highest is the first left out where the terminal is
+    narrow, and 0 never is; a length-controlled rate goes before the length that must stand beside it.
     """
 
     heading: str
@@ -77,14 +77,14 @@ def _place(row: Row) -> str:
 COLUMNS: dict[str, Column] = {
     "rank": Column("rank", lambda row: "–" if row.rank is None else str(row.rank), lambda row: row.rank),
     "place": Column(
-        "place", _place, lambda row: row.rank_interval.best if row.rank_interval else None, drop=4
+        "place", _place, lambda row: row.rank_interval.best if row.rank_interval else None, drop=5
     ),
     "method": Column("method", _name, lambda row: None),
     "win-rate": Column("win rate", *_score(WIN_RATE, 1), falling=True),
     "difference": Column("against baseline", _difference, _gap, falling=True),
-    "length-controlled": Column("length-controlled", *_score(LENGTH_CONTROLLED, 1), falling=True, drop=2),
-    "characters": Column("characters", *_score(MEAN_LENGTH, 0), falling=True, drop=6),
-    "pairs": Column("pairs", lambda row: number(row.pairs, 0), lambda row: row.pairs, falling=True, drop=5),
+    "length-controlled": Column("length-controlled", *_score(LENGTH_CONTROLLED, 1), falling=True, drop=3),
+    "characters": Column("characters", *_score(MEAN_LENGTH, 0), falling=True, drop=2),
+    "pairs": Column("pairs", lambda row: number(row.pairs, 0), lambda row: row.pairs, falling=True, drop=6),
     "tokens": Column(
         "tokens",
         lambda row: compact(row.cost.alone.tokens_forward),
@@ -92,7 +92,7 @@ COLUMNS: dict[str, Column] = {
         drop=7,
     ),
     "seconds": Column(
-        "seconds", lambda row: number(row.cost.alone.wall_s, 1), lambda row: row.cost.alone.wall_s, drop=3
+        "seconds", lambda row: number(row.cost.alone.wall_s, 1), lambda row: row.cost.alone.wall_s, drop=4
     ),
     "flops": Column(
         "FLOPs", lambda row: scientific(row.cost.alone.flops), lambda row: row.cost.alone.flops, drop=1

@@ -115,12 +115,17 @@ def test_readme_shows_ranks_intervals_and_how_to_make_it_again(folder: Path) -> 
     first = next(line for line in lines if line.startswith("| 1 |"))
     assert first.startswith("| 1 | 1 | uniform ◆ | 6")
     assert "| **+22.3 ± " in first
+    head = next(line for line in lines if line.startswith("| rank |"))
+    assert "| characters | tokens | FLOPs | overhead | facts known |" in head
+    assert "| 0 | 3.00e11 | +0 % |" in first
     assert first.endswith("| 8 | 4 | 2.0 | 480/480 |")
     assert "    harness leaderboard recipes/bpo.toml" in lines
     assert "- 3 seeds: 0, 1, 2." in lines
     assert any(line.startswith("- Smallest difference in win rate") for line in lines)
     assert any(line.endswith("Not told apart: random from dpo.") for line in lines)
     assert any(line.startswith("- Variance of a difference in win rate, by source:") for line in lines)
+    assert "### Cost (mean over seeds; of peak memory the largest)" in lines
+    assert any("draws of seeds and prompts; a rank may lie outside them." in line for line in lines)
 
 
 def test_every_line_of_a_table_has_the_same_number_of_cells(folder: Path) -> None:
@@ -361,7 +366,7 @@ def test_the_terminal_shows_each_row_and_no_markup_of_others() -> None:
 @pytest.mark.parametrize(("boards", "words"), [(1, "1 board is what its"), (2, "2 boards are what their")])
 def test_counted_boards(tmp_path: Path, boards: int, words: str) -> None:
     for number in range(boards):
-        folder_with(tmp_path / str(number), board({"dpo": 50}))
+        folder_with(tmp_path / str(number), [record(tasks=[])])
     made = CliRunner().invoke(app, ["leaderboard", "--boards", str(tmp_path)])
     assert made.output.count("board: ") == boards
     done = CliRunner().invoke(app, ["leaderboard", "--check", "--boards", str(tmp_path)])
