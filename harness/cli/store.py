@@ -1,8 +1,9 @@
-"""`harness store ...`: the commands about a store; each calls one function of `harness.commands.store`."""
+"""`harness store ...`: the commands about a store; each calls one function of `harness.commands`."""
 
 import os
 import sys
 from collections.abc import Iterable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -32,7 +33,9 @@ def _root(named: Path | None) -> Path:
 
 
 def _say(lines: Iterable[str]) -> None:
-    """Print lines; there may be a hundred thousand, so not one by one."""
+    """Print lines; there may be a hundred thousand, so even with PYTHONUNBUFFERED not one by one."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=sys.stdout.isatty(), write_through=False)
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
@@ -87,12 +90,19 @@ def gc(
         typer.Argument(help="Recipes whose results to keep.", metavar="[RECIPE...]"),
     ] = None,
     store: Root = None,
-    boards: Boards = BOARDS,
+    boards: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--boards",
+            help="Folder of leaderboards. Default: leaderboards/ here and beside the recipes' folder.",
+            metavar="DIR",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also delete what boards rest on.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; else it is only said what would go.")] = False,
 ) -> None:
     """Delete what neither the recipes named nor any board rests on."""
-    from harness.commands.store import collect_garbage
+    from harness.commands.garbage import collect_garbage
 
     _say(collect_garbage(_root(store), boards, recipes or [], force, yes))
 

@@ -1,30 +1,26 @@
-"""`harness store`: what a store holds, whether it is sound, and what nobody needs any more."""
+"""`harness store`: what a store holds, and whether it is sound."""
 
 import json
 import math
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import track
 
-from harness.commands.inputs import files_of
-from harness.commands.places import places_of
 from harness.commands.words import counted
 from harness.errors import BadInput, CorruptArtifact, StoreError
 from harness.leaderboard.text import plain
-from harness.plan.build import build_plan
 from harness.plan.catalog import STAGES
-from harness.plan.shards import in_shards
-from harness.recipe.load import load_recipe
-from harness.store.inventory import Entry, entries, folder_bytes, folder_names, with_inputs
+from harness.store.inventory import Entry, entries, folder_bytes, folder_names
 from harness.store.local import LocalStore
 from harness.store.manifest import NAME, Manifest
-from harness.store.verify import verifying
+from harness.store.verify import faults, verifying
 
 
 def list_store(root: Path, boards: Path, as_json: bool = False) -> Iterator[str]:
@@ -33,7 +29,7 @@ def list_store(root: Path, boards: Path, as_json: bool = False) -> Iterator[str]
     Raises:
         StoreError, BadInput: there is no store; a record cannot be read.
     """
-    users, now = _users(boards), time.time()
+    users, now = users_of(boards), time.time()
     for entry in _whole(root):
         who = sorted(users.get(entry.key, ()))
         if as_json:
@@ -41,7 +37,7 @@ def list_store(root: Path, boards: Path, as_json: bool = False) -> Iterator[str]
             yield json.dumps({**facts, "boards": who})
         else:
             on = ", ".join(who) or "-"
-            yield f"{entry.name:34} {_size(entry.bytes):>9} {_age(now - entry.made):>6}  {on}"
+            yield f"{entry.name:34} {sized(entry.bytes):>9} {_age(now - entry.made):>6}  {on}"
 
 
 def size_of_store(root: Path, as_json: bool = False) -> Iterator[str]:
@@ -64,10 +60,10 @@ def size_of_store(root: Path, as_json: bool = False) -> Iterator[str]:
         )
         return
     for stage, size in sizes.most_common():
-        yield f"{stage:20} {counts[stage]:>8} {_size(size):>9}"
+        yield f"{stage:20} {counts[stage]:>8} {sized(size):>9}"
     for name, size in others.items():
-        yield f"{name + '/':20} {'':>8} {_size(size):>9}"
-    yield f"{'all':20} {counts.total():>8} {_size(total):>9}"
+        yield f"{name + '/':20} {'':>8} {sized(size):>9}"
+    yield f"{'all':20} {counts.total():>8} {sized(total):>9}"
 
 
 def show_artifact(root: Path, boards: Path, key: str) -> str:
@@ -95,7 +91,7 @@ def show_artifact(root: Path, boards: Path, key: str) -> str:
         **_facts(manifest),
         "inputs": {name: known.get(of, f"{of} (not there)") for name, of in manifest.inputs.items()},
         "needed by": ["/".join(other) for other in there if _needs(store, other, key)],
-        "on the boards of": sorted(_users(boards).get(key, ())),
+        "on the boards of": sorted(users_of(boards).get(key, ())),
     }
     return json.dumps(content, indent=1)  # ASCII: nothing in it reaches a terminal as a control character
 
@@ -111,12 +107,12 @@ def verify_store(root: Path, discard: bool, console: Console) -> None:
     names, quiet = list(_names(root)), not console.is_terminal
     with verifying(root, names) as each:
         shown = track(each, "verifying", len(names), console=console, transient=True, disable=quiet)
-        found = {name: faults for name, faults in zip(names, shown, strict=True) if faults is not None}
-    bad = {name: faults for name, faults in found.items() if faults}
-    sentences = [f"{'/'.join(name)}: {plain(fault)}" for name, faults in bad.items() for fault in faults]
+        found = {name: wrong for name, wrong in zip(names, shown, strict=True) if wrong is not None}
+    bad = {name: wrong for name, wrong in found.items() if wrong}
+    sentences = [f"{'/'.join(name)}: {plain(fault)}" for name, wrong in bad.items() for fault in wrong]
     if discard:
         for name in bad:
-            LocalStore(root).discard(*name)
+            LocalStore(root).discard(*name, partial(faults, str(root), name))
     if bad:
         remedy = "They are taken out; run their recipes to make them again."
         advice = remedy if discard else "--discard takes them out, and the next run makes them again."
@@ -130,54 +126,7 @@ class DamagedStore(StoreError):
     exit_code = 1
 
 
-def collect_garbage(
-    root: Path, boards: Path, recipes: Sequence[Path], force: bool, delete: bool
-) -> Iterator[str]:
-    """Name, line by line, or `delete` what neither these recipes nor (without `force`) the boards rest on.
-
-    Raises:
-        BadInput: nothing says what is needed, or a recipe or record cannot be read.
-        StoreError: a run is at work on the store, or a manifest cannot be read.
-    """
-    _check(root)
-    store = LocalStore(root)
-    with store.in_use(alone=delete):
-        there = list(_entries(root))
-        wanted = _wanted(store, boards, recipes, force)
-        needed = with_inputs(store, wanted, there)
-        useless = [entry for entry in there if not (entry.whole and entry.key in needed)]
-        litter = [path for path in store.in_the_making() if path.name not in needed or store.is_litter(path)]
-        for entry in useless:
-            yield f"{entry.name:34} {_size(entry.bytes):>9}"
-            if delete:
-                store.discard(entry.stage, entry.key)
-        for path in litter:
-            yield f"{path.relative_to(root)!s:34} {_size(folder_bytes(path)):>9}"
-        if delete:
-            store.sweep(litter)
-    freed = _size(sum(entry.bytes for entry in useless))
-    verb = "deleted" if delete else "would be deleted; --yes deletes"
-    kept = counted(len(there) - len(useless), "artifact")
-    yield f"{counted(len(useless), 'artifact')}, {freed}, {verb}. {kept} kept."
-
-
-def _wanted(store: LocalStore, boards: Path, recipes: Sequence[Path], force: bool) -> set[str]:
-    users = {} if force else _users(boards)
-    wanted = set(users)
-    for path in recipes:
-        recipe = load_recipe(path)
-        tasks = build_plan(recipe, files_of(recipe, places_of(path, store.root))).tasks
-        stored = {task.key for task in tasks if store.has(task.stage, task.key)}
-        wanted |= {task.key for task in in_shards(tasks, recipe.resources, stored)}
-    if not wanted and not force:
-        raise BadInput(
-            f"{boards}: holds no records, and no recipe is given, so all of {store.root} would go. Name the "
-            "recipes to keep, or the folder of the boards (--boards), or give --force."
-        )
-    return wanted
-
-
-def _users(boards: Path) -> Mapping[str, set[str]]:
+def users_of(boards: Path) -> Mapping[str, set[str]]:
     """The recipes whose records, below `boards`, rest on each task, by its key."""
     users: dict[str, set[str]] = {}
     for path in sorted(boards.glob("*/records/*.json")):
@@ -192,17 +141,18 @@ def _users(boards: Path) -> Mapping[str, set[str]]:
 
 
 def _entries(root: Path) -> Iterable[Entry]:
-    _check(root)
+    check_there(root)
     return entries(root, STAGES)
 
 
-def _check(root: Path) -> None:
+def check_there(root: Path) -> None:
+    """Raises StoreError where there is no store."""
     if not root.is_dir():
         raise StoreError(f"{root}: there is no store. Name one with --store or HARNESS_STORE.")
 
 
 def _names(root: Path) -> Iterable[tuple[str, str]]:
-    _check(root)
+    check_there(root)
     return folder_names(root, STAGES)
 
 
@@ -229,7 +179,8 @@ def _needs(store: LocalStore, name: tuple[str, str], key: str) -> bool:
         return False
 
 
-def _size(count: float) -> str:
+def sized(count: float) -> str:
+    """Bytes, as a person reads them."""
     if count < 1000:
         return f"{count:.0f} B"
     power = min(int(math.log10(count) / 3), 4)

@@ -175,15 +175,16 @@ class LocalStore:
                 raise StoreError(f"{self.root}: a run is at work on this store. Wait for its end.")
             yield
 
-    def discard(self, stage: str, key: str) -> None:
+    def discard(self, stage: str, key: str, still: Callable[[], object] = lambda: True) -> None:
         """Take an artifact out of the store; the manifest goes first, so that no half of it counts.
 
-        What another process is making anew is left to it.
+        What another process is making anew is left to it; what one has made anew stays, where `still`, asked
+        when no other can change it, gives nothing.
         """
         folder = self.folder(stage, key)
         self._verified.discard(folder)
         with self.claim(stage, key, wait=False) as mine:
-            if mine is not None:
+            if mine is not None and still():
                 with self._writing():
                     (folder / NAME).unlink(missing_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from harness.plan.task import Task
 from harness.recipe.load import load_recipe
 from harness.store.keys import digest
 from harness.store.local import LocalStore
+from harness.store.verify import Name, verifying
 
 ROOT = Path(__file__).parents[2]
 BASE = Task("base_model", {}, {})
@@ -43,6 +46,12 @@ def project(tmp_path: Path) -> Path:
     records.mkdir(parents=True)
     (records / "dpo.0.json").write_text(json.dumps({"recipe": "mine", "tasks": [{"key": PAIRS.key}]}))
     return tmp_path
+
+
+def copied_recipe(project: Path) -> Path:
+    """A recipe in the project; the store holds nothing of it."""
+    (project / "recipes").mkdir()
+    return shutil.copy(ROOT / "recipes" / "smoke.toml", project / "recipes" / "smoke.toml")
 
 
 def run(project: Path, *words: str, code: int = 0) -> str:
@@ -138,6 +147,26 @@ def test_verify_names_each_bad_file_and_takes_them_out_when_asked(project: Path)
     run(project, "verify")
 
 
+def test_verify_leaves_what_was_made_again_since_it_was_read(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two damaged artifacts another process makes one anew before the first of them is taken out."""
+
+    @contextlib.contextmanager
+    def verifying_then_making(root: Path, names: Sequence[Name]) -> Iterator[Iterable[list[str] | None]]:
+        with verifying(root, names) as found:
+            yield found
+        store = LocalStore(root)
+        store.discard(PROMPTS.stage, PROMPTS.key)
+        make(store, PROMPTS)
+
+    monkeypatch.setattr("harness.commands.store.verifying", verifying_then_making)
+    for task in (PROMPTS, PAIRS):
+        flip(project / ".harness" / task.stage / task.key / "one")
+    run(project, "verify", "--discard", code=1)
+    assert there(project) == {BASE.key, PROMPTS.key, OTHER.key}
+
+
 def test_verify_on_all_cores_says_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process for each two of the four artifacts, as in a large store for each 2,000."""
     monkeypatch.setattr("harness.store.verify.EACH", 2)
@@ -170,10 +199,37 @@ def test_gc_keeps_what_boards_rest_on(project: Path) -> None:
 
 
 def test_gc_needs_to_know_what_is_needed(project: Path) -> None:
-    assert "holds no records, and no recipe is given" in run(project, "gc", "--boards", "no", code=2)
+    (project / "empty").mkdir()
+    assert "holds no records, and no recipe is given" in run(project, "gc", "--boards", "empty", code=2)
     (project / "leaderboards" / "mine" / "records" / "torn.0.json").write_text("{")
     assert "torn.0.json: is not a record" in run(project, "gc", "--yes", code=2)
     assert len(there(project)) == 4
+
+
+def test_gc_keeps_what_boards_beside_its_recipes_rest_on(project: Path) -> None:
+    """Called from a folder without boards, and from one with boards of another project."""
+    recipe = copied_recipe(project)
+    for place in ("elsewhere", "another/leaderboards"):
+        (project / place).mkdir(parents=True)
+    for folder in ("elsewhere", "another"):
+        words = ["gc", str(recipe), "--store", str(project / ".harness"), "--yes"]
+        run(project / folder, *words)
+        assert there(project) == {BASE.key, PROMPTS.key, PAIRS.key}
+
+
+def test_gc_wants_a_folder_of_boards_that_is_not_there(project: Path) -> None:
+    """Mistyped, moved away, or of a recipe that was run with --boards."""
+    copied_recipe(project)
+    missing = "there is no such folder of boards"
+    assert f"no: {missing}" in run(project, "gc", "recipes/smoke.toml", "--boards", "no", "--yes", code=2)
+    (project / "leaderboards").rename(project / "moved")
+    assert f"leaderboards: {missing}" in run(project, "gc", "recipes/smoke.toml", "--yes", code=2)
+    assert f"leaderboards: {missing}" in run(project, "gc", "--yes", code=2)
+    assert len(there(project)) == 4
+    run(project, "gc", "recipes/smoke.toml", "--boards", "moved", "--yes")
+    assert there(project) == {BASE.key, PROMPTS.key, PAIRS.key}
+    run(project, "gc", "recipes/smoke.toml", "--yes", "--force")
+    assert there(project) == set()
 
 
 def test_gc_keeps_the_finished_shards_of_a_recipe(project: Path) -> None:

@@ -131,6 +131,14 @@ def test_discarded_artifacts_are_gone_and_can_be_made_again(store: LocalStore) -
     assert (store.open("pairs", "abc") / "rows.jsonl").read_text() == "other"
 
 
+def test_discarding_asks_whether_there_still_is_a_reason_while_it_holds_the_claim(store: LocalStore) -> None:
+    make(store)
+    store.discard("pairs", "abc", lambda: [])
+    assert store.has("pairs", "abc")
+    store.discard("pairs", "abc", lambda: store.is_claimed("pairs", "abc"))
+    assert not store.has("pairs", "abc")
+
+
 def test_a_folder_without_manifest_is_replaced(store: LocalStore) -> None:
     """As after a loss of power between the removal of a manifest and that of its folder."""
     folder = make(store)
