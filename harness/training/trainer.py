@@ -76,6 +76,11 @@ class PairTrainer(FiniteTrainer, DPOTrainer):  # type: ignore[misc]  # TRL ships
         device = self.accelerator.device
         self._running = torch.tensor(state["running"], device=device) if state["running"] else None
 
+    def count_for_all(self, processes: int) -> None:
+        """Count as done what so many processes have done once each has done as many passes as this one."""
+        if isinstance(self.batching, PromptBatching):
+            self.tokens, self.padding = self.batching.counts(len(self._batches) * processes)
+
     def compute_loss(
         self,
         model: Any,
