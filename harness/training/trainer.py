@@ -216,11 +216,12 @@ def _config(
     settings: TrainingSettings, out: Path, batching: Batching, runtime: Runtime, on_cpu: bool
 ) -> DPOConfig:
     arguments: dict[str, Any] = {"precompute_ref_log_probs": settings.weights == "full"}
+    prompts = batching.per_step if isinstance(batching, PromptBatching) else None
     return on_one_device(
         DPOConfig(
             max_steps=settings.steps,
             max_length=settings.max_length,
             **common_arguments(settings, out, runtime, on_cpu),
-            **arguments | shared_arguments(batching.arguments, runtime.processes),
+            **arguments | shared_arguments(batching.arguments, runtime.processes, prompts),
         )
     )
