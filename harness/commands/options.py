@@ -92,5 +92,10 @@ def _split_problem(recipe: Recipe, name: str, processes: int) -> str | None:
     method = recipe.methods[name]
     training, loss = recipe.training_of(method), recipe.loss_of(method)
     return split_problem(
-        training.pairs_per_step, training.micro_batch, training.batching, "running" in loss.needs, processes
+        training.pairs_per_step,
+        training.micro_batch,
+        training.batching,
+        "running" in loss.needs,
+        processes,
+        training.prompts_per_step,
     )

@@ -29,7 +29,7 @@ def run_processes(job: Job) -> None:
     Their start and the loading of their libraries are charged to nobody, as in one process.
 
     Raises:
-        BadInput, HarnessError: what the training raised, or how the processes died.
+        BadInput, Diverged, HarnessError: what the training raised, or how the processes died.
     """
     folder = job.scratch() / "processes"
     shutil.rmtree(folder, ignore_errors=True)
@@ -136,7 +136,10 @@ def failure(folder: Path, code: int) -> HarnessError:
     if told.is_file():
         content = json.loads(told.read_text())
         kinds = {kind.__name__: kind for kind in (BadInput, Diverged)}
-        return kinds.get(content["kind"], HarnessError)(content["text"])
+        error = kinds.get(content["kind"], HarnessError)(content["text"])
+        if isinstance(error, Diverged):
+            error.work = content["work"]
+        return error
     lines = [line for line in (folder / "stderr").read_text(errors="replace").splitlines() if line.strip()]
     how = f" Their last words: {lines[-1].strip()}" if lines else ""
     return HarnessError(f"training: its processes ended with exit code {code}.{how}")

@@ -80,6 +80,9 @@ def test_every_method_that_cannot_be_shared_is_named() -> None:
         update={"training": Training(**{**recipe.training.model_dump(), "micro_batch": 1})}
     )
     assert options_of(places_of(SMOKE), shared, build_plan(shared), "none", 2).launch.processes == 2
+    few = shared.model_copy(update={"training": shared.training.model_copy(update={"prompts_per_step": 3})})
+    with pytest.raises(BadInput, match=r"training\.prompts_per_step: .* Got 3\. Set it to a multiple of 2"):
+        options_of(places_of(SMOKE), few, build_plan(few), "none", 2)
 
 
 def with_training(**table: object) -> Recipe:

@@ -16,10 +16,11 @@ import torch
 from safetensors.torch import load_file
 
 from harness.data.rows import PreferencePair
-from harness.errors import BadInput, HarnessError
+from harness.errors import BadInput, Diverged, HarnessError
 from harness.metering import Cost, Meter
 from harness.recipe.launching import ALONE, Launch
 from harness.recipe.schema import Training
+from harness.stages import rank
 from harness.stages.adapter import run, settings_of, train_adapter
 from harness.stages.job import Job
 from harness.stages.processes import accelerate_config, failure
@@ -126,6 +127,40 @@ def test_processes_that_die_without_a_word_are_told_by_their_last_line(tmp_path:
     assert str(failure(tmp_path, 1)) == (
         "training: its processes ended with exit code 1. Their last words: out of memory"
     )
+
+
+def test_the_work_of_a_training_that_diverges_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the process that stopped, in a file, to the one that is charged."""
+    stopped = Diverged("training: the loss at step 2 is nan.")
+    stopped.work = {"forward": 7, "backward": 5, "padding": 1, "parameters": 10, "trainable": 2}
+
+    def diverge(*_: Any) -> None:
+        raise stopped
+
+    monkeypatch.setattr(rank, "_train", diverge)
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(Diverged):
+        rank._work(tmp_path)
+    told = failure(tmp_path, 1)
+    assert isinstance(told, Diverged)
+    assert (str(told), told.work) == (str(stopped), stopped.work)
+
+
+@pytest.mark.slow
+def test_two_processes_that_diverge_are_charged_as_one(tiny_base: Path, tmp_path: Path) -> None:
+    """At a learning rate of 1e30 the loss of step 2 is no number: the two passes of step 1 count."""
+    costs = []
+    for name, launch in (("one", ALONE), ("two", TWO)):
+        job = job_of(tiny_base, tmp_path / name, launch, learning_rate=1e30)
+        with job.meter:
+            run(job)
+        assert "the loss at step 2 is nan" in read_json(job.out / "result.json")["diverged"]
+        cost = job.meter.cost
+        costs.append((cost.tokens_forward, cost.tokens_backward, cost.tokens_padding, cost.flops))
+    assert costs[0] == costs[1]
+    assert costs[0][1] > 0
 
 
 def test_fewer_processes_than_asked_for_is_an_error(tiny_base: Path, tmp_path: Path) -> None:
