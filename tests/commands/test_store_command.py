@@ -51,7 +51,7 @@ def project(tmp_path: Path) -> Path:
 def copied_recipe(project: Path) -> Path:
     """A recipe in the project; the store holds nothing of it."""
     (project / "recipes").mkdir()
-    return shutil.copy(ROOT / "recipes" / "smoke.toml", project / "recipes" / "smoke.toml")
+    return Path(shutil.copy(ROOT / "recipes" / "smoke.toml", project / "recipes"))
 
 
 def run(project: Path, *words: str, code: int = 0) -> str:

@@ -17,7 +17,9 @@ SIZES = [(2, 1), (4, 2), (8, 2), (8, 4)]
 def judged(one: Record, others: list[str]) -> Record:
     """With contests at two prompts: a method wins 10 and 11 points more for each place after the other."""
     after = {name: one.order - order for order, name in enumerate(others) if order != one.order}
-    values = {name: [50.0 + 10 * places, 50.0 + 11 * places] for name, places in after.items()}
+    values: dict[str, list[float | None]] = {
+        name: [50.0 + 10 * places, 50.0 + 11 * places] for name, places in after.items()
+    }
     missing = {name: int(name == "$x^2$") for name in values}
     contests = Contests(ids=["p0", "p1"], values=values, missing=missing, flips=dict.fromkeys(values, 0))
     return one.model_copy(update={"head_to_head": contests})
