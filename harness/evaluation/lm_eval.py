@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 import datasets
 import lm_eval.utils
-from jinja2.sandbox import SandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import SandboxedEnvironment
 from lm_eval.api import registry
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.loggers.evaluation_tracker import EvaluationTracker
