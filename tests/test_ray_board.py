@@ -60,8 +60,8 @@ def test_ray_comes_to_the_same_board_whatever_is_killed(
 def key_in(process: psutil.Process) -> str | None:
     """The key in a process's environment, as far as that can be read."""
     with suppress(psutil.Error):
-        found: dict[str, str] = process.environ()
-        return found.get(KEY)
+        key: str | None = process.environ().get(KEY)
+        return key
     return None
 
 

@@ -1,7 +1,6 @@
 """The files of a board: complete, repeatable, and safe against what texts may hold."""
 
 import csv
-import html
 import io
 import json
 import os
@@ -59,7 +58,7 @@ def test_that_code_of_a_model_may_be_run_stands_on_the_board(tmp_path: Path) -> 
     fixed = fixed_part(recipe(REAL, model={"kind": "hf", **HUB, "trust_remote_code": True}))
     files = make_board(folder_with(tmp_path, [record(fixed=fixed)]))
     assert r"trust\_remote\_code = true" in files["README.md"]
-    assert '"trust_remote_code": true' in html.unescape(files["index.html"])
+    assert "trust_remote_code = true" in files["index.html"]
 
 
 def test_the_same_records_give_the_same_bytes(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
