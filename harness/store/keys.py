@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,14 +62,20 @@ def content_digest(path: Path, of: Callable[[Path], str] = file_digest) -> str:
 def file_facts(path: str | Path) -> tuple[str, int]:
     """SHA-256 of a file's bytes, in hex, and how many they are."""
     content, size = hashlib.sha256(), 0
-    file = os.open(path, os.O_RDONLY)  # of a small file, open() would be most of the work
+    for block in blocks(path):
+        content.update(block)
+        size += len(block)
+    return content.hexdigest(), size
+
+
+def blocks(path: str | Path) -> Iterator[bytes]:
+    """A file's bytes, so many at once; of a small file, open() would be most of the work."""
+    file = os.open(path, os.O_RDONLY)
     try:
         while block := os.read(file, BLOCK):
-            content.update(block)
-            size += len(block)
+            yield block
     except OSError as error:
         error.filename = os.fspath(path)  # which what reads by number does not know
         raise
     finally:
         os.close(file)
-    return content.hexdigest(), size

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import NewerStore
-from harness.store.keys import canonical, digest, file_facts
+from harness.store.keys import blocks, canonical, digest, file_facts
 
 SCHEMA_VERSION = 1
 NAME = "manifest.json"
@@ -40,9 +40,13 @@ def describe_files(folder: Path | str) -> dict[str, dict[str, Any]]:
     found = {}
     for name, path in _files(str(folder), ""):
         if name != NAME:
-            sha256, size = file_facts(path)
-            found[name] = {"sha256": sha256, "bytes": size}
+            found[name] = _described(path)
     return found
+
+
+def _described(path: str) -> dict[str, Any]:
+    sha256, size = file_facts(path)
+    return {"sha256": sha256, "bytes": size}
 
 
 def _files(folder: str, inside: str) -> Iterator[tuple[str, str]]:
@@ -69,9 +73,8 @@ def read_manifest(folder: Path | str) -> Manifest:
         NewerStore: if it is whole, and of a schema version that this program does not know.
     """
     try:
-        with open(f"{folder}/{NAME}", "rb", buffering=0) as file:
-            text = file.read().decode()
-        content = json.loads(text)
+        text = b"".join(blocks(f"{folder}/{NAME}"))
+        content = json.loads(text.decode())
         stated = content.pop("digest")
     except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{NAME} is torn") from None
@@ -85,19 +88,19 @@ def read_manifest(folder: Path | str) -> Manifest:
     return Manifest(**content)
 
 
-def _is_spelled(text: str, stated: object) -> bool:
+def _is_spelled(text: bytes, stated: object) -> bool:
     """Whether a manifest is, to the byte, as it is written now; others may still be whole."""
-    content = text.removesuffix("\n").replace(f'"digest":"{stated}",', "", 1)
-    return hashlib.sha256(content.encode()).hexdigest() == stated
+    content = text.removesuffix(b"\n").replace(f'"digest":"{stated}",'.encode(), b"", 1)
+    return hashlib.sha256(content).hexdigest() == stated
 
 
 def mismatches(folder: Path | str, manifest: Manifest) -> Iterator[str]:
     """Every way in which the files differ from what the manifest states."""
-    there = describe_files(folder)
+    there = dict(_files(str(folder), ""))
     for name, stated in manifest.files.items():
         if name not in there:
             yield f"{name} is missing"
-        elif there[name] != stated:
+        elif _described(there[name]) != stated:
             yield f"{name} does not match its digest"
-    for name in sorted(set(there) - set(manifest.files)):
+    for name in sorted(set(there) - set(manifest.files) - {NAME}):
         yield f"{name} is not in the manifest"

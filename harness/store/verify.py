@@ -14,6 +14,8 @@ Name = tuple[str, str]
 """Stage and key."""
 EACH = 2000
 """So many artifacts are read in the time that one more process takes to start."""
+PARTS = 20
+"""Of what each process reads. Few, since the pool's threads wait busily for each result; enough to share fairly."""
 
 
 def faults(root: str, name: Name) -> list[str] | None:
@@ -23,7 +25,7 @@ def faults(root: str, name: Name) -> list[str] | None:
         NewerStore: a newer program wrote it.
         PermissionError: it may not be read, which is no fault of what it holds.
     """
-    folder = os.path.join(root, *name)
+    folder = f"{root}/{'/'.join(name)}"
     try:
         manifest = read_manifest(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -53,7 +55,7 @@ def verifying(root: Path, names: Sequence[Name]) -> Iterator[Iterable[list[str] 
         yield map(check, names)
         return
     with get_context("spawn").Pool(jobs, _leave_interrupts) as pool:
-        yield pool.imap(check, names, chunksize=100)
+        yield pool.imap(check, names, max(1, len(names) // (PARTS * jobs)))
 
 
 def _leave_interrupts() -> None:
