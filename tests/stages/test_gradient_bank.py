@@ -378,9 +378,9 @@ def test_training_takes_its_reference_from_the_bank(pool: dict[str, Path], tmp_p
         assert own["loss_first"] == pytest.approx(np.log(2), abs=1e-5)
         assert own["loss_last"] == pytest.approx(log["loss_last"], rel=1e-4)
         assert done.cost.tokens_forward == done.cost.tokens_backward < plain.cost.tokens_forward
-    short = read_json(trained("short", with_bank, max_length=8).folder / "result.json")
+    short = read_json(trained("short", with_bank, max_length=9).folder / "result.json")
     assert short["reference"] == "computed"
-    assert short["reference_rows"] == short_rows(pool, chosen, 8)
+    assert short["reference_rows"] == short_rows(pool, chosen, 9)
 
 
 def short_rows(pool: dict[str, Path], chosen: Path, max_length: int) -> int:
