@@ -109,7 +109,7 @@ def test_discarded_artifacts_are_gone_and_can_be_made_again(store: LocalStore) -
 
 def test_discarding_asks_whether_there_still_is_a_reason_while_it_holds_the_claim(store: LocalStore) -> None:
     make(store)
-    store.discard("pairs", "abc", lambda: [])
+    store.discard("pairs", "abc", lambda: False)
     assert store.has("pairs", "abc")
     store.discard("pairs", "abc", lambda: store.is_claimed("pairs", "abc"))
     assert not store.has("pairs", "abc")
