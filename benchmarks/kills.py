@@ -34,6 +34,7 @@ SHARE = 0.5
 KINDS = {"SIGKILL": 6, "SIGTERM": 1, "SIGINT": 1, "first": 1, "worker": 1}
 """Kinds of kills, and how often each is drawn."""
 PATIENCE_S = 120.0
+DEATH = b"the worker process died (signal SIGKILL)"
 ELSEWHERE = ("provenance", "digest")
 MEASURED = ("wall_s", "cpu_s", "device_s", "peak_memory_bytes", "peak_device_bytes", "energy_j", "energy")
 """Of a cost, what time and place change; tokens, FLOPs and judge calls are counted, and must be equal."""
@@ -41,13 +42,17 @@ MEASURED = ("wall_s", "cpu_s", "device_s", "peak_memory_bytes", "peak_device_byt
 
 @dataclass
 class Campaign:
-    """What was seen: kills by kind, runs that ended, and what must not be."""
+    """What was seen: kills by kind, runs that ended, and what must not be.
+
+    `unexplained` is what runs said on stderr that failed by themselves, and not for a worker that died.
+    """
 
     kills: Counter[str] = field(default_factory=Counter)
     boards: int = 0
     other_boards: int = 0
     damaged: list[str] = field(default_factory=list)
     made_twice: list[str] = field(default_factory=list)
+    unexplained: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -128,7 +133,7 @@ def _until_killed(project: Path, draw: random.Random, most: float, seen: Campaig
         while True:
             with suppress(subprocess.TimeoutExpired):
                 run.wait(draw.uniform(0, most))
-                return run.returncode == 0
+                return ended_well(run, seen)
             kind = draw.choices(list(KINDS), list(KINDS.values()))[0]
             if kind == "worker":
                 seen.kills[kind] += _kill_worker(run.pid)
@@ -140,6 +145,14 @@ def _until_killed(project: Path, draw: random.Random, most: float, seen: Campaig
             seen.kills[kind] += 1
             run.wait(PATIENCE_S)
             return False
+
+
+def ended_well(run: subprocess.Popen[bytes], seen: Campaign) -> bool:
+    """Whether a run that nobody stopped came to its end; one that lost a worker may fail, but says so."""
+    _, errors = run.communicate()
+    if run.returncode != 0 and DEATH not in errors:
+        seen.unexplained.append(errors.decode()[-2000:])
+    return run.returncode == 0
 
 
 def _kill_worker(parent: int) -> int:
@@ -186,6 +199,7 @@ def measure_kills() -> list[Figure]:
         at_most(figure("of these with other records than an unbroken run", seen.other_boards), 0),
         at_most(figure("damaged artifacts", len(seen.damaged)), 0),
         at_most(figure("artifacts made twice", len(seen.made_twice)), 0),
+        at_most(figure("runs that ended without saying why", len(seen.unexplained)), 0),
         figure("all together", seen.seconds / 60, "min"),
     ]
 

@@ -7,7 +7,7 @@ HarnessError
 │   ├── CorruptArtifact     an artifact does not match its manifest; the engine redoes it
 │   ├── NewerStore          an artifact was written by a newer program
 │   └── DiskFull            there is no room for an artifact; the engine stops
-├── Diverged            1   a training came to a loss that is no number; that is its result
+├── Diverged            1   a training came to what is no number; that is its result
 ├── TaskFailed          1   a task raised; the run goes on with what does not depend on it
 ├── StaleBoard          1   a committed leaderboard is not what its records give
 └── Regression          1   a board changed in a way that a condition of `harness compare` forbids
@@ -67,7 +67,7 @@ class DiskFull(StoreError):
 
 
 class Diverged(HarnessError):
-    """A training came to a loss that is not finite; says at which step, and for which pair.
+    """A loss, a gradient or weights of a training are not finite; says at which step, and for which pairs.
 
     `work` is what it had done by then, as `Meter.count` takes it; empty where that is not known.
     """
@@ -80,7 +80,7 @@ class TaskFailed(HarnessError):
 
 
 class StaleBoard(HarnessError):
-    """A leaderboard file differs from what its records give."""
+    """A leaderboard is not what its records give, or they are not what its recipe would give now."""
 
 
 class Regression(HarnessError):

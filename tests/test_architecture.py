@@ -72,7 +72,7 @@ DOORS = {
     "alpaca_eval": {"evaluation/alpaca_eval.py", "evaluation/alpaca_eval_official.py"},
     "lm_eval": {"evaluation/lm_eval.py"},
     "typer": {"cli"},
-    "jinja2": {"leaderboard/page", "models"},
+    "jinja2": {"leaderboard/page", "models", "evaluation/lm_eval.py"},
     "markupsafe": {"leaderboard/page"},
     "markdown_it": {"leaderboard/page"},
     "matplotlib": {"leaderboard/plots.py", "data/report.py"},

@@ -22,8 +22,8 @@ def leaderboard(  # noqa: PLR0913 - an argument for each option
         bool,
         typer.Option(
             "--check",
-            help="Write nothing; exit with 1 where a file is not what the records give, a recipe, its data "
-            "or a stage has changed since, or a record lacks its provenance.",
+            help="Write nothing; exit with 1 where a file is not what the records give, its recipe is not "
+            "there, it, its data or a stage has changed since, or a record lacks its provenance.",
         ),
     ] = False,
     sort: Annotated[
@@ -70,7 +70,7 @@ def plot(
 ) -> None:
     """Draw a board's plots for papers, as SVG and PNG.
 
-    Differences, quality against cost, cost by stage, breadth and depth, learning curves, all pairs.
+    Differences, quality against cost, cost by stage, breadth and depth, learning curves, all pairs, contests.
     """
     from harness.commands.plot import plot as draw
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from harness.commands.places import places_of
+from harness.commands.task_files import code_problems
 from harness.commands.words import counted, harmless
 from harness.errors import BadInput
 from harness.recipe.load import load_recipe
@@ -38,6 +40,8 @@ def check(recipes: Sequence[Path], as_json: bool = False) -> Iterator[str]:
 def _checked(path: Path) -> Checked:
     try:
         recipe = load_recipe(path)
+        if problems := code_problems(recipe, places_of(path)):
+            return Checked(str(path), problems)
     except BadInput as error:
         return Checked(str(path), error.problems)
     return Checked(str(path), (), len(recipe.methods), len(recipe.seeds.replicates))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import subprocess
 import tarfile
 import tempfile
@@ -18,7 +19,7 @@ from harness.errors import BadInput, Regression
 from harness.leaderboard.compare import COST, Change, Comparison, Side, side_of_records, side_of_table
 from harness.leaderboard.compare import compare as compare_sides
 from harness.leaderboard.gates import failures, parse_gate
-from harness.leaderboard.record import read_records
+from harness.leaderboard.record import NoNumber, read_records, refuse_constant, refuse_newer
 from harness.leaderboard.render import as_plain
 from harness.leaderboard.scores import WIN_RATE
 from harness.leaderboard.text import figure, plain
@@ -69,10 +70,22 @@ def _read(path: Path, where: str) -> Side:
 
 
 def _table(file: Path, where: str) -> Side:
+    remedy = "Make it again: harness leaderboard"
     try:
-        return side_of_table(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        raise BadInput(f"{where}: is no {TABLE} of a board. Make it again: harness leaderboard") from None
+        text = file.read_text(encoding="utf-8")
+        table = json.loads(text, parse_constant=refuse_constant, parse_float=_finite)
+        refuse_newer(table, where)
+        return side_of_table(table)
+    except NoNumber as error:  # no condition holds for a difference to it, so every gate would pass
+        raise BadInput(f"{where}: holds {error}, which is no number. {remedy}") from None
+    except (OSError, ValueError, RecursionError):
+        raise BadInput(f"{where}: is no {TABLE} of a board. {remedy}") from None
+
+
+def _finite(text: str) -> float:
+    if math.isinf(value := float(text)):
+        raise NoNumber(text)
+    return value
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The files that a recipe names: where they lie, and what is in them."""
 
 from harness.commands.places import Places
+from harness.commands.task_files import code_problems
 from harness.errors import BadInput
 from harness.plan.draw import DataFile
 from harness.recipe.data import local_files
@@ -15,7 +16,7 @@ def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
     Their content is read, but for large files that have not changed since a command on this store read them.
 
     Raises:
-        BadInput: with one sentence for each that is not there.
+        BadInput: with one sentence for each that is not there, or that holds code.
     """
     named = list(local_files(recipe))
     problems = [
@@ -24,7 +25,7 @@ def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
         for place, name in named
         if not (places.data / name).exists()
     ]
-    if problems:
+    if problems := problems + code_problems(recipe, places):
         raise BadInput(problems)
     paths = {name: (places.data / name).resolve() for _, name in named}
     digests = Digests(places.store)

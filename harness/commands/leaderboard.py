@@ -92,7 +92,8 @@ def check(recipes: Sequence[Path], boards: Path | None, output: Output) -> None:
     if problems:
         listed = "\n".join(problems)
         raise StaleBoard(
-            f"{listed}\nRun `harness leaderboard` to make files again, `harness run` where a recipe changed."
+            f"{listed}\nRun `harness leaderboard` to make files again, `harness run` where a recipe, its "
+            "data or a stage changed."
         )
     verb = "is what its" if len(chosen) == 1 else "are what their"
     output.steps.print(f"{counted(len(chosen), 'board')} {verb} records give", highlight=False)
@@ -118,10 +119,9 @@ def choose(recipes: Sequence[Path], boards: Path | None) -> list[Chosen]:
 def recipe_beside(folder: Path) -> Path | None:
     """The recipe of a board's folder, if it lies where `harness run` finds it: `places_of` turned round."""
     project = folder.parent.parent
-    for path in (project / "recipes" / f"{folder.name}.toml", project / f"{folder.name}.toml"):
-        if path.is_file():
-            return path
-    return None
+    places = [project / "recipes", *sorted((project / "recipes").glob("*/")), project]
+    paths = (place / f"{folder.name}.toml" for place in places)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _one_line(table: Table) -> str:

@@ -38,7 +38,7 @@ def options_of(
     if problems:
         raise BadInput(problems)
     names = {key: name for cell in reversed(plan.cells) for key, name in _trainings(cell)}
-    return Options(tracker_of(report_to), places.recipe.stem, names, launch)
+    return Options(tracker_of(report_to), places.recipe.stem, names, launch, targets=recipe.training.targets)
 
 
 def _launch(places: Places, recipe: Recipe, train_processes: int | None) -> Launch:
@@ -92,5 +92,10 @@ def _split_problem(recipe: Recipe, name: str, processes: int) -> str | None:
     method = recipe.methods[name]
     training, loss = recipe.training_of(method), recipe.loss_of(method)
     return split_problem(
-        training.pairs_per_step, training.micro_batch, training.batching, "running" in loss.needs, processes
+        training.pairs_per_step,
+        training.micro_batch,
+        training.batching,
+        "running" in loss.needs,
+        processes,
+        training.prompts_per_step,
     )

@@ -121,12 +121,12 @@ def _detectable(found: Detectable) -> Iterator[str]:
         yield "How small a difference the evaluation detects depends on how many prompts its file has."
     elif found.basis == "board":
         yield (
-            f"Smallest difference in win rate that this evaluation detects (power 80 %, alpha 5 %): "
-            f"{found.points:.1f} points, by the spread on the board that is there."
+            "Smallest difference in win rate that this evaluation detects (power 80 %, alpha 5 %, before "
+            f"Holm): {found.points:.1f} points, by the spread on the board that is there."
         )
     else:
         yield (
             f"Smallest difference in win rate that {found.verdicts} verdicts (prompts x replicates) detect "
-            f"(power 80 %, alpha 5 %): about {found.points:.1f} points, if nothing but single verdicts "
-            "varied; expect more. The board will tell."
+            f"(power 80 %, alpha 5 %, before Holm): about {found.points:.1f} points, if nothing but single "
+            "verdicts varied; expect more. The board will tell."
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.engines.base import Event, Progress, Work
 from harness.engines.schedule import Schedule
-from harness.errors import CorruptArtifact, DiskFull, HarnessError
+from harness.errors import CorruptArtifact, DiskFull, HarnessError, NewerStore
 from harness.plan.task import Task
 from harness.store.local import LocalStore
 
@@ -66,6 +66,8 @@ def _corrupt_input(task: Task, root: Path) -> CorruptArtifact | None:
             store.open(needed.stage, needed.key)
         except CorruptArtifact as error:
             return error
+        except (NewerStore, PermissionError):  # which is what the task itself ran into
+            return None
     return None
 
 

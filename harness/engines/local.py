@@ -86,11 +86,17 @@ class _Worker:
         theirs.close()
 
     def give(self, task: Task) -> None:
+        """Hand over a task; one that died idle, which nobody listened to, is replaced first."""
         self.task = task
-        self.pipe.send(task)
+        try:
+            self.pipe.send(task)
+        except OSError:
+            self.restart()
+            self.pipe.send(task)
 
     def restart(self) -> str:
         """Replace a process that died; says how it died."""
+        self.pipe.close()
         self.process.join()
         code = self.process.exitcode or 0
         self._start()
@@ -122,7 +128,7 @@ def _listen(schedule: Schedule, worker: _Worker, report: Callable[[Event], None]
     assert task is not None
     try:
         kind, content = worker.pipe.recv()
-    except (EOFError, ConnectionResetError):
+    except (EOFError, OSError):  # between two messages, or in the middle of one
         kind, content = "failed", worker.restart()
     if kind == "progress":
         done, of = content
@@ -139,7 +145,7 @@ def _serve(pipe: Connection, work: Work, root: Path, place: Mapping[str, str]) -
     while True:
         try:
             task = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return
         try:
             pipe.send(attempt(work, task, root, lambda done, of: pipe.send(("progress", (done, of)))))

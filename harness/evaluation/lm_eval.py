@@ -10,10 +10,14 @@ from typing import Any
 from unittest.mock import patch
 
 import datasets
+import lm_eval.utils
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import SandboxedEnvironment
+from lm_eval.api import registry
 from lm_eval.evaluator import simple_evaluate
 from lm_eval.loggers.evaluation_tracker import EvaluationTracker
 from lm_eval.models.huggingface import HFLM
-from lm_eval.tasks import TaskManager
+from lm_eval.tasks import TaskManager, _yaml_loader
 from transformers import GenerationConfig
 
 from harness.errors import BadInput, StoreError
@@ -29,6 +33,10 @@ _BOOTSTRAP = 1000
 
 _FETCH = "Fetch it where the hub can be reached: harness prefetch."
 _FILE_FORMATS = {"arrow", "csv", "json", "parquet", "text"}
+
+_PACKAGE = Path(_yaml_loader.__file__).resolve().parent
+"""Where the package's own task files lie, whose code is the package's."""
+_AS_DATA = "Write the task without it: nothing that a recipe brings is run."
 
 
 @dataclass(frozen=True)
@@ -83,13 +91,13 @@ def run_tasks(
         model: how those files name the model.
 
     Raises:
-        BadInput: no task has a given name, or a task's data cannot be read.
+        BadInput: no task has a given name, a task's data cannot be read, or a task file brings code.
         StoreError: the record could not be written.
     """
     settings = settings or LmEvalSettings()
     manager = _manager(tasks, include)
     tracker = EvaluationTracker(output_path=None if record is None else str(record / "results.json"))
-    with quiet(), _data(), _without_side_work(), _stopping(policy):
+    with quiet(), _data(), _files_as_data(), _without_side_work(), _stopping(policy):
         raw = simple_evaluate(
             model=HFLM(
                 pretrained=policy.model,
@@ -118,10 +126,10 @@ def fetch_tasks(tasks: Sequence[str], include: Path | None = None) -> None:
     """Fetch the data of tasks from the hub into the local cache, so that running them needs no network.
 
     Raises:
-        BadInput: no task has a given name, or its data cannot be had.
+        BadInput: no task has a given name, its data cannot be had, or its file brings code.
     """
     manager = _manager(tasks, include)
-    with _data():
+    with _data(), _files_as_data():
         manager.load(list(tasks))
 
 
@@ -174,6 +182,53 @@ def _data() -> Iterator[None]:
 
     with tempfile.TemporaryDirectory() as cache, patch.object(datasets, "load_dataset", load_dataset):
         yield
+
+
+@contextmanager
+def _files_as_data() -> Iterator[None]:
+    """Inside the block, no task file but the package's own runs code.
+
+    lm-eval would import the Python file that a `!function` names, run a metric's script from where its name
+    points, and render templates by which one gets from any value to all of Python.
+
+    Raises:
+        BadInput: a task file would have code run.
+    """
+    import_function, get_metric = _yaml_loader._import_func_in_yml, registry.get_metric
+
+    def own_function(name: str, folder: Path) -> Any:
+        if not folder.is_relative_to(_PACKAGE):
+            raise BadInput(
+                f"evaluation.lm_eval.include: a task file in {folder} must not name code. "
+                f"Got '!function {name}'. {_AS_DATA}"
+            )
+        return import_function(name, folder)
+
+    def known_metric(name: str, *options: Any) -> Any:
+        if not str(name).isidentifier() or Path(name, f"{name}.py").exists():
+            raise BadInput(
+                "evaluation.lm_eval.include: a metric must be one that lm-eval or evaluate knows by name. "
+                f"Got '{name}'. {_AS_DATA}"
+            )
+        return get_metric(name, *options)
+
+    usual = lm_eval.utils.env
+    sandbox = SandboxedEnvironment(
+        loader=usual.loader, undefined=usual.undefined, keep_trailing_newline=usual.keep_trailing_newline
+    )
+    sandbox.filters = usual.filters
+    with (
+        patch("lm_eval.tasks._yaml_loader._import_func_in_yml", own_function),
+        patch("lm_eval.api.task.get_metric", known_metric),
+        patch("lm_eval.utils.env", sandbox),
+    ):
+        try:
+            yield
+        except SecurityError as error:
+            raise BadInput(
+                f"evaluation.lm_eval.include: a template must not reach into Python. Got: {_brief(error)}. "
+                f"{_AS_DATA}"
+            ) from error
 
 
 def _brief(error: Exception) -> str:

@@ -66,17 +66,14 @@ def board_problems(
 ) -> list[str]:
     """Why the board in `folder` should not be trusted as it stands, a sentence each.
 
-    A file is not what the records give, the recipe would not give them now, or a record does not say what
-    made it. `files` are those that the recipe names, as far as they are there. That a later version of the
-    program does a stage otherwise is no fault of the board's: it is marked, and its records say what made it.
+    A file is not what the records give, the recipe is not there or would not give them now, or a record does
+    not say what made it. `files` are those that the recipe names, as far as they are there.
     """
     records = read_records(folder / RECORDS)
     table, made = _made(folder, records, recipe)
-    earlier = changes(records, recipe, files, raised=False) if recipe else table.recipe_changes
     return [
         *(f"{folder / name}: is not what the records give" for name in unlike(folder, made)),
-        *(f"{folder}: of an earlier recipe: {change}" for change in earlier),
-        *(f"{folder}: has no record of the recipe's method {method}" for method in table.unrecorded),
+        *_against_recipe(folder, table, records, recipe, files),
         *_without_provenance(folder, records),
     ]
 
@@ -89,6 +86,27 @@ def stale_files(folder: Path, recipe: Recipe | None = None) -> list[str]:
 def unlike(folder: Path, files: Mapping[str, str]) -> list[str]:
     """Names of those of `files` that are missing in `folder` or have other bytes there."""
     return [name for name, text in files.items() if _content(folder / name) != text.encode()]
+
+
+def _against_recipe(
+    folder: Path,
+    table: Table,
+    records: Sequence[Record],
+    recipe: Recipe | None,
+    files: Mapping[str, DataFile],
+) -> Iterator[str]:
+    if recipe is None:
+        if table.has_costs:  # results from elsewhere have no recipe
+            yield (
+                f"{folder}: its recipe is not there, so nothing tells whether it would give the records now. "
+                f"Put it at recipes/{folder.name}.toml beside the boards, or name it: harness leaderboard "
+                "--check RECIPE"
+            )
+        return
+    for change in changes(records, recipe, files):
+        yield f"{folder}: of an earlier recipe: {change}"
+    for method in table.unrecorded:
+        yield f"{folder}: has no record of the recipe's method {method}"
 
 
 def _without_provenance(folder: Path, records: Sequence[Record]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from harness.plan.draw import DataFile
 from harness.recipe.model import RandomModel
 from harness.recipe.rules import InfluenceDepth
 from harness.recipe.schema import Method, Recipe
-from harness.store.formats import PAIRS, PROMPTS, RESPONSES, RESULT
+from harness.store.formats import LEFT_OUT, PAIRS, PROMPTS, RESPONSES, RESULT
 from harness.store.manifest import Manifest
 
 SHOWN = 8
@@ -39,7 +39,7 @@ def collect(
     reader = _Reader(cell, artifacts)
     method = recipe.methods[cell.method]
     training = reader.result("adapter")
-    pairs = reader.rows("pairs", PAIRS)
+    pairs, left_out = reader.rows("pairs", PAIRS), reader.left_out()
     manifests = [artifacts.manifest(task.stage, task.key) for task in cell.tasks]
     contests = read_contests(cell, artifacts)
     return Record(
@@ -54,11 +54,12 @@ def collect(
         comparable=_comparable(reader, manifests) | _judges(recipe, reader, contests),
         pairs=training.get("pairs", 0),
         prompts=len({pair["prompt_id"] for pair in pairs}),
-        pairs_dropped=training.get("pairs_dropped", 0),
+        pairs_dropped=training.get("pairs_dropped", 0) + sum(left_out.values()),
         pairs_truncated=training.get("pairs_truncated", 0),
         notes=[
             *_model_notes(recipe, reader),
             *_notes(method),
+            *(f"{count:,} candidate pairs left out: {reason}" for reason, count in left_out.items()),
             *_training_notes(training),
             *_length_notes(reader),
         ],
@@ -99,6 +100,14 @@ class _Reader:
     def rows(self, role: str, name: str) -> Sequence[dict[str, Any]]:
         task = self._cell.ends.get(role)
         return self._artifacts.content(task.stage, task.key, name) if task else []
+
+    def left_out(self) -> Mapping[str, int]:
+        """Reason -> how many pairs could not be chosen; where all could be, there is no such file."""
+        task = self._cell.ends.get("pairs")
+        if task is None or LEFT_OUT not in self._artifacts.manifest(task.stage, task.key).files:
+            return {}
+        found: dict[str, int] = self._artifacts.content(task.stage, task.key, LEFT_OUT)
+        return found
 
     def key(self, role: str) -> str:
         return self._cell.ends[role].key

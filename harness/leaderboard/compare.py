@@ -91,10 +91,11 @@ def side_of_table(table: Any) -> Side:
         ValueError: it is none.
     """
     try:
+        _number(table["schema_version"])
         _rows(table)
         _held_equal(table)
         _incomplete(table)
-    except (AttributeError, IndexError, KeyError, TypeError):
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError):
         raise ValueError("not a table of a board") from None
     return Side(table, {})
 
@@ -136,11 +137,18 @@ def _rows(table: Mapping[str, Any]) -> dict[Place, dict[str, Value]]:
 def _values(row: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
     for metric, score in row["scores"].items():
         if score is not None:
-            low, high = (None if score[end] is None else float(score[end]) for end in ("ci_low", "ci_high"))
-            yield metric, (float(score["mean"]), low, high)
+            low, high = (None if score[end] is None else _number(score[end]) for end in ("ci_low", "ci_high"))
+            yield metric, (_number(score["mean"]), low, high)
     for field, value in ((row["cost"] or {}).get("alone") or {}).items():
         if not isinstance(value, str):  # as how the energy is known
-            yield COST + field, (float(value), None, None)
+            yield COST + field, (_number(value), None, None)
+
+
+def _number(value: Any) -> float:
+    """The float of a number; a text such as "nan" would make one, too, and is a TypeError."""
+    if not isinstance(value, int | float):
+        raise TypeError
+    return float(value)
 
 
 def _paired(place: Place, metric: str, sides: Sequence[Side]) -> Estimate | None:

@@ -34,12 +34,7 @@ def with_recipe(table: Table, records: Sequence[Record], recipe: Recipe | None) 
     )
 
 
-def changes(
-    records: Sequence[Record],
-    recipe: Recipe,
-    files: Mapping[str, DataFile] = NO_FILES,
-    raised: bool = True,
-) -> list[str]:
+def changes(records: Sequence[Record], recipe: Recipe, files: Mapping[str, DataFile] = NO_FILES) -> list[str]:
     """Why a run of `recipe` would not give these records now, a sentence each: its settings, then keys.
 
     Args:
@@ -47,7 +42,6 @@ def changes(
         recipe: as it is now.
         files: what it names, as it is now. The others are taken to be what the records state; where those
             do not state one, keys cannot be compared, and are not.
-        raised: whether stages that only a later version of the program does otherwise are named, too.
     """
     settings = list(_settings_changed(records, recipe))
     stated = {name: DataFile(Path(name), sha) for record in records for name, sha in record.files.items()}
@@ -55,8 +49,7 @@ def changes(
     if any(name not in known for _, name in local_files(recipe)):
         return settings
     otherwise = "has another key now, with other settings" if settings else "has another key now"
-    keys = key_changes(records, recipe, known, otherwise)
-    return [*settings, *(change.text for change in keys if raised or not change.raised)]
+    return [*settings, *key_changes(records, recipe, known, otherwise)]
 
 
 def _settings_changed(records: Sequence[Record], recipe: Recipe) -> Iterator[str]:

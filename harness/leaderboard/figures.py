@@ -85,6 +85,14 @@ def points(rows: Sequence[Row]) -> list[Point]:
     ]
 
 
+def budgets(points: Sequence[Point]) -> list[list[Point]]:
+    """The points of each kind of method that was run at several budgets, the cheapest first."""
+    kinds: dict[str, list[Point]] = {}
+    for point in sorted(points, key=lambda point: point.flops):
+        kinds.setdefault(point.kind, []).append(point)
+    return [kind for kind in kinds.values() if len(kind) > 1]
+
+
 def stages(rows: Sequence[Row]) -> list[str]:
     """Every stage that some row pays for, in the order of first use."""
     return list(dict.fromkeys(stage for row in rows for stage in row.cost.stages))

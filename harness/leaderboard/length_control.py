@@ -12,12 +12,12 @@ at d = 0. Outcomes are means of judgments, from 0 to 1, so this is a quasi-likel
 
 On the 37 models in the published annotations of AlpacaEval 2 it is 0.64 points from the published
 length-controlled rates in the mean (1.9 at most), and Spearman's rho with them is 0.992; raw win rates are
-4.5 points away, rho 0.981. AlpacaEval divides by each model's own sd (0.59, 2.3 and 0.989), but then a
-method that varies its length is corrected less: in simulation, one that only writes more came out first on
-up to 13 % of boards, where it never does with one sd for all. It takes out what the *length* does to the
-judge and nothing else: a text that flatters or instructs the judge keeps its rate, and so does some of what
-a judge gives whose taste for length has no end (log odds linear in the log of length, and a null model seven
-times too long).
+4.5 points away, rho 0.981. AlpacaEval divides by each model's own sd, but then a method that varies its
+length is corrected less, and one that only writes more can come out first; with one sd for all it did on no
+simulated board. It takes out what the *length* does to the judge and nothing else: a text that flatters or
+instructs the judge keeps its rate, and so does some of what a judge gives whose taste for length has no end
+(log odds linear in the log of length, and a null model seven times too long). The simulations are in
+tests/leaderboard/test_length_control.py.
 
 The rate of a method depends on the other methods in the fit. Its interval is that of `statistics.estimate` on
 pseudo-values: rate + N x (derivative of the rate by the weight of a cell), a cell being one prompt in one

@@ -20,14 +20,15 @@ HOW_TO_READ = (
     "Rank is 1 + the number of rows that are significantly better in win rate (paired tests of all ranked "
     "rows with each other, by their own noise and that of all rows' seeds, Holm-corrected together). Equal "
     "rank is a tie: the order inside it means nothing. "
-    "*Places* are those by win rate alone that hold 95 % of 10,000 bootstrap draws of seeds and prompts.",
+    "*Places* are those by mean win rate alone that hold 95 % of 10,000 bootstrap draws of seeds and "
+    "prompts; a rank may lie outside them.",
 )
 COSTS = (
     "A cost counts all that a method needs, evaluation and the base model left out: *alone* as if nothing "
-    "else had run, *shared* with each task split among the rows and seeds that use it. Pads are in no FLOPs "
-    "and no other count of tokens. ◆ marks the Pareto "
-    "front: no other ranked row is at least as good in win rate and as cheap in FLOPs alone, and better in "
-    "one of them."
+    "else had run, *shared* with each task split among the rows and seeds that use it. In the ranking, "
+    "tokens (forward), FLOPs and overhead (in FLOPs) are alone. Pads are in no FLOPs and no other count of "
+    "tokens. ◆ marks the Pareto front: no other ranked row is at least as good in win rate and as cheap in "
+    "FLOPs alone, and better in one of them."
 )
 REACH = (
     "*FLOPs to baseline's win rate*: rows that declare the same but for their size are one method at several "
@@ -202,11 +203,16 @@ def row_notes(row: Row) -> list[str]:
     """The sentences of one row: its own notes, and what it lacks."""
     lines = [*(markdown(f"{row.method}: {note}") for note in row.notes), *row_lacks(row)]
     if row.pairs_dropped or row.pairs_truncated:
-        lines.append(
-            f"{markdown(row.method)}: {number(row.pairs_dropped, 0)} pairs dropped, "
-            f"{number(row.pairs_truncated, 0)} truncated (mean over seeds)."
-        )
+        lines.append(pairs_lost(row))
     return lines
+
+
+def pairs_lost(row: Row, quote: Quote = markdown) -> str:
+    """How many pairs could not be chosen, and how many of those trained on were cut."""
+    return (
+        f"{quote(row.method)}: {number(row.pairs_dropped, 0)} pairs dropped, "
+        f"{number(row.pairs_truncated, 0)} truncated (mean over seeds)."
+    )
 
 
 def row_lacks(row: Row, quote: Quote = markdown) -> list[str]:

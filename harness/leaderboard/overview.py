@@ -93,7 +93,7 @@ def _block(entries: Sequence[Entry]) -> str:
     lines = [
         "Each board is made from its `records/` by `harness leaderboard`. Open `index.html` for the pages.",
         "",
-        "| board | methods | seeds | baseline | detectable difference | what it found |",
+        "| board | methods | seeds | baseline | detectable difference, before Holm | what it found |",
         "| --- | ---: | ---: | --- | ---: | --- |",
     ]
     for entry in entries:

@@ -17,6 +17,8 @@ from harness.leaderboard import figures
 from harness.leaderboard.axes import Axis, linear_axis, log_axis
 from harness.leaderboard.curves import LABELS, Curve, curves
 from harness.leaderboard.figures import Mark
+from harness.leaderboard.groups import split
+from harness.leaderboard.head_to_head import EVEN
 from harness.leaderboard.labels import LABEL_SIZE, place_labels
 from harness.leaderboard.record import Record
 from harness.leaderboard.table import Row, Section, Table
@@ -56,9 +58,9 @@ def write_plots(table: Table, records: Sequence[Record], folder: Path) -> list[P
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     with mpl.rc_context(STYLE):
-        for section in table.sections:
+        for section, group in zip(table.sections, split(records), strict=True):
             suffix = "" if section.number == 1 else f"-{section.number}"
-            for name, figure in _figures(table, section, records).items():
+            for name, figure in _figures(table, section, group.records).items():
                 for kind in ("svg", "png"):
                     path = folder / f"{name}{suffix}.{kind}"
                     metadata = {"Date": None} if kind == "svg" else {"Software": None}
@@ -68,10 +70,11 @@ def write_plots(table: Table, records: Sequence[Record], folder: Path) -> list[P
 
 
 def _figures(table: Table, section: Section, records: Sequence[Record]) -> dict[str, Figure]:
+    """Name -> figure of a section; `records` are its own."""
     rows = [row for row in table.rows if row.section == section.number]
-    same = [record for record in records if record.comparable == section.comparable]
-    gaps, matrix, grid = figures.differences(rows), figures.matrix(section), figures.grid(table, rows)
-    logged = curves(same, [row.method for row in rows])
+    gaps, grid = figures.differences(rows), figures.grid(table, rows)
+    matrix, contests = figures.matrix(section), figures.contests(section)
+    logged = curves(records, [row.method for row in rows])
     found = {}
     if gaps:
         found["differences"] = _differences(gaps, table.baseline)
@@ -84,7 +87,11 @@ def _figures(table: Table, section: Section, records: Sequence[Record]) -> dict[
     if logged:
         found["curves"] = _curves(logged, rows[0].method, table.baseline)
     if matrix:
-        found["matrix"] = _matrix([row.method for row in rows if row.rank is not None], matrix)
+        ranked = [row.method for row in rows if row.rank is not None]
+        found["matrix"] = _matrix(ranked, matrix, "win rate of the row - that of the column (points)")
+    if contests:
+        judged = [row.method for row in rows if any(row.method in pair for pair in contests)]
+        found["head-to-head"] = _matrix(judged, contests, "win rate of the row against the column", EVEN)
     return found
 
 
@@ -115,7 +122,7 @@ def _differences(gaps: Sequence[Mark], baseline: str) -> Figure:
 
 
 def _cost(points: Sequence[figures.Point], baseline: str) -> Figure:
-    """Win rate over FLOPs, the Pareto front as steps; what is not drawn is named below."""
+    """Win rate over FLOPs, the front as steps, budgets as dotted lines; what is not drawn is named below."""
     figure, axes = _axes(PAGE, TALL)
     ends = [end for point in points for end in (point.mark.low, point.mark.high) if end is not None]
     up = linear_axis([point.mark.value for point in points], ends)
@@ -126,6 +133,9 @@ def _cost(points: Sequence[figures.Point], baseline: str) -> Figure:
             axes.plot([point.flops] * 2, [mark.low, mark.high], color=colour, linewidth=0.6, alpha=0.5)
         fill = colour if point.pareto else "white"
         axes.plot(point.flops, mark.value, "o", color=colour, mfc=fill, markersize=4)
+    for kind in figures.budgets(shown):
+        costs, rates = [point.flops for point in kind], [point.mark.value for point in kind]
+        axes.plot(costs, rates, ":", color=SOFT, linewidth=0.8, zorder=1)
     front = sorted((point.flops, point.mark.value) for point in shown if point.pareto)
     axes.step([x for x, _ in front], [y for _, y in front], where="post", color=ACCENT, linewidth=0.8)
     if shown:
@@ -213,19 +223,24 @@ def _curves(logged: Mapping[str, list[Curve]], lead: str, baseline: str) -> Figu
     return figure
 
 
-def _matrix(methods: Sequence[str], cells: Mapping[tuple[str, str], Mark]) -> Figure:
-    """Row minus column; only significant differences are coloured."""
+def _matrix(
+    methods: Sequence[str], cells: Mapping[tuple[str, str], Mark], label: str, even: float = 0.0
+) -> Figure:
+    """Row against column; only what is significantly not `even` is coloured."""
     size = max(COLUMN, 1.4 + LINE * len(methods))
     figure, axes = _axes(size, size)
     shown = [[_significant(cells.get((one, other))) for other in methods] for one in methods]
-    most = sorted(abs(mark.value) for mark in cells.values())[len(cells) * 3 // 4]
-    axes.imshow(shown, cmap=BOTH, vmin=-most, vmax=most)
+    most = sorted(abs(mark.value - even) for mark in cells.values())[len(cells) * 3 // 4]
+    axes.imshow(shown, cmap=BOTH, vmin=even - most, vmax=even + most)
     if len(methods) <= 16:
         for (one, other), mark in cells.items():
             place = methods.index(other), methods.index(one)
-            axes.text(*place, f"{mark.value:+.1f}", ha="center", va="center", color=INK, fontsize=5)
+            told = f"{mark.value:.1f}" if even else f"{mark.value:+.1f}"
+            told += " †" if mark.partial else ""
+            axes.text(*place, told, ha="center", va="center", color=INK, fontsize=5)
     axes.set_xticks(range(len(methods)), [plain(method) for method in methods], rotation=90)
     axes.set_yticks(range(len(methods)), [plain(method) for method in methods])
+    axes.set_xlabel(label)
     return figure
 
 

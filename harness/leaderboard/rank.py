@@ -2,7 +2,7 @@
 
 Rank = 1 + the number of methods that are significantly better in win rate, by paired tests between all ranked
 methods, Holm-adjusted together. Equal rank means that the data do not tell the methods apart. The interval
-beside it is of the place by win rate, from a bootstrap.
+beside it is of the place by mean win rate, from a bootstrap, and need not hold the rank.
 """
 
 from collections.abc import Mapping, Sequence

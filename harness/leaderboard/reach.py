@@ -61,7 +61,7 @@ def _reach(family: Sequence[Row], baseline: str) -> Reach:
         own = row.scores[WIN_RATE]
         gap = own.difference if own else None
         if row.method == baseline or (gap is not None and gap.mean >= 0):
-            sure = row.method == baseline or (gap is not None and gap.ci_low is not None and gap.ci_low >= 0)
+            sure = gap is not None and gap.ci_low is not None and gap.ci_low >= 0
             return Reach(float(row.cost.alone.flops), missed, sure)
         missed = float(row.cost.alone.flops)
     return Reach(None, missed, False)

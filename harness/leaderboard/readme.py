@@ -44,7 +44,7 @@ def board_block(table: Table, samples: Mapping[str, Sample]) -> str:
         parts.append(_table(rows, _score_columns(rows, table.has_costs)))
         if table.has_costs:
             parts += [
-                "### Cost (mean over seeds)",
+                "### Cost (mean over seeds; of peak memory the largest)",
                 _table(rows, _cost_columns(rows)),
                 "### Tokens, alone",
                 _table(rows, _TOKEN_COLUMNS),
@@ -108,24 +108,26 @@ def _table(rows: Sequence[Row], columns: Columns) -> str:
 
 
 def _score_columns(rows: Sequence[Row], has_costs: bool) -> Columns:
-    """Rank, win rate, and after them every metric that some row has; length control only once it exists."""
-    first = (WIN_RATE, LENGTH_CONTROLLED, MEAN_LENGTH)
+    """Rank, win rate, lengths and costs, and after them every other metric that some row has."""
     present = [metric for metric in rows[0].scores if any(row.scores[metric] is not None for row in rows)]
-    others = [metric for metric in (*first[1:], *present) if metric in present]
+    lengths = [metric for metric in (LENGTH_CONTROLLED, MEAN_LENGTH) if metric in present]
+    others = [metric for metric in present if metric not in (WIN_RATE, *lengths)]
     return [
         ("rank", lambda row: "–" if row.rank is None else str(row.rank)),
         ("places", _places),
         ("method", lambda row: markdown(row.method) + (" ◆" if row.pareto else "")),
         ("win rate", lambda row: _score(row, WIN_RATE)),
         ("against baseline", lambda row: _difference(row.scores[WIN_RATE])),
-        *[
-            (markdown(heading(metric)), lambda row, metric=metric: _score(row, metric))
-            for metric in dict.fromkeys(others)
-            if metric != WIN_RATE
-        ],
+        *map(_metric_column, lengths),
+        *(_SPENT_COLUMNS if has_costs else ()),
+        *map(_metric_column, others),
         *(_DATA_COLUMNS if has_costs else ()),
         ("judgments", lambda row: f"{row.judgments.found}/{row.judgments.expected}"),
     ]
+
+
+def _metric_column(metric: str) -> tuple[str, Callable[[Row], str]]:
+    return markdown(heading(metric)), lambda row: _score(row, metric)
 
 
 def _stage_columns(rows: Sequence[Row]) -> Columns:
@@ -139,6 +141,12 @@ def _stage_columns(rows: Sequence[Row]) -> Columns:
 def _seconds(row: Row, stage: str) -> str:
     return number(row.cost.stages[stage].wall_s, 1) if stage in row.cost.stages else ""
 
+
+_SPENT_COLUMNS: Columns = (
+    ("tokens", lambda row: compact(row.cost.alone.tokens_forward)),
+    ("FLOPs", lambda row: scientific(row.cost.alone.flops)),
+    ("overhead", lambda row: percent(row.overhead.alone.flops)),
+)
 
 _DATA_COLUMNS: Columns = (
     ("pairs", lambda row: number(row.pairs, 0)),

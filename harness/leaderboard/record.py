@@ -199,12 +199,12 @@ def read_records(folder: Path) -> list[Record]:
 def _read_record(path: Path) -> Record:
     remedy = "Run the recipe again to write it anew."
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse_constant)
         stated = content.pop("digest", None) if isinstance(content, dict) else None
         found = _digest(content)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}. Delete it. {remedy}") from None
-    except _NoNumber as error:
+    except NoNumber as error:
         raise BadInput(f"{path}: holds {error}, which is no number. {remedy}") from None
     except ValueError:
         raise BadInput(f"{path}: is not complete JSON; it was cut off or edited. {remedy}") from None
@@ -212,11 +212,7 @@ def _read_record(path: Path) -> Record:
         raise BadInput(f"{path}: is not a record: it is nested too deeply. {remedy}") from None
     if not isinstance(content, dict):
         raise BadInput(f"{path}: is not a record: it holds a {type(content).__name__}. {remedy}")
-    version = content.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise BadInput(
-            f"{path}: schema_version is {version}, this program reads up to {SCHEMA_VERSION}. Update harness."
-        )
+    refuse_newer(content, path)
     if stated != found:
         raise BadInput(f"{path}: does not match its digest; it was edited or damaged. {remedy}")
     try:
@@ -225,12 +221,23 @@ def _read_record(path: Path) -> Record:
         raise BadInput(_sentences(path, error, remedy)) from None
 
 
-class _NoNumber(ValueError):
+class NoNumber(ValueError):
     """NaN or an infinity, which JSON does not know and Python's reader takes."""
 
 
-def _refuse(constant: str) -> None:
-    raise _NoNumber(constant)
+def refuse_constant(constant: str) -> None:
+    """Raise NoNumber; for `parse_constant` of the reader."""
+    raise NoNumber(constant)
+
+
+def refuse_newer(content: Any, where: Path | str) -> None:
+    """Raise BadInput where a newer program wrote a record or a table, which share their versions."""
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise BadInput(
+            f"{where}: schema_version is {version}, this program reads up to {SCHEMA_VERSION}. "
+            "Update harness."
+        )
 
 
 def _sentences(path: Path, error: ValidationError, remedy: str) -> list[str]:

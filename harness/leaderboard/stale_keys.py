@@ -1,7 +1,6 @@
 """Where the tasks of a recipe have other keys than a board's records state, and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from harness.leaderboard.record import Record
 from harness.plan.build import Cell, build_plan
@@ -15,17 +14,9 @@ NAMED = 3
 """Methods that a sentence names; more are counted."""
 
 
-@dataclass(frozen=True)
-class KeyChange:
-    """A sentence; `raised` where a later version of the program is all that is behind it."""
-
-    text: str
-    raised: bool = False
-
-
 def key_changes(
     records: Sequence[Record], recipe: Recipe, files: Mapping[str, DataFile], otherwise: str
-) -> Iterator[KeyChange]:
+) -> Iterator[str]:
     """A sentence for each stage that is the first of which a method's record has another key.
 
     What follows from that stage has other keys too, and is not named. Imported results have no keys.
@@ -38,14 +29,14 @@ def key_changes(
     """
     there = {(record.method, record.replicate): record for record in records if record.tasks}
     known = {task.key for record in records for task in record.tasks}
-    found: dict[KeyChange, dict[str, None]] = {}
+    found: dict[str, dict[str, None]] = {}
     for cell in build_plan(recipe, files).cells:
         record = there.get((cell.method, cell.replicate))
         if record and (task := _first_other(cell, record, known)):
             found.setdefault(_change(task, record, files, otherwise), {})[cell.method] = None
     for change, methods in found.items():
         named = ", ".join(methods) if len(methods) <= NAMED else f"{len(methods)} methods"
-        yield KeyChange(f"{change.text} ({named})", change.raised)
+        yield f"{change} ({named})"
 
 
 def _first_other(cell: Cell, record: Record, known: set[str]) -> Task | None:
@@ -64,12 +55,12 @@ def _first_other(cell: Cell, record: Record, known: set[str]) -> Task | None:
     return next((task for task in (*cell.tasks, *contests) if task.key not in mine), None)
 
 
-def _change(task: Task, record: Record, files: Mapping[str, DataFile], otherwise: str) -> KeyChange:
+def _change(task: Task, record: Record, files: Mapping[str, DataFile], otherwise: str) -> str:
     """What has changed in a task whose inputs are as they were; `otherwise` where that cannot be told."""
     mine, version = {task.key for task in record.tasks}, STAGES[task.stage].version
     for earlier in range(version):
         if task.key_at(earlier) in mine:
-            return KeyChange(f"stage {task.stage}: is version {version} now, was {earlier}", raised=True)
+            return f"stage {task.stage}: is version {version} now, was {earlier}"
     read = canonical(task.params)
     changed = [
         name
@@ -77,4 +68,4 @@ def _change(task: Task, record: Record, files: Mapping[str, DataFile], otherwise
         if file.sha256 in read and record.files.get(name, file.sha256) != file.sha256
     ]
     why = f"reads another {', '.join(changed)} now" if changed else otherwise
-    return KeyChange(f"stage {task.stage}: {why}")
+    return f"stage {task.stage}: {why}"

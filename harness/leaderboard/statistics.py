@@ -11,19 +11,18 @@ replicates and prompts both being drawn from larger populations. The interval, i
    a part estimated below zero counts as zero: V = (max(MS_r-MS_e,0) + max(MS_p-MS_e,0) + MS_e) / (R P).
 3. Degrees of freedom are Satterthwaite's (1946) for that sum, less one, but at least min(R, P) - 1.
 4. Interval: mean +- t(df) sqrt(V); p value: from the same t, so p < 0.05 iff the interval leaves out zero.
-5. The "less one" is ours, from simulation: without it, three replicates cover down to 92.3 %.
+5. The "less one" is ours: without it, three replicates cover somewhat too little.
 
-Simulated coverage of the 95 % interval, with normal effects of replicates (P var(a) up to 64 var(e)) and of
-prompts (var(b) up to 4 var(e)), at 100 to 805 prompts: 92.8-97.4 % with 3 replicates, 94.3-97.6 % with 5. It
-errs to the wide side where there is no effect at all (20 prompts: up to 98.5 %). With 2 replicates it goes
-down to 87 %, and no formula repairs that. With 3, a percentile bootstrap goes down to 75 %.
+Simulated coverage of the 95 % interval, with normal effects of replicates and prompts and 100 prompts:
+94.1-97.5 % with 3 replicates, 94.9-97.4 % with 5. It errs to the wide side where there is no effect at all.
+With 2 replicates it goes down to 90.9 %. With 3, a percentile bootstrap goes down to 75 %.
 
 That holds at 95 %, but Holm's correction asks for p values far out in the tail, and there 3. does not hold:
 where few replicates happen to agree, their part counts as zero and the degrees of freedom as hundreds. Of 6
-to 11 equal methods some were told apart on 12-33 % of simulated boards with a usual noise of replicates, and
-on up to 65 %. So a comparison that is one of several has to stand against the noise of replicates pooled
-over all methods too (`family_p`), which has (methods - 1) (R - 1) degrees of freedom: then it is 1-6 %, with
-unequal noise as well.
+or 11 equal methods some were told apart on 0.7-11.7 % of simulated boards. So a comparison that is one of
+several has to stand against the noise of replicates pooled over all methods too (`family_p`), which has
+(methods - 1) (R - 1) degrees of freedom: then it is 0.6-5.2 %, with unequal noise as well. The simulations
+are in tests/leaderboard/, and docs/statistics.md says how to run each.
 """
 
 from collections.abc import Sequence

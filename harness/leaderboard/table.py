@@ -55,7 +55,8 @@ class Reach:
     """FLOPs alone at which a method has the baseline's win rate (`reach.py`).
 
     It needs more than `more_than` (None: no cheaper budget was tried) and at most `flops` (None: not reached
-    at any budget tried). `sure` is whether the 95 % interval of the difference there lies nowhere below zero.
+    at any budget tried). `sure` is whether the 95 % interval of the difference there lies nowhere below zero;
+    the baseline itself has none.
     """
 
     flops: float | None
@@ -73,7 +74,10 @@ class Judgments:
 
 @dataclass(frozen=True)
 class RankInterval:
-    """The places by win rate, 1 being the best, that hold 95 % of bootstrap draws (`bootstrap.py`)."""
+    """The places by mean win rate, 1 being the best, that hold 95 % of bootstrap draws (`bootstrap.py`).
+
+    It is no interval of `Row.rank`, which counts significant differences, and need not hold it.
+    """
 
     best: int
     worst: int
@@ -176,11 +180,11 @@ class LengthControl:
 class Section:
     """Rows that may be ranked together: all their records agree in `comparable`.
 
-    Over its comparisons in win rate: `smallest_detectable_difference` (points, power 80 %, alpha 5 %) is the
-    median, `noise` (variance of a difference, split by source) the mean; `separated` of the `compared` pairs
-    are significant. `pairs` holds each pair of ranked rows once, `head_to_head` each two rows that were
-    judged side by side, `unjudged` what the recipe asks for and is missing there; `length_control` is None
-    where the records hold no lengths of the reference, or only one method.
+    Over its comparisons in win rate: `smallest_detectable_difference` (points, power 80 %, alpha 5 %, before
+    Holm) is the median, `noise` (variance of a difference, split by source) the mean; `separated` of the
+    `compared` pairs are significant. `pairs` holds each pair of ranked rows once, `head_to_head` each two
+    rows that were judged side by side, `unjudged` what the recipe asks for and is missing there;
+    `length_control` is None where the records hold no lengths of the reference, or only one method.
     """
 
     number: int

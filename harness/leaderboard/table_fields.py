@@ -30,8 +30,8 @@ FIELDS: dict[str, dict[str, str]] = {
         "seeds": "Replicates that the section's records hold.",
         "has_baseline": "Whether the baseline is in this section; if not, there are no differences.",
         "smallest_detectable_difference": (
-            "Points of win rate that are found with power 80 % at alpha 5 %: the median over comparisons "
-            "with the baseline, or over all where it is not ranked; null without spread."
+            "Points of win rate that one test finds with power 80 % at alpha 5 %, before Holm: the median "
+            "over comparisons with the baseline, or over all where it is not ranked; null without spread."
         ),
         "noise": "Mean variance of those comparisons' differences, by source; null without spread.",
         "separated": "How many of the compared pairs are significantly different.",
@@ -77,7 +77,10 @@ FIELDS: dict[str, dict[str, str]] = {
         "method": "The method's name in the recipe.",
         "section": "Number of its section.",
         "rank": "1 + the number of rows that are significantly better; null for a row that is not ranked.",
-        "rank_interval": "95 % interval of the place by win rate; null for a row that is not ranked.",
+        "rank_interval": (
+            "95 % bootstrap interval of the place by mean win rate. It is not one of `rank`, which counts "
+            "significant differences, and need not hold it; null for a row that is not ranked."
+        ),
         "complete": "Whether every record and judgment asked for is there; else the row is not ranked.",
         "tied_with": "Ranked rows that are not significantly different.",
         "missing": "Why the row is incomplete, a sentence each.",
@@ -91,7 +94,10 @@ FIELDS: dict[str, dict[str, str]] = {
         "scores": "Metric to score, such as alpaca_eval.win_rate (points); null where the row has none.",
         "cost": "What the method cost; null on a board without costs.",
         "overhead": "Costs against the baseline's; null on a board without costs.",
-        "pairs_dropped": "Pairs left out because the prompt alone filled max_length, mean over its seeds.",
+        "pairs_dropped": (
+            "Pairs that could not be chosen: their prompt alone fills max_length, their chosen response is "
+            "empty, or both are the same within max_length; mean over its seeds."
+        ),
         "pairs_truncated": "Pairs that were cut to fit, mean over its seeds.",
         "declared": "The method's table in the recipe.",
         "notes": "What a reader should know of it, a sentence each.",
@@ -99,11 +105,14 @@ FIELDS: dict[str, dict[str, str]] = {
     "Reach": {
         "flops": "The cheapest budget tried that has the baseline's win rate; null if none has.",
         "more_than": "The dearest budget tried below it; null if none was tried.",
-        "sure": "Whether the 95 % interval of the difference at flops lies nowhere below zero.",
+        "sure": (
+            "Whether the 95 % interval of the difference at flops lies nowhere below zero; false where "
+            "that is the baseline itself."
+        ),
     },
     "RankInterval": {
-        "best": "Best place that 95 % of bootstrap draws hold; 1 is first.",
-        "worst": "Worst place that they hold.",
+        "best": "Best place by mean win rate in the middle 95 % of bootstrap draws; 1 is first.",
+        "worst": "Worst place there.",
     },
     "Judgments": {
         "found": "Judgments that are there.",
@@ -121,8 +130,11 @@ FIELDS: dict[str, dict[str, str]] = {
         "p_holm": "p adjusted for all rows of the section and for the noise of replicates. Null as p.",
     },
     "Costs": {
-        "alone": "All that the method needs, as if nothing else had been run; mean over replicates.",
-        "shared": "Each task's cost split evenly among the records that use it; mean over replicates.",
+        "alone": (
+            "All that the method needs, as if nothing else had been run; mean over replicates, the largest "
+            "of peaks."
+        ),
+        "shared": "Each task's cost split evenly among the records that use it; means as alone.",
         "stages": "Stage to its part of alone.",
     },
     "Cost": {

@@ -11,7 +11,7 @@ from rich.table import Table as Grid
 
 from harness.errors import BadInput
 from harness.leaderboard.figures import difference_of, sign_of
-from harness.leaderboard.notes import row_lacks, section_reason
+from harness.leaderboard.notes import pairs_lost, row_lacks, section_reason
 from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Table
 from harness.leaderboard.text import compact, interval, number, percent, plain, scientific
@@ -26,8 +26,8 @@ Value = Callable[[Row], float | None]
 class Column:
     """A column: what it shows, and what rows are sorted by.
 
-    `falling`: the largest value comes first. `drop`: how early it is left out where the terminal is narrow,
-    0 being never.
+    `falling`: the largest value comes first. `drop`: the highest is the first left out where the terminal is
+    narrow, and 0 never is; a length-controlled rate goes before the length that must stand beside it.
     """
 
     heading: str
@@ -77,14 +77,14 @@ def _place(row: Row) -> str:
 COLUMNS: dict[str, Column] = {
     "rank": Column("rank", lambda row: "–" if row.rank is None else str(row.rank), lambda row: row.rank),
     "place": Column(
-        "place", _place, lambda row: row.rank_interval.best if row.rank_interval else None, drop=4
+        "place", _place, lambda row: row.rank_interval.best if row.rank_interval else None, drop=5
     ),
     "method": Column("method", _name, lambda row: None),
     "win-rate": Column("win rate", *_score(WIN_RATE, 1), falling=True),
     "difference": Column("against baseline", _difference, _gap, falling=True),
-    "length-controlled": Column("length-controlled", *_score(LENGTH_CONTROLLED, 1), falling=True, drop=2),
-    "characters": Column("characters", *_score(MEAN_LENGTH, 0), falling=True, drop=6),
-    "pairs": Column("pairs", lambda row: number(row.pairs, 0), lambda row: row.pairs, falling=True, drop=5),
+    "length-controlled": Column("length-controlled", *_score(LENGTH_CONTROLLED, 1), falling=True, drop=3),
+    "characters": Column("characters", *_score(MEAN_LENGTH, 0), falling=True, drop=2),
+    "pairs": Column("pairs", lambda row: number(row.pairs, 0), lambda row: row.pairs, falling=True, drop=6),
     "tokens": Column(
         "tokens",
         lambda row: compact(row.cost.alone.tokens_forward),
@@ -92,7 +92,7 @@ COLUMNS: dict[str, Column] = {
         drop=7,
     ),
     "seconds": Column(
-        "seconds", lambda row: number(row.cost.alone.wall_s, 1), lambda row: row.cost.alone.wall_s, drop=3
+        "seconds", lambda row: number(row.cost.alone.wall_s, 1), lambda row: row.cost.alone.wall_s, drop=4
     ),
     "flops": Column(
         "FLOPs", lambda row: scientific(row.cost.alone.flops), lambda row: row.cost.alone.flops, drop=1
@@ -113,7 +113,8 @@ def check_sort(column: str) -> None:
 def print_board(table: Table, console: Console, sort: str = "rank") -> None:
     """Print one grid for each section, sorted by one of `COLUMNS`, rows without a value last.
 
-    Below it stands what rows lack, and above why a section is not ranked with the first.
+    Below it stands what rows lack and how many pairs they lost, and above why a section is not ranked with
+    the first.
     Raises BadInput for a column that is not known.
     """
     check_sort(sort)
@@ -133,6 +134,9 @@ def print_board(table: Table, console: Console, sort: str = "rank") -> None:
         console.print(grid)
         for line in (line for row in rows for line in row_lacks(row, plain)):
             _say(line, console)
+        for row in rows:
+            if row.pairs_dropped:
+                _say(pairs_lost(row, plain), console)
 
 
 def _say(line: str, console: Console) -> None:

@@ -64,8 +64,13 @@ def encode(tokenizer: Tokenizer, prompt: Conversation, response: str, finished: 
     same as when the response was sampled. The response ends in `end_of_turn` only where the model did
     finish; a response cut off at the length limit must not be taught as a complete one.
     """
+    return Encoded(prompt_ids(tokenizer, prompt), response_ids(tokenizer, response, finished))
+
+
+def response_ids(tokenizer: Tokenizer, response: str, finished: bool) -> tuple[int, ...]:
+    """Token ids of a response, as in `encode`."""
     end = (end_of_turn(tokenizer),) if finished else ()
-    return Encoded(prompt_ids(tokenizer, prompt), _ids(tokenizer, response) + end)
+    return _ids(tokenizer, response) + end
 
 
 def end_of_turn(tokenizer: Tokenizer) -> int:

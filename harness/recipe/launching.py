@@ -157,12 +157,12 @@ def _parsed(folder: Path, name: str) -> dict[str, Any]:
         with (folder / name).open("rb") as file:
             text = file.read(MAX_BYTES + 1)
         document = yaml.safe_load(text) if len(text) <= MAX_BYTES and not _aliases(text) else None
-        json.dumps(document)
+        json.dumps(document, allow_nan=False)  # as which it goes on
     except FileNotFoundError:
         raise BadInput(
             f"resources.training.config: there is no file {show(name)} beside the recipe. Correct the path."
         ) from None
-    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+    except Exception as error:  # the parser lets out whatever its own conversions of a value run into
         what = " ".join(str(error).split())[:200]
         raise BadInput(_of_config(name, f"cannot be read as YAML: {what}. Correct it.")) from None
     if not isinstance(document, dict):

@@ -21,6 +21,7 @@ class Job:
     and `launch` are for stages that train: where to report to, and which processes share the work.
     `knobs` are the task's, which change nothing in its result, and `journal` is the folder where what is
     paid for is written down. `parts` are the folders of shards of the work, in order, which are all of it.
+    `claim` is the open file of the task's claim, for processes that may outlive this one.
     """
 
     params: Mapping[str, Any]
@@ -34,3 +35,4 @@ class Job:
     knobs: Mapping[str, Any] = field(default_factory=dict)
     journal: Path | None = None
     parts: Sequence[Path] = ()
+    claim: int | None = None

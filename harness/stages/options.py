@@ -20,7 +20,8 @@ class Options:
 
     `report_to` is a tracker, `recipe` and `names` (by key of the training) what its runs are called there.
     `launch` says which processes share each training. `energy` reads the energy counters: whether several
-    tasks run at a time, or None: it does not.
+    tasks run at a time, or None: it does not. `targets` are the layers that trainings put an adapter on, None
+    for all of them: no task reads a base model that lacks one.
     """
 
     report_to: str = NO_TRACKER
@@ -28,6 +29,7 @@ class Options:
     names: Mapping[str, str] = field(default_factory=dict)
     launch: Launch = ALONE
     energy: bool | None = None
+    targets: tuple[str, ...] | None = None
 
     def launch_of(self, task: Task) -> Launch:
         """Which processes share a task; only trainings that a method ends with are shared."""
@@ -63,7 +65,12 @@ def tracker_of(wanted: str | None) -> str:
 
 
 def split_problem(
-    pairs_per_step: int, micro_batch: int | None, batching: str, running: bool, processes: int
+    pairs_per_step: int,
+    micro_batch: int | None,
+    batching: str,
+    running: bool,
+    processes: int,
+    prompts_per_step: int | None = None,
 ) -> str | None:
     """Why so many processes cannot share the steps of a training, as one process would do them; or None.
 
@@ -73,6 +80,7 @@ def split_problem(
         batching: "prompts" or "pairs".
         running: whether the loss keeps a state from one micro-batch to the next.
         processes: how many are to share a step.
+        prompts_per_step: prompts of a step, none of which is cut in two; None: the data decides.
     """
     if processes == 1:
         return None
@@ -96,5 +104,11 @@ def split_problem(
         return (
             f"training.micro_batch: must leave each of the {processes} processes of a training the same "
             f"share of the {pairs_per_step} pairs of a step. Got {size}; {pairs_per_step // processes} does."
+        )
+    if prompts_per_step and min(pairs_per_step // size, prompts_per_step) % processes:
+        return (
+            "training.prompts_per_step: a step has no more forward passes than prompts, and the "
+            f"{processes} processes of a training must share them equally. Got {prompts_per_step}. Set it "
+            f"to a multiple of {processes}, or use fewer processes."
         )
     return None

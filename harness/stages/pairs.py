@@ -1,22 +1,28 @@
 """The pairs that depth and pairing choose."""
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import assert_never
 
 import numpy as np
+from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.data.rows import PreferencePair
 from harness.methods import depth, pairing
 from harness.methods.candidates import Candidates, Floats, Ints
 from harness.methods.clustering import PairClusters
-from harness.models.chat import prompt_ids
+from harness.models.chat import prompt_ids, response_ids
 from harness.models.load import load_tokenizer
 from harness.recipe import rules
 from harness.stages.job import Job
 from harness.stages.pool import ScoredPool, read_pool
 from harness.stages.shared import variant
 from harness.stages.values import Evidence, clusters_of, depth_values, response_distances
-from harness.store.formats import PAIRS, write_rows
+from harness.store.formats import LEFT_OUT, PAIRS, write_json, write_rows
+
+PROMPT_FILLS = "the prompt fills max_length"
+EMPTY_CHOSEN = "the chosen response is empty"
+SAME_ROWS = "both responses are the same within max_length"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +37,14 @@ class _Known:
 
 
 def run(job: Job) -> None:
-    """Choose how many pairs each prompt gives, and which."""
+    """Choose how many pairs each prompt gives, and which.
+
+    What could not be chosen is counted beside them, by reason, where there is any.
+    """
     pool, seed = read_pool(job.inputs), job.params["seed"]
     rule: rules.Depth = variant(rules.Depth, job.params["depth"])
     order: rules.Pairing = variant(rules.Pairing, job.params["pairing"])
-    candidates = _trainable(pool, job)
+    candidates, left_out = _trainable(pool, job)
     evidence = Evidence(job.inputs, job.params.get("loss"))
     clusters = clusters_of(rule, candidates, evidence, seed)
     values = depth_values(rule, candidates, pool, clusters, evidence)
@@ -44,19 +53,44 @@ def run(job: Job) -> None:
     counts = _counts(rule, known, total)
     chosen = _choose(order, known, counts, job)
     write_rows(job.out / PAIRS, [_pair(pool, candidates, index) for index in chosen])
+    if left_out:
+        write_json(job.out / LEFT_OUT, left_out)
 
 
-def _trainable(pool: ScoredPool, job: Job) -> Candidates:
-    """The usable pairs but those that training refuses or drops: whose prompt alone fills `max_length`, so
-    that nothing of the responses is left, and those that would teach to say nothing.
+def _trainable(pool: ScoredPool, job: Job) -> tuple[Candidates, dict[str, int]]:
+    """The usable pairs but those that training refuses or drops, and how many those are, by reason.
 
-    Left out here, so that the budget is met by others, or the shortfall is known before any training.
+    Left out here, so that the budget is met by others, or the shortfall is known before any training: nothing
+    of the responses would be left, or they would teach to say nothing, or nothing at all.
     """
     tokenizer, limit = load_tokenizer(job.inputs["base_model"]), job.params["max_length"]
-    fits = np.array([len(prompt_ids(tokenizer, prompt.turns)) < limit for prompt in pool.prompts])
-    written = np.array([bool(text.strip()) for text in pool.texts])
-    candidates = pool.candidates()
-    return candidates.take(np.flatnonzero(fits[candidates.prompt] & written[candidates.chosen]))
+    room = limit - np.array([len(prompt_ids(tokenizer, prompt.turns)) for prompt in pool.prompts], np.int64)
+    written = np.array([bool(text.strip()) for text in pool.texts], bool)
+    rows, candidates = _rows_within(pool, tokenizer, room), pool.candidates()
+    untrainable = {
+        PROMPT_FILLS: room[candidates.prompt] <= 0,
+        EMPTY_CHOSEN: ~written[candidates.chosen],
+        SAME_ROWS: rows[candidates.chosen] == rows[candidates.rejected],
+    }
+    kept = np.ones(len(candidates), bool)
+    left_out: dict[str, int] = {}
+    for reason, those in untrainable.items():
+        if count := int((kept & those).sum()):
+            left_out[reason] = count
+        kept &= ~those
+    return candidates.take(np.flatnonzero(kept)), left_out
+
+
+def _rows_within(pool: ScoredPool, tokenizer: Tokenizer, room: Ints) -> Ints:
+    """[n] The first response to the same prompt with the same tokens, of which `room` [prompts] are kept."""
+    found: list[int] = []
+    for prompt, responses in groupby(range(len(pool.responses)), lambda at: int(pool.prompt_of[at])):
+        first: dict[tuple[int, ...], int] = {}
+        for at in responses:
+            response = pool.responses[at]
+            ids = response_ids(tokenizer, response.text, response.finished)
+            found.append(first.setdefault(ids[: max(0, room[prompt])], at))
+    return np.array(found, np.int64)
 
 
 def _counts(rule: rules.Depth, known: _Known, total: int) -> Ints:

@@ -29,7 +29,7 @@ def run_processes(job: Job) -> None:
     Their start and the loading of their libraries are charged to nobody, as in one process.
 
     Raises:
-        BadInput, HarnessError: what the training raised, or how the processes died.
+        BadInput, Diverged, HarnessError: what the training raised, or how the processes died.
     """
     folder = job.scratch() / "processes"
     shutil.rmtree(folder, ignore_errors=True)
@@ -87,7 +87,7 @@ def _meeting_place(launch: Launch) -> tuple[str, int]:
 
 def _wait(job: Job, folder: Path) -> int:
     """Run to the end, telling the job's progress; the exit code."""
-    with (folder / "stderr").open("w") as errors, _running(folder, errors.fileno()) as process:
+    with (folder / "stderr").open("w") as errors, _running(folder, errors.fileno(), job.claim) as process:
         assert process.stdout is not None
         for line in process.stdout:
             words = line.split()
@@ -97,11 +97,20 @@ def _wait(job: Job, folder: Path) -> int:
 
 
 @contextmanager
-def _running(folder: Path, errors: int) -> Iterator[subprocess.Popen[str]]:
-    """The processes, ended with the block, however it ends; `rank` ends them with this process."""
+def _running(folder: Path, errors: int, claim: int | None) -> Iterator[subprocess.Popen[str]]:
+    """The processes, ended with the block, however it ends; `rank` ends them with this process.
+
+    Where that is killed they may write a little longer: their launcher holds the claim of what they make.
+    """
     words = [sys.executable, "-m", RANK, "start", str(folder.resolve())]
     process = subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment()
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        env=_environment(),
+        pass_fds=() if claim is None else (claim,),
     )
     with process:
         try:
@@ -127,7 +136,10 @@ def failure(folder: Path, code: int) -> HarnessError:
     if told.is_file():
         content = json.loads(told.read_text())
         kinds = {kind.__name__: kind for kind in (BadInput, Diverged)}
-        return kinds.get(content["kind"], HarnessError)(content["text"])
+        error = kinds.get(content["kind"], HarnessError)(content["text"])
+        if isinstance(error, Diverged):
+            error.work = content["work"]
+        return error
     lines = [line for line in (folder / "stderr").read_text(errors="replace").splitlines() if line.strip()]
     how = f" Their last words: {lines[-1].strip()}" if lines else ""
     return HarnessError(f"training: its processes ended with exit code {code}.{how}")

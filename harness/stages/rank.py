@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from harness.errors import BadInput, HarnessError
+from harness.errors import BadInput, Diverged, HarnessError
 from harness.metering import Cost, Meter, largest
 from harness.recipe.launching import Launch
 from harness.stages.job import Job
@@ -83,7 +83,8 @@ def _work(folder: Path) -> None:
     except Exception as error:
         text = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
         own = folder / f"error-{os.environ['RANK']}.json"
-        write_json(own, {"text": text, "kind": type(error).__name__})
+        work = dict(error.work) if isinstance(error, Diverged) else {}
+        write_json(own, {"text": text, "kind": type(error).__name__, "work": work})
         with suppress(FileExistsError):  # the first one to fail is the reason that the others do
             os.link(own, folder / "error.json")
         raise

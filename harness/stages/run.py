@@ -40,20 +40,22 @@ def run_task(task: Task, root: Path, progress: Callable[[int, int], None], optio
         Exception: whatever the stage raises; nothing is committed then.
     """
     store = LocalStore(root)
-    with store.claim(task.stage, task.key):
+    with store.claim(task.stage, task.key) as claim:
         if store.has(task.stage, task.key):
             return False
-        _make(task, store, progress, options)
+        _make(task, store, progress, options, claim)
     return True
 
 
-def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], options: Options) -> None:
+def _make(
+    task: Task, store: LocalStore, progress: Callable[[int, int], None], options: Options, claim: int | None
+) -> None:
     inputs = {name: store.open(needed.stage, needed.key) for name, needed in task.inputs.items()}
     parts = [store.open(part.stage, part.key) for part in task.parts]
     # imported before the clock starts: loading libraries is not part of any method's cost
     stage = importlib.import_module(f"harness.stages.{task.stage}")
     if "base_model" in inputs:
-        _warm_up(inputs["base_model"])
+        _warm_up(inputs["base_model"], options.targets)
     tracking = options.tracking(task, store.root)
     if tracking is not None:
         load_tracker(tracking)
@@ -73,6 +75,7 @@ def _make(task: Task, store: LocalStore, progress: Callable[[int, int], None], o
                 knobs=task.knobs,
                 journal=store.root / JOURNAL,
                 parts=parts,
+                claim=claim,
             )
             draft.missing = stage.run(job) or 0
             for part in task.parts:
@@ -89,7 +92,8 @@ def _check_unchanged(task: Task) -> None:
     Raises:
         BadInput: the file now holds something else, which would be stored under a key that is not its own.
     """
-    for path in (task.knobs.get("path"), task.knobs.get("judge", {}).get("path")):
+    knobs = task.knobs
+    for path in (knobs.get("path"), knobs.get("template"), knobs.get("judge", {}).get("path")):
         if path is not None and content_digest(Path(path)) not in canonical(task.params):
             raise BadInput(
                 f"{path}: changed after this run had begun. Run again: what it holds now has other keys."
@@ -113,11 +117,19 @@ def launched(launch: Launch) -> dict[str, Any]:
 
 
 @cache
-def _warm_up(base: Path) -> None:
-    """Once in a process for each base model: what would else be charged to whoever comes first."""
+def _warm_up(base: Path, targets: tuple[str, ...] | None) -> None:
+    """Once in a process for each base model: what would else be charged to whoever comes first.
+
+    Raises:
+        BadInput: it lacks one of `targets`, which a training would say after the pool has been paid for.
+    """
     from harness.models.load import import_architecture
 
     import_architecture(base)
+    if targets is not None:
+        from harness.training.adapter import check_targets
+
+        check_targets(base, targets)
 
 
 @cache

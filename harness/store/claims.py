@@ -16,14 +16,16 @@ TRIES, PAUSE_S = 5, 0.01
 
 
 @contextmanager
-def claimed(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Hold the lock at `path` inside the block; without `wait`, give False where another process holds it.
+def claimed(path: Path, wait: bool = True) -> Iterator[int | None]:
+    """Hold the lock at `path` inside the block; without `wait`, give None where another process holds it.
 
-    The file goes with the lock. Raises OSError where it cannot be made, or the file system has no locks.
+    Given is the open file: a process that is started with it (`pass_fds`) holds the lock too, where this one
+    dies before the end of the block. The file goes with the lock. Raises OSError where it cannot be made, or
+    the file system has no locks.
     """
     file = _take(path, wait)
     try:
-        yield file is not None
+        yield file
     finally:
         if file is not None:
             path.unlink(missing_ok=True)

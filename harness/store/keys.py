@@ -74,5 +74,8 @@ def blocks(path: str | Path) -> Iterator[bytes]:
     try:
         while block := os.read(file, BLOCK):
             yield block
+    except OSError as error:
+        error.filename = os.fspath(path)  # which what reads by number does not know
+        raise
     finally:
         os.close(file)

@@ -97,7 +97,7 @@ class LocalStore:
         """Remove folders of artifacts in the making, but not those that living processes hold."""
         for folder in folders:
             with self.claim(folder.parent.name, folder.name, wait=False) as mine:
-                if mine:
+                if mine is not None:
                     shutil.rmtree(folder, ignore_errors=True)
 
     def folder(self, stage: str, key: str) -> Path:
@@ -124,20 +124,29 @@ class LocalStore:
         """The artifact's folder, with every file checked against its digest once in this process.
 
         Raises:
-            CorruptArtifact: if a file is missing, changed or extra.
+            CorruptArtifact: if a file is missing, changed or extra, or cannot be read.
             NewerStore: if a newer program wrote it.
+            PermissionError: it may not be read, which is no fault of what it holds.
         """
         folder = self.folder(stage, key)
         if folder not in self._verified:
-            reason = next(mismatches(folder, self.manifest(stage, key)), None)
+            manifest = self.manifest(stage, key)
+            try:
+                reason = next(mismatches(folder, manifest), None)
+            except PermissionError:
+                raise
+            except OSError as error:  # a bad sector, or a file went meanwhile
+                reason = f"cannot be read: {error}"
             if reason is not None:
                 raise CorruptArtifact(stage, key, reason)
             self._verified.add(folder)
         return folder
 
     @contextmanager
-    def claim(self, stage: str, key: str, wait: bool = True) -> Iterator[bool]:
-        """Be the only process that makes or removes this artifact; False, without `wait`, where another is.
+    def claim(self, stage: str, key: str, wait: bool = True) -> Iterator[int | None]:
+        """Be the only process that makes or removes this artifact; None, without `wait`, where another is.
+
+        Given is the open file of the claim, for processes that may outlive this one (`claimed`).
 
         Raises:
             StoreError: the store cannot be written, or lies where files cannot be locked.
@@ -175,7 +184,7 @@ class LocalStore:
         folder = self.folder(stage, key)
         self._verified.discard(folder)
         with self.claim(stage, key, wait=False) as mine:
-            if mine and still():
+            if mine is not None and still():
                 with self._writing():
                     (folder / NAME).unlink(missing_ok=True)
                 shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,7 @@ Name = tuple[str, str]
 EACH = 2000
 """So many artifacts are read in the time that one more process takes to start."""
 PARTS = 20
-"""Of what each process reads. Few, since the pool's threads wait busily for each result; enough to share fairly."""
+"""Of what each process reads: few, as the pool waits busily for each, and enough to share fairly."""
 
 
 def faults(root: str, name: Name) -> list[str] | None:

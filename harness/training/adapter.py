@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from harness.errors import BadInput
+from harness.models.load import hollow_model
+from harness.models.source import resolve
 from harness.training.settings import SupervisedSettings, TrainingSettings
 
 
@@ -31,6 +33,16 @@ def lora_config(model: Any, settings: TrainingSettings | SupervisedSettings) -> 
         lora_alpha=settings.rank,
         target_modules="all-linear" if settings.targets is None else list(settings.targets),
     )
+
+
+def check_targets(base: Path, targets: tuple[str, ...]) -> None:
+    """Whether a base model has the layers that `targets` name, by its architecture alone.
+
+    Raises:
+        BadInput: a target matches no linear layer, or the head.
+    """
+    folder, source = resolve(base)
+    _check_targets(hollow_model(folder, source.trust_remote_code), targets)
 
 
 def _check_targets(model: Any, targets: tuple[str, ...]) -> None:

@@ -80,14 +80,24 @@ class PromptBatching:
         device = scores.logprobs.device
         reference = self.reference.of([row for group in groups for row in group.rows], device)
         indices = [pair for group in groups for pair in group.pairs]
-        tokens = sum(group.tokens(shared=self.prefix != "rows") for group in groups)
         return PairBatch(
             pair_logprobs(scores, reference, *pair_positions(groups, device)),
             indices,
             share=len(indices) * self.parts / self._pairs_per_step,
-            tokens=tokens,
-            padding=positions_run(groups, self.prefix) - tokens,
+            tokens=self._tokens(groups),
+            padding=self._padding(groups),
         )
+
+    def counts(self, passes: int) -> tuple[int, int]:
+        """(tokens, pads) of the training's first so many forward passes."""
+        parts = [[self.groups[at] for at in part] for part in self.dataset["part"][:passes]]
+        return sum(map(self._tokens, parts)), sum(map(self._padding, parts))
+
+    def _tokens(self, groups: Sequence[PromptGroup]) -> int:
+        return sum(group.tokens(shared=self.prefix != "rows") for group in groups)
+
+    def _padding(self, groups: Sequence[PromptGroup]) -> int:
+        return positions_run(groups, self.prefix) - self._tokens(groups)
 
 
 class RowBatching:

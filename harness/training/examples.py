@@ -58,11 +58,11 @@ def make_examples(tokenizer: Tokenizer, pairs: Sequence[PreferencePair], max_len
     It counts as truncated where at least one of its responses lost tokens.
 
     Raises:
-        BadInput: a pair teaches nothing: its chosen response is empty, or is the rejected one; or no pair is
-            left after those that are dropped.
+        BadInput: a pair teaches nothing: its chosen response is empty, or both rows are the same once cut;
+            or no pair is left after those that are dropped.
     """
     for pair in pairs:
-        _check(pair)
+        _check_written(pair)
     encoded = [_encoded(tokenizer, pair) for pair in pairs]
     kept = [pair for pair in encoded if len(pair.chosen.prompt) < max_length]
     if not kept:
@@ -70,8 +70,11 @@ def make_examples(tokenizer: Tokenizer, pairs: Sequence[PreferencePair], max_len
             f"training.max_length: no pair is left of {len(pairs)}, as every prompt fills {max_length} "
             "tokens. Give more pairs or a larger max_length."
         )
+    cut = tuple(_cut(pair, max_length) for pair in kept)
+    for each in cut:
+        _check_unlike(each, max_length)
     return Examples(
-        pairs=tuple(_cut(pair, max_length) for pair in kept),
+        pairs=cut,
         dropped=len(encoded) - len(kept),
         truncated=sum(pair.length > max_length for pair in kept),
     )
@@ -82,11 +85,17 @@ def pair_name(pair: PreferencePair | TokenPair) -> str:
     return f"prompt '{pair.prompt_id}', chosen response {pair.chosen_index}, rejected {pair.rejected_index}"
 
 
-def _check(pair: PreferencePair) -> None:
+def _check_written(pair: PreferencePair) -> None:
     if not pair.chosen.strip():
         raise BadInput(f"pairs: {pair_name(pair)}: the chosen response is empty. Leave the pair out.")
-    if (pair.chosen, pair.chosen_finished) == (pair.rejected, pair.rejected_finished):
-        raise BadInput(f"pairs: {pair_name(pair)}: both responses are the same. Leave the pair out.")
+
+
+def _check_unlike(pair: TokenPair, max_length: int) -> None:
+    if pair.chosen == pair.rejected:
+        raise BadInput(
+            f"pairs: {pair_name(pair)}: both responses are the same within max_length ({max_length}). "
+            "Leave the pair out."
+        )
 
 
 def _encoded(tokenizer: Tokenizer, pair: PreferencePair) -> TokenPair:

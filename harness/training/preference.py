@@ -53,7 +53,7 @@ def train(
     Raises:
         BadInput: what the settings ask for cannot be had here, or a pair cannot be trained on.
         HarnessError: policy and reference do not start equal.
-        Diverged: a loss is not finite. It knows the work that was done before that forward pass.
+        Diverged: a loss, a gradient norm or a trained weight is not finite. It knows the work that was done.
     """
     _check_machine(settings)
     policy = load_policy(base, precision=loaded_dtype(settings), four_bits=settings.weights == "qlora")
@@ -64,6 +64,7 @@ def train(
         trainer = make_trainer(policy, examples, reference, settings, out, runtime)
         try:
             run_trainer(trainer, runtime)
+            trainer.check_weights()
         except Diverged as error:
             error.work = _work(trainer, reference)
             raise

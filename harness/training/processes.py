@@ -43,19 +43,29 @@ def whole_weights(trainer: Any) -> dict[str, Tensor] | None:
     return state
 
 
-def shared_arguments(arguments: Mapping[str, Any], processes: int) -> dict[str, Any]:
+def shared_arguments(
+    arguments: Mapping[str, Any], processes: int, prompts: int | None = None
+) -> dict[str, Any]:
     """Training arguments with the forward passes of a step shared out.
+
+    `prompts` is how many a step takes, and so the most passes that it can have; None: it takes single pairs.
 
     Raises:
         BadInput: they cannot be shared equally.
     """
     passes = arguments["gradient_accumulation_steps"]
-    if passes % processes:
+    if not passes % processes:
+        return {**arguments, "gradient_accumulation_steps": passes // processes}
+    if passes == prompts:
         raise BadInput(
-            f"training.micro_batch: a step has {passes} forward passes, which {processes} processes cannot "
-            "share equally. Choose a smaller micro_batch, or fewer processes."
+            f"training.prompts_per_step: a step has no more forward passes than prompts, here {passes}, "
+            f"which {processes} processes cannot share equally. Set it to a multiple of {processes}, or use "
+            "fewer processes."
         )
-    return {**arguments, "gradient_accumulation_steps": passes // processes}
+    raise BadInput(
+        f"training.micro_batch: a step has {passes} forward passes, which {processes} processes cannot "
+        "share equally. Choose a smaller micro_batch, or fewer processes."
+    )
 
 
 def from_all(own: Any) -> list[Any]:

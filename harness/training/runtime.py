@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from harness.errors import Diverged
 from harness.training.checkpoints import Checkpoints, go_on
 from harness.training.processes import check_processes, from_all, merged
 from harness.training.tracking import Tracking
@@ -38,13 +39,19 @@ def run_trainer(trainer: Any, runtime: Runtime) -> None:
 
     Raises:
         HarnessError: another number of processes runs than was asked for, or they share in another way.
+        Diverged: the trainer's own; the trainer then holds the counts of all processes.
     """
     check_processes(trainer.accelerator, runtime.processes, runtime.distributed)
     if runtime.progress is not None and trainer.is_world_process_zero():
         trainer.add_callback(_Progress(runtime.progress))
     last = go_on(trainer, runtime.checkpoints) if runtime.checkpoints else None
-    with _no_garbage_hunt():
-        trainer.train(resume_from_checkpoint=last)
+    try:
+        with _no_garbage_hunt():
+            trainer.train(resume_from_checkpoint=last)
+    except Diverged:
+        if runtime.processes > 1:  # the others may go on, and cannot be asked
+            trainer.count_for_all(runtime.processes)
+        raise
     if runtime.processes > 1:
         trainer.restore_progress(merged(from_all(trainer.progress_state())))
 

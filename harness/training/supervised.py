@@ -10,7 +10,7 @@ from peft import PeftModel, get_peft_model
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedTokenizerBase as Tokenizer
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, TrainingArguments
 
 from harness.data.tokens import Encoded, pad
 from harness.errors import BadInput, Diverged
@@ -22,6 +22,7 @@ from harness.models.save import save_model
 from harness.models.source import DTYPES, Source, read_source, write_source
 from harness.training.adapter import lora_config
 from harness.training.arguments import common_arguments, loaded_dtype, on_one_device
+from harness.training.finite import FiniteTrainer
 from harness.training.runtime import ALONE, Runtime, run_trainer
 from harness.training.settings import SupervisedSettings
 from harness.training.tracking import tracked
@@ -82,7 +83,7 @@ def train_supervised(
 
     Raises:
         BadInput: no example fits `max_length`, or the settings ask for layers that are not there.
-        Diverged: a loss is not finite.
+        Diverged: a loss, the gradient norm of a step or a trained weight is not finite.
     """
     full = settings.weights == "full"
     policy = load_policy(base, precision=loaded_dtype(settings))
@@ -91,6 +92,7 @@ def train_supervised(
     with quiet(), tracked(runtime.tracking):
         trainer = make_trainer(policy, rows.rows, settings, out, runtime)
         run_trainer(trainer, runtime)
+        trainer.check_weights()
     history = trainer.history()
     report = SupervisedReport(
         loss_first=history[0],
@@ -128,7 +130,7 @@ def make_rows(tokenizer: Tokenizer, examples: Sequence[Example], max_length: int
     )
 
 
-class SupervisedTrainer(Trainer):  # type: ignore[misc]  # transformers ships no types
+class SupervisedTrainer(FiniteTrainer):
     """The library's trainer on rows that are tokens already; it remembers the loss of each step."""
 
     def __init__(self, **arguments: Any) -> None:
@@ -153,6 +155,10 @@ class SupervisedTrainer(Trainer):  # type: ignore[misc]  # transformers ships no
         self.tokens, self.padding = state["tokens"], state.get("padding", 0)
         self._batches = [(step, torch.tensor(loss)) for step, loss in state["batches"]]
 
+    def diverged(self, step: int, what: str) -> Diverged:
+        """Names no data: all of it is given, and nothing chosen."""
+        return Diverged(f"supervised training: {what}. Lower the learning rate.")
+
     def compute_loss(self, model: Any, inputs: dict[str, Tensor], *arguments: Any, **options: Any) -> Tensor:
         """The part of the step's loss that a micro-batch holds."""
         tokens = int(inputs["attention_mask"].sum())
@@ -160,10 +166,8 @@ class SupervisedTrainer(Trainer):  # type: ignore[misc]  # transformers ships no
         self.padding += inputs["attention_mask"].numel() - tokens
         loss: Tensor = super().compute_loss(model, inputs, *arguments, **options)
         if not torch.isfinite(loss):
-            raise Diverged(
-                f"supervised training: the loss at step {self.state.global_step + 1} is {float(loss)}. "
-                "Lower the learning rate."
-            )
+            step = self.state.global_step + 1
+            raise self.diverged(step, f"the loss at step {step} is {float(loss)}")
         self._batches.append((self.state.global_step, loss.detach()))
         return loss
 

@@ -53,13 +53,15 @@ def load_tracker(tracking: Tracking) -> None:
 
 def pair_metrics(pairs: "PairLogprobs") -> dict[str, "Tensor"]:
     """Means over a forward pass, as trackers name them; loss and learning rate come with them."""
-    each = {
-        "margin": pairs.margin,
-        "accuracy": (pairs.margin > 0).float(),
-        "chosen_log_ratio": pairs.ratio_w,
-        "rejected_log_ratio": pairs.ratio_l,
+    from harness.methods.losses import implicit_rewards
+
+    rewards = implicit_rewards(pairs)
+    return {
+        "margin": rewards.margin.mean(),
+        "accuracy": rewards.accuracy.mean(),
+        "chosen_log_ratio": rewards.chosen.mean(),
+        "rejected_log_ratio": rewards.rejected.mean(),
     }
-    return {name: values.detach().mean() for name, values in each.items()}
 
 
 def tracking_arguments(tracking: Tracking | None) -> dict[str, Any]:

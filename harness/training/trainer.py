@@ -12,7 +12,7 @@ from transformers import PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
 from harness.errors import Diverged, HarnessError
-from harness.methods.losses import PairLogprobs, PairLoss
+from harness.methods.losses import PairLogprobs, PairLoss, implicit_rewards
 from harness.methods.losses.pairs import per_token
 from harness.methods.still import drop_nothing
 from harness.models.load import Policy
@@ -21,6 +21,7 @@ from harness.training.arguments import common_arguments, on_one_device
 from harness.training.batching import Batching, PairBatch, PromptBatching, RowBatching
 from harness.training.exactness import TOLERANCES, candidate_prefixes, exact_prefix
 from harness.training.examples import Examples, pair_name
+from harness.training.finite import FiniteTrainer
 from harness.training.grouped import group_pairs, prompts_in_step
 from harness.training.processes import shared_arguments
 from harness.training.reference import Reference
@@ -32,8 +33,11 @@ from harness.training.tracking import pair_metrics
 START_TOLERANCES = {"fp32": 1e-3, "bf16": 0.5}
 """How far from 0 the first margin may lie, in nats; in fp32 padding alone moves it by about 1e-5."""
 
+NAMED = 8
+"""Pairs of a step that an error names."""
 
-class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
+
+class PairTrainer(FiniteTrainer, DPOTrainer):  # type: ignore[misc]  # TRL ships no types
     """TRL's trainer on rows that are tokens already, with any pairwise loss.
 
     TRL would append an end-of-sequence token to every response, also to one that was cut off.
@@ -43,6 +47,7 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         self.batching, self.examples, self.pair_loss = batching, examples, loss
         self.tokens = self.padding = 0
         self._batches: list[tuple[int, int, Tensor]] = []
+        self._seen: dict[int, list[int]] = {}  # pairs of the last two steps
         self._running: Tensor | None = None
         super().__init__(train_dataset=batching.dataset, data_collator=batching.collator, **arguments)
         self.parameters = self.model.num_parameters()  # before they are cut into shards
@@ -71,6 +76,11 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         device = self.accelerator.device
         self._running = torch.tensor(state["running"], device=device) if state["running"] else None
 
+    def count_for_all(self, processes: int) -> None:
+        """Count as done what so many processes have done once each has done as many passes as this one."""
+        if isinstance(self.batching, PromptBatching):
+            self.tokens, self.padding = self.batching.counts(len(self._batches) * processes)
+
     def compute_loss(
         self,
         model: Any,
@@ -90,15 +100,27 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
         self._record(pairs, losses, batch)
         return losses.mean() * batch.share
 
+    def diverged(self, step: int, what: str) -> Diverged:
+        """Names the pairs that this process saw in the step, the first ones where they are many."""
+        seen = [pair_name(self.examples.pairs[at]) for at in self._seen.get(step - 1, [])]
+        more = [f"{len(seen) - NAMED} more"] if len(seen) > NAMED else []
+        named = f" for {'; '.join(seen[:NAMED] + more)}" if seen else ""
+        return Diverged(
+            f"training: {what}{named}. Lower the learning rate, or look at the pairs of that step."
+        )
+
     def _refuse(self, losses: Tensor, batch: PairBatch) -> None:
         """Stop before an update by a loss that is no number."""
         bad = (~losses.detach().isfinite()).nonzero().flatten().tolist()
-        if bad:
-            pair = self.examples.pairs[batch.indices[bad[0]]]
-            raise Diverged(
-                f"training: the loss at step {self.state.global_step + 1} is {float(losses[bad[0]])} for "
-                f"{pair_name(pair)}. Lower the learning rate, or look at that pair."
-            )
+        if not bad:
+            return
+        if self.state.global_step:
+            self.check_weights()  # with such weights no pair of this step is to blame
+        pair = self.examples.pairs[batch.indices[bad[0]]]
+        raise Diverged(
+            f"training: the loss at step {self.state.global_step + 1} is {float(losses[bad[0]])} for "
+            f"{pair_name(pair)}. Lower the learning rate, or look at that pair."
+        )
 
     def _check_start(self, pairs: PairLogprobs) -> None:
         """A fresh adapter changes nothing, so the first margins are 0."""
@@ -115,10 +137,14 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # TRL ships no types
     def _record(self, pairs: PairLogprobs, losses: Tensor, batch: PairBatch) -> None:
         self.tokens += batch.tokens
         self.padding += batch.padding
-        margin = pairs.margin.detach()
-        chosen = per_token(pairs.ratio_w, pairs.len_w).detach()
-        sums = torch.stack([each.float().sum() for each in (losses.detach(), margin, margin > 0, chosen)])
-        self._batches.append((self.state.global_step, len(losses), sums))
+        step = self.state.global_step
+        self._seen.setdefault(step, []).extend(batch.indices)
+        self._seen.pop(step - 2, None)
+        rewards = implicit_rewards(pairs)
+        chosen = per_token(rewards.chosen, pairs.len_w)
+        each = (losses.detach(), rewards.margin, rewards.accuracy, chosen)
+        sums = torch.stack([values.float().sum() for values in each])
+        self._batches.append((step, len(losses), sums))
         if self.args.report_to:
             for name, value in pair_metrics(pairs).items():
                 self._metrics["train"][name].append(self.accelerator.gather(value).mean().item())
@@ -191,11 +217,12 @@ def _config(
     settings: TrainingSettings, out: Path, batching: Batching, runtime: Runtime, on_cpu: bool
 ) -> DPOConfig:
     arguments: dict[str, Any] = {"precompute_ref_log_probs": settings.weights == "full"}
+    prompts = batching.per_step if isinstance(batching, PromptBatching) else None
     return on_one_device(
         DPOConfig(
             max_steps=settings.steps,
             max_length=settings.max_length,
             **common_arguments(settings, out, runtime, on_cpu),
-            **arguments | shared_arguments(batching.arguments, runtime.processes),
+            **arguments | shared_arguments(batching.arguments, runtime.processes, prompts),
         )
     )

@@ -1,6 +1,7 @@
 """`harness compare` on folders, tables and commits."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -83,11 +84,36 @@ def test_two_commits_of_one_board_are_compared(tmp_path: Path, monkeypatch: pyte
             run(where, "trunk:boards/bpo")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"rows": 3', '{"rows": [{}]}'])
-def test_what_is_no_board_is_a_sentence(tmp_path: Path, content: str) -> None:
+NO_TABLE = r"is no table\.json of a board\. Make it again: harness leaderboard"
+MEAN, ALL = r'"mean": [-0-9.]+', r"(?s)\A.*\Z"
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "said"),
+    [
+        *((ALL, content, NO_TABLE) for content in ("", "[]", "{}", '{"rows": 3', '{"rows": [{}]}')),
+        pytest.param(ALL, 100_000 * "[", NO_TABLE, id="deep"),
+        *(
+            (MEAN, f'"mean": {number}', f"holds {number}, which is no number")
+            for number in ("NaN", "Infinity", "-Infinity", "1e999")
+        ),
+        *((MEAN, f'"mean": {number}', NO_TABLE) for number in ('"nan"', "9" * 400)),
+        (
+            r'"schema_version": 1',
+            '"schema_version": 2',
+            r"schema_version is 2, .* up to 1\. Update harness\.",
+        ),
+        (r'"schema_version": 1,', "", NO_TABLE),
+    ],
+)
+def test_what_is_no_board_is_a_sentence(tmp_path: Path, part: str, content: str, said: str) -> None:
+    """Where a number is none, no condition would hold of a difference to it, and every gate would pass."""
     board = made(tmp_path / "a", 50)
-    (tmp_path / "table.json").write_text(content)
-    with pytest.raises(BadInput, match=r"is no table\.json of a board"):
-        run(tmp_path / "table.json", board)
+    text, changed = re.subn(part, content, (board / "table.json").read_text(), count=1)
+    assert changed == 1
+    (tmp_path / "table.json").write_text(text)
+    for sides in ((tmp_path / "table.json", board), (board, tmp_path / "table.json")):
+        with pytest.raises(BadInput, match=rf"table\.json: {said}"):
+            run(*sides, "--fail-if", f"{WIN_RATE} drops 2")
     with pytest.raises(BadInput, match="holds no board"):
         run(tmp_path / "nowhere", board)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 from recipe_documents import HUB, REAL, recipe
+from typer.testing import CliRunner
 
+from harness.cli import app
 from harness.commands.inputs import files_of
 from harness.commands.places import Places, places_of
 from harness.errors import BadInput
@@ -84,6 +86,57 @@ def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
         f"{start}model.template: there is no 'chat.jinja'{put}.",
         f"{start}evaluation.mt_bench.questions: there is no 'q.jsonl'{put}.",
     )
+
+
+CODED = """
+title = "t"
+baseline = "dpo"
+[model]
+kind = "random"
+[pool]
+prompts = { kind = "dataset", path = "pool.jsonl", count = 4 }
+judge = { kind = "length" }
+[budget]
+responses = 8
+[training]
+steps = 1
+learning_rate = 1e-3
+[evaluation.alpaca_eval]
+judge = { kind = "length" }
+prompts = { kind = "held-out", count = 4 }
+[evaluation.lm_eval]
+tasks = ["own"]
+include = "tasks"
+[methods.dpo]
+responses_per_prompt = 2
+"""
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run"])
+def test_task_files_that_name_code_are_refused_before_anything_runs(tmp_path: Path, command: str) -> None:
+    """In every folder below, whatever else is in the file; not where the tag is only spoken of."""
+    (tmp_path / "r.toml").write_text(CODED)
+    (tmp_path / "data" / "tasks" / "sub").mkdir(parents=True)
+    (tmp_path / "data" / "pool.jsonl").write_text('{"prompt": "p"}\n')
+    tasks = {
+        "own.yaml": "task: own\nprocess_docs: !function code.call\n",
+        "sub/more.yml": "- [1, !function 'code.call']\n--- {\n",
+        "good.yaml": "task: good  # no !function\ndoc_to_text: 'a !function'\n",
+        "data.bin": "process_docs: !function code.call\n",
+    }
+    for name, text in tasks.items():
+        (tmp_path / "data" / "tasks" / name).write_text(text)
+    with pytest.raises(BadInput) as caught:
+        CliRunner().invoke(app, [command, str(tmp_path / "r.toml")], catch_exceptions=False)
+    start = f"{tmp_path / 'r.toml'}: evaluation.lm_eval.include: {tmp_path / 'data' / 'tasks'}"
+    rule = (
+        "must not name code. Got '!function'. Write the task without it: nothing that a recipe brings is run."
+    )
+    assert caught.value.problems == (
+        f"{start}/own.yaml: line 2: {rule}",
+        f"{start}/sub/more.yml: line 1: {rule}",
+    )
+    assert not (tmp_path / ".harness").exists()
 
 
 def test_what_the_hub_has_is_not_looked_for(tmp_path: Path) -> None:

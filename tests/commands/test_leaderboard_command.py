@@ -1,6 +1,7 @@
 """`harness leaderboard` and `plot`: what they write, show and refuse, and the pages as they are served."""
 
 import json
+import re
 import threading
 import urllib.request
 from pathlib import Path
@@ -43,15 +44,18 @@ def run(*words: str) -> str:
     return str(done.output)
 
 
-def test_every_file_is_written_and_found_fresh(boards: Path) -> None:
+def test_every_file_is_written_and_a_stale_one_found(boards: Path) -> None:
     run("leaderboard", "--all", "--boards", str(boards))
     files = {path.name for path in (boards / "bpo").iterdir()}
     assert files == {"README.md", "index.html", "table.json", "table.csv", "table.tex", "records"}
     assert {path.name for path in boards.iterdir()} == {"README.md", "index.html", "bpo"}
-    assert run("leaderboard", "--check", "--boards", str(boards)) == "1 board is what its records give\n"
     (boards / "index.html").write_text("")
-    with pytest.raises(StaleBoard, match=r"index\.html: is not what the boards below it give"):
+    with pytest.raises(StaleBoard) as caught:
         run("leaderboard", "--check", "--boards", str(boards))
+    recipe, overview, remedy = str(caught.value).splitlines()
+    assert "bpo: its recipe is not there" in recipe
+    assert overview == f"{boards / 'index.html'}: is not what the boards below it give"
+    assert remedy.startswith("Run `harness leaderboard` to make files again")
 
 
 def test_json_is_one_line_for_each_board(boards: Path) -> None:
@@ -67,7 +71,6 @@ def test_quiet_shows_the_result_only_and_verbose_more(boards: Path) -> None:
     assert "board: " in usual
     assert "there is no recipe to compare them with" in verbose
     assert len(quiet) < len(usual) < len(verbose)
-    assert run("-q", *words, "--check") == ""
     assert (run(*words, "-q"), run(words[0], "--verbose", *words[1:])) == (quiet, verbose)
 
 
@@ -93,6 +96,11 @@ def test_the_recipe_beside_a_board_is_the_one_that_a_run_would_take(boards: Path
     path.write_bytes((ROOT / "recipes" / "bpo.toml").read_bytes())
     (one,) = choose([], boards)
     assert one.recipe == path
+    nested = path.parent / "gpu" / "bpo.toml"
+    nested.parent.mkdir()
+    path.rename(nested)
+    assert recipe_beside(boards / "bpo") == nested
+    assert places_of(nested).board == boards / "bpo"
     run("leaderboard", "--boards", str(boards))
     with pytest.raises(StaleBoard, match="has no record of the recipe's method balanced"):
         run("leaderboard", "--check", "--boards", str(boards))
@@ -119,6 +127,7 @@ def test_edited_data_fail_the_check_and_absent_data_are_said(with_data: Path) ->
     file = with_data / "data" / "hh-rlhf" / "harmless-base-test.jsonl.gz"
     run(*words)
     assert run(*words, "--check") == "1 board is what its records give\n"
+    assert run("-q", *words, "--check") == ""
     file.write_bytes(b"two")
     with pytest.raises(StaleBoard, match=r"stage dataset: reads another hh-rlhf/harmless\S+ now \(6 methods"):
         run(*words, "--check")
@@ -144,18 +153,38 @@ def test_pages_are_served_to_this_machine_only(boards: Path) -> None:
             thread.join()
 
 
+def interrupt(server: object) -> None:
+    """What Ctrl-C does to a server."""
+    raise KeyboardInterrupt
+
+
 def test_serving_says_its_address_and_stops_when_interrupted(
     boards: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(server: object) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(BadInput, match="Make it first: harness leaderboard"):
         serve(boards, "bpo", 0, make_output())
     run("leaderboard", "--boards", str(boards))
     monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", interrupt)
     serve(boards, "bpo", 0, make_output())
     assert capsys.readouterr().out.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_browser_is_opened_from_a_terminal_only(
+    boards: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", interrupt)
+    monkeypatch.setattr("rich.console.Console.is_terminal", terminal)
+    words = ["leaderboard", "--boards", str(boards)]
+    run(*words)
+    told = [run(*words, "--serve", *recipe).splitlines() for recipe in ([], ["bpo.toml"])]
+    assert [stopped for _, stopped in told] == ["stopped", "stopped"]
+    all_boards, one_board = (line.removesuffix(" (Ctrl-C stops)") for line, _ in told)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", all_boards)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/bpo/", one_board)
+    assert opened == ([all_boards, one_board] if terminal else [])
 
 
 def test_a_port_that_is_taken_is_a_sentence(boards: Path) -> None:

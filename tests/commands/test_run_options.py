@@ -9,12 +9,12 @@ from harness.__main__ import main
 from harness.commands import options
 from harness.commands.options import options_of
 from harness.commands.places import places_of
-from harness.commands.workers import most_gpus
+from harness.commands.workers import _taken, most_gpus
 from harness.errors import BadInput
 from harness.plan.build import build_plan
 from harness.recipe.launching import Launch, Launching
 from harness.recipe.load import load_recipe
-from harness.recipe.resources import Resources
+from harness.recipe.resources import Needs, Resources, ShardedNeeds
 from harness.recipe.schema import Recipe, Training
 from harness.recipe.tuning import Tuning
 
@@ -80,6 +80,9 @@ def test_every_method_that_cannot_be_shared_is_named() -> None:
         update={"training": Training(**{**recipe.training.model_dump(), "micro_batch": 1})}
     )
     assert options_of(places_of(SMOKE), shared, build_plan(shared), "none", 2).launch.processes == 2
+    few = shared.model_copy(update={"training": shared.training.model_copy(update={"prompts_per_step": 3})})
+    with pytest.raises(BadInput, match=r"training\.prompts_per_step: .* Got 3\. Set it to a multiple of 2"):
+        options_of(places_of(SMOKE), few, build_plan(few), "none", 2)
 
 
 def with_training(**table: object) -> Recipe:
@@ -136,9 +139,30 @@ def test_an_endpoint_that_cannot_be_asked_is_refused_before_anything_runs() -> N
     assert options_of(places_of(SMOKE), priced, build_plan(priced), "none", None).launch.processes == 1
 
 
+def test_a_cluster_is_told_what_a_task_takes_in_its_own_units() -> None:
+    """By the table of its stage, else by the default: cores, GPUs, and bytes for the recipe's gigabytes."""
+    resources = Resources(
+        default=Needs(gpus=0.25, cpus=2.0),
+        responses=ShardedNeeds(shards=4, gpus=1.0),
+        pairs=Needs(cpus=3.0, memory_gb=1.5),
+    )
+    assert _taken(resources, "adapter") == {"num_cpus": 2.0, "num_gpus": 0.25}
+    assert _taken(resources, "responses") == {"num_cpus": 1.0, "num_gpus": 1.0}
+    assert _taken(resources, "pairs") == {"num_cpus": 3.0, "num_gpus": 0.0, "memory": 1_500_000_000}
+
+
 def test_a_task_takes_as_many_gpus_as_its_stage_or_its_processes_on_one_machine() -> None:
     """The most counts, and a half is one; 16 processes on two machines are 8 on each."""
     assert most_gpus(Resources(), 1) == 1
     assert most_gpus(Resources.model_validate({"responses": {"gpus": 0.5}}), 1) == 1
     assert most_gpus(Resources.model_validate({"default": {"gpus": 1.0}, "scores": {"gpus": 2.0}}), 1) == 2
     assert most_gpus(Resources(), Launch(processes=16, nodes=2).on_each) == 8
+
+
+def test_the_layers_that_are_trained_are_told() -> None:
+    recipe = load_recipe(SMOKE)
+    named = recipe.training.model_copy(update={"targets": ("q_proj",)})
+    for training in (recipe.training, named):
+        changed = recipe.model_copy(update={"training": training})
+        told = options_of(places_of(SMOKE), changed, build_plan(changed), "none", 1)
+        assert told.targets == training.targets

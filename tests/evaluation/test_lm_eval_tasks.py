@@ -8,6 +8,7 @@ from typing import Any
 
 import datasets
 import huggingface_hub.constants
+import lm_eval.tasks
 import pytest
 import yaml
 from lm_eval.tasks import TaskManager
@@ -152,6 +153,51 @@ def test_a_missing_data_file_is_one_sentence(tiny_policy: Policy, tmp_path: Path
         BadInput, match=r"cannot read the data set json of a task \(.*\)\. Check its data_files\.$"
     ):
         run_tasks(tiny_policy, ["own_choice"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "process_docs: !function code.call",
+        "process_docs: !<!function> code.call",
+        "include: ../elsewhere/base.txt",
+        "metric_list: [{metric: PLACE/code/code.py}]",
+        "metric_list: [{metric: code}]",
+        "doc_to_text: '{{ cycler.__init__.__globals__.os.mkdir(\"PLACE/ran\") }}'",
+    ],
+    ids=["function", "spelled out", "from elsewhere", "a script", "a script that lies here", "template"],
+)
+def test_no_code_of_a_task_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    for name in ("tasks", "elsewhere", "code"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "code.py").write_text(
+            f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).mkdir()\ncall = list\n"
+        )
+    (tmp_path / "elsewhere" / "base.txt").write_text("process_docs: !function code.call\n")
+    write_task(tmp_path / "tasks", documents([0]))
+    with (tmp_path / "tasks" / "own.yaml").open("a") as file:
+        file.write(line.replace("PLACE", str(tmp_path)))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        BadInput, match=r"^evaluation\.lm_eval\.include: .*nothing that a recipe brings is run"
+    ):
+        fetch_tasks(["own_choice"], tmp_path / "tasks")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_functions_of_the_package_are_run_for_its_own_files(tmp_path: Path) -> None:
+    """One of its task files, on data of ours: its function makes the question that its template shows."""
+    row = {"activity_label": "A", "ctx_a": "b", "ctx_b": "c", "endings": ["d", "e"], "label": "0"}
+    (tmp_path / "own.jsonl").write_text(json.dumps(row) + "\n")
+    splits = dict.fromkeys(("train", "validation"), str(tmp_path / "own.jsonl"))
+    task = {
+        "include": str(Path(lm_eval.tasks.__file__).parent / "hellaswag" / "hellaswag.yaml"),
+        "task": "own_hellaswag",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": splits},
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(task))
+    fetch_tasks(["own_hellaswag"], tmp_path)
 
 
 def test_nothing_is_printed(tiny_policy: Policy, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

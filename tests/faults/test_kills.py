@@ -4,11 +4,12 @@ The long version is `nox -s faults`; `benchmarks/kills.py` says how runs are kil
 """
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks.kills import KILLS, campaign
+from benchmarks.kills import KILLS, Campaign, campaign, ended_well
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +47,17 @@ def check(recipe: str, kills: int, seed: int) -> None:
     seen = campaign(recipe, kills, seed, log=True)
     assert seen.kills.total() >= kills
     assert seen.boards >= 1
-    assert (seen.other_boards, seen.damaged, seen.made_twice) == (0, [], [])
+    assert (seen.other_boards, seen.damaged, seen.made_twice, seen.unexplained) == (0, [], [], [])
+
+
+def test_a_run_that_fails_by_itself_must_say_that_it_lost_a_worker() -> None:
+    """These end as a run does: well, with the sentence, and without a word."""
+    told = "adapter of dpo failed: the worker process died (signal SIGKILL); was the machine out of memory?"
+    for words, unexplained in (("exit 0", []), (f"echo '{told}' >&2; exit 1", []), ("exit 1", [""])):
+        seen = Campaign()
+        with subprocess.Popen(["sh", "-c", words], stderr=subprocess.PIPE) as run:
+            assert ended_well(run, seen) == (words == "exit 0")
+        assert seen.unexplained == unexplained
 
 
 @pytest.mark.slow

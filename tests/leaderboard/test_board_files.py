@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from recipe_documents import HUB, REAL, recipe
 from rich.console import Console
 from synthetic_records import FIXED, WIN_RATE, board, items, record
 from typer.testing import CliRunner
@@ -16,6 +17,7 @@ from harness.cli import app
 from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.board import BEGIN, END, check_writable, make_board, stale_files, write_board
+from harness.leaderboard.collect import fixed_part
 from harness.leaderboard.record import Record, Sample, read_records, write_record
 from harness.leaderboard.terminal import print_board
 
@@ -50,6 +52,13 @@ def test_table_json_has_the_fields_that_other_programs_read(folder: Path) -> Non
     assert row["cost"]["alone"]["wall_s"] == 20
     assert row["cost"]["stages"]["adapter"]["wall_s"] == 12
     assert row["overhead"]["alone"] == {"wall": pytest.approx(2 / 18, rel=1e-5), "flops": 0}
+
+
+def test_that_code_of_a_model_may_be_run_stands_on_the_board(tmp_path: Path) -> None:
+    fixed = fixed_part(recipe(REAL, model={"kind": "hf", **HUB, "trust_remote_code": True}))
+    files = make_board(folder_with(tmp_path, [record(fixed=fixed)]))
+    assert r"trust\_remote\_code = true" in files["README.md"]
+    assert "trust_remote_code = true" in files["index.html"]
 
 
 def test_the_same_records_give_the_same_bytes(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -105,12 +114,17 @@ def test_readme_shows_ranks_intervals_and_how_to_make_it_again(folder: Path) -> 
     first = next(line for line in lines if line.startswith("| 1 |"))
     assert first.startswith("| 1 | 1 | uniform ◆ | 6")
     assert "| **+22.3 ± " in first
+    head = next(line for line in lines if line.startswith("| rank |"))
+    assert "| characters | tokens | FLOPs | overhead | facts known |" in head
+    assert "| 0 | 3.00e11 | +0 % |" in first
     assert first.endswith("| 8 | 4 | 2.0 | 480/480 |")
     assert "    harness leaderboard recipes/bpo.toml" in lines
     assert "- 3 seeds: 0, 1, 2." in lines
     assert any(line.startswith("- Smallest difference in win rate") for line in lines)
     assert any(line.endswith("Not told apart: random from dpo.") for line in lines)
     assert any(line.startswith("- Variance of a difference in win rate, by source:") for line in lines)
+    assert "### Cost (mean over seeds; of peak memory the largest)" in lines
+    assert any("draws of seeds and prompts; a rank may lie outside them." in line for line in lines)
 
 
 def test_every_line_of_a_table_has_the_same_number_of_cells(folder: Path) -> None:
@@ -351,7 +365,7 @@ def test_the_terminal_shows_each_row_and_no_markup_of_others() -> None:
 @pytest.mark.parametrize(("boards", "words"), [(1, "1 board is what its"), (2, "2 boards are what their")])
 def test_counted_boards(tmp_path: Path, boards: int, words: str) -> None:
     for number in range(boards):
-        folder_with(tmp_path / str(number), board({"dpo": 50}))
+        folder_with(tmp_path / str(number), [record(tasks=[])])
     made = CliRunner().invoke(app, ["leaderboard", "--boards", str(tmp_path)])
     assert made.output.count("board: ") == boards
     done = CliRunner().invoke(app, ["leaderboard", "--check", "--boards", str(tmp_path)])

@@ -91,6 +91,22 @@ def test_a_record_holds_what_the_artifacts_say(tmp_path: Path) -> None:
     assert record.training["history"] == [0.123457]
 
 
+def test_pairs_that_could_not_be_chosen_are_counted_and_noted_by_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1,200 and 3 beside the pairs, and one that the training dropped."""
+    left_out = {"the prompt fills max_length": 1200, "the chosen response is empty": 3}
+    monkeypatch.setitem(FILES, "pairs", FILES["pairs"] | {"left_out.json": left_out})
+    _, _, record = collected(tmp_path, "random")
+    assert (record.pairs, record.pairs_dropped) == (2, 1204)
+    assert record.notes[1:] == [
+        "1,200 candidate pairs left out: the prompt fills max_length",
+        "3 candidate pairs left out: the chosen response is empty",
+    ]
+    _, _, start = collected(tmp_path, "sft")
+    assert (start.pairs_dropped, start.notes) == (0, [])
+
+
 def test_a_score_that_is_no_number_is_a_missing_judgment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

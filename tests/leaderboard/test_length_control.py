@@ -102,10 +102,13 @@ def test_published_length_controlled_rates_are_near(published: Published) -> Non
     """Measured: 0.64 points in the mean, 1.93 at most, Spearman 0.992; raw win rates 4.45, 10.3 and 0.981."""
     found = 100 * rates(published.outcomes, published.differences)
     wanted = published.column("length_controlled_winrate")
-    assert np.abs(found - wanted).mean() <= 0.8
-    assert np.abs(found - wanted).max() < 3
-    assert spearmanr(found, wanted).statistic >= 0.985
-    assert np.abs(published.column("win_rate") - wanted).mean() > 4
+    apart, raw = np.abs(found - wanted), np.abs(published.column("win_rate") - wanted)
+    order = spearmanr(found, wanted).statistic
+    print(f"\n{apart.mean():.2f} points, {apart.max():.2f} at most, rho {order:.3f}; raw {raw.mean():.2f}")
+    assert apart.mean() <= 0.8
+    assert apart.max() < 3
+    assert order >= 0.985
+    assert raw.mean() > 4
 
 
 def test_a_pseudo_value_is_the_derivative_by_the_weight_of_a_cell() -> None:
@@ -205,16 +208,17 @@ def test_one_method_whose_lengths_never_vary_takes_the_slope_of_the_others() -> 
 
 @pytest.mark.slow
 def test_coverage_of_intervals_and_differences() -> None:
-    """200 boards of 8 methods, 3 replicates, 150 prompts: 93-97 % wanted. Measured on 300: 96.5 and 95.9."""
+    """1,000 boards of 8 methods, 3 replicates, 150 prompts: 93-97.5 % wanted. Measured: 96.0 and 95.9."""
     rng = np.random.default_rng(10)
     own, paired = [], []
-    for _ in range(200):
+    for _ in range(1000):
         board = simulated(rng, rng.normal(0, 0.6, 8))
         found = control_length(board.outcomes, board.differences)
         assert found is not None
         own += [holds(values, true) for values, true in zip(found.pseudo_values, board.truth, strict=True)]
         gaps = found.pseudo_values[1:] - found.pseudo_values[0]
         paired += [holds(gap, true) for gap, true in zip(gaps, board.truth[1:] - board.truth[0], strict=True)]
+    print(f"\nlength control: rows {np.mean(own):.1%}, differences {np.mean(paired):.1%}")
     assert 0.93 <= np.mean(own) <= 0.975
     assert 0.93 <= np.mean(paired) <= 0.975
 
@@ -249,3 +253,23 @@ def test_controls_that_game_a_judge_by_length_are_never_first(taste: float, shap
         raw_firsts += int(np.argmax(outcomes.mean(axis=(1, 2)))) >= 6
         assert np.argmax(rates(outcomes, differences)) < 6
     assert raw_firsts > 90
+
+
+def test_a_taste_for_length_without_end_is_taken_out_in_part() -> None:
+    """The judge's log odds grow by 1.5 times the log of how much longer a text is, and a null model writes
+    seven times as much as references do. Measured: 76 %, 60 % controlled, and 22 % at equal length.
+    """
+    rng = np.random.default_rng(12)
+    found = []
+    for _ in range(50):
+        qualities = np.append(rng.uniform(-0.3, 0.3, 6), -1.5)
+        reference = rng.lognormal(5, 0.4, (1, 3, 100))
+        written = reference * rng.lognormal(0, 0.35, (7, 3, 100))
+        written[6] = 7 * np.exp(5)  # the median of references
+        odds = qualities[:, None, None] + rng.normal(size=100)
+        outcomes = rng.binomial(4, expit(odds + 1.5 * np.log(written / reference))) / 4
+        controlled = rates(outcomes, written - reference)[6]
+        found.append((outcomes[6].mean(), controlled, expit(odds[6]).mean()))
+    raw, controlled, true = 100 * np.mean(found, axis=0)
+    print(f"\nnull model: {raw:.0f} by raw win rate, {controlled:.0f} controlled, {true:.0f} at equal length")
+    assert true + 10 < controlled < raw - 5

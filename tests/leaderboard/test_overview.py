@@ -1,5 +1,6 @@
 """The page above all boards: made from their tables, safe from their texts, whole without the broken ones."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,10 @@ def test_each_board_has_its_line_and_its_card(tmp_path: Path) -> None:
     assert line.startswith("| [Breadth and depth](first/README.md) | 2 | 3 | dpo | ")
     assert "significantly better: uniform;" in line
     assert "| [Another](second/README.md) | 1 | 1 | dpo | – | Only dpo is ranked. |" in readme
+    assert "| detectable difference, before Holm |" in readme
+    assert re.search(r"first</bdi> · 2 methods · 3 seeds · detects \d+\.\d points before Holm</p>", page)
+    board_page = (tmp_path / "first" / "index.html").read_text()
+    assert re.search(r"<dt>detectable difference, before Holm</dt><dd>\d+\.\d points</dd>", board_page)
     assert 'href="first/index.html"' in page
     assert page.count('<section class="entry"') == 2
     assert make_overview(tmp_path) == {"README.md": readme, "index.html": page}

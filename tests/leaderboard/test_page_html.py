@@ -8,6 +8,7 @@ import pytest
 from synthetic_records import WIN_RATE, board, items, record
 
 from harness.leaderboard.assemble import make_table
+from harness.leaderboard.groups import NOT_APPLICABLE
 from harness.leaderboard.outputs import MOST
 from harness.leaderboard.page.board import board_page
 from harness.leaderboard.page.render import inline
@@ -75,6 +76,18 @@ def test_the_policy_allows_no_script_or_style_but_the_page_s_own_and_no_address(
     assert policy[1].startswith("default-src &#39;none&#39;; style-src &#39;sha256-")
     assert "unsafe" not in policy[1]
     assert "http" not in policy[1]
+
+
+def test_a_row_to_which_a_condition_does_not_apply_keeps_its_curve() -> None:
+    log = {"history": [{"loss": 1.0}, {"loss": 0.5}]}
+    asked, failed = {"head-to-head judge": "oracle"}, {"head-to-head judge": NOT_APPLICABLE}
+    records = [
+        record(comparable=asked, training=log),
+        record("a", comparable=failed, training=log),
+        record("elsewhere", comparable={"judge": "other"}, training=log),
+    ]
+    curves = re.findall(r'<path d="[^"]*" data-m="\d"[^>]*><title>(\w+)</title>', page_of(records))
+    assert sorted(curves) == ["a", "dpo", "elsewhere"]
 
 
 def test_ties_are_drawn_as_ties() -> None:

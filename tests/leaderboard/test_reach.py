@@ -55,7 +55,14 @@ def test_a_method_reaches_the_baseline_between_two_of_its_own_budgets() -> None:
         assert found[method] == Reach(60.0, 40.0, sure=False)
     assert found["near"] == Reach(None, 30.0, sure=False)
     assert found["alone"] == Reach(70.0, None, sure=True)
-    assert found["dpo"] == Reach(100.0, None, sure=True)
+    assert found["dpo"] == Reach(100.0, None, sure=False)
+
+
+def test_nothing_is_sure_where_the_baseline_is_the_first_of_its_own_kind() -> None:
+    """The baseline has the win rate by being it: no interval says so, of it or of its larger sister."""
+    base = made("dpo", [0, 0, 0, 0], 100, **sized(8))
+    table = make_table([*base, *made("larger", [10, 9, 11, 10], 200, **sized(16))])
+    assert [row.reach for row in table.rows] == 2 * [Reach(100.0, None, sure=False)]
 
 
 def test_without_a_ranked_baseline_or_costs_nothing_is_reached() -> None:

@@ -97,11 +97,18 @@ def test_records_that_no_recipe_of_today_could_give_are_compared_as_they_stand(
 
 
 def test_a_record_without_provenance_fails_the_check(tmp_path: Path) -> None:
-    folder = board_of(
-        tmp_path, [record(), record("a", provenance={"harness": "0.1.0", "packages": {}})], None
-    )
+    unsaid = record("a", tasks=[], provenance={"harness": "0.1.0", "packages": {}})
+    folder = board_of(tmp_path, [record(tasks=[]), unsaid], None)
     assert board_problems(folder) == [
         f"{folder / 'records'}: the record of a, seed 0, does not say its python, packages"
+    ]
+
+
+def test_a_board_that_was_trained_and_has_no_recipe_fails_the_check(tmp_path: Path, recipe: Recipe) -> None:
+    folder = board_of(tmp_path, records_of(recipe), None)
+    assert board_problems(folder) == [
+        f"{folder}: its recipe is not there, so nothing tells whether it would give the records now. Put it "
+        f"at recipes/{folder.name}.toml beside the boards, or name it: harness leaderboard --check RECIPE"
     ]
 
 
@@ -109,7 +116,7 @@ POOL = {"pool.jsonl": FILES["pool.jsonl"]}
 EDITED = {"pool.jsonl": DataFile(Path("/data/pool.jsonl"), "another sha256")}
 
 
-def test_a_raised_stage_stands_on_the_board_whatever_data_are_there(
+def test_a_raised_stage_fails_the_check_whatever_data_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The records state what their data were, so the keys can be made without them."""
@@ -120,7 +127,7 @@ def test_a_raised_stage_stands_on_the_board_whatever_data_are_there(
     write_board(folder, recipe)
     sentence = f"stage adapter: is version {version + 1} now, was {version} (dpo)"
     for files in (NO_FILES, POOL):
-        assert board_problems(folder, recipe, files) == []  # no fault of the board's, which says it
+        assert board_problems(folder, recipe, files) == [f"{folder}: of an earlier recipe: {sentence}"]
     assert f"> - {sentence}" in (folder / "README.md").read_text()
 
 

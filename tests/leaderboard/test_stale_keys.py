@@ -30,8 +30,7 @@ def judged(**of_a: object) -> Recipe:
 def found(
     records: list[Record], now: Recipe, files: dict[str, DataFile] | None = None, otherwise: str = OTHERWISE
 ) -> list[str]:
-    found = key_changes(records, now, NO_FILES if files is None else files, otherwise)
-    return [change.text for change in found]
+    return list(key_changes(records, now, NO_FILES if files is None else files, otherwise))
 
 
 def raised(monkeypatch: pytest.MonkeyPatch, stage: str, by: int = 1) -> str:

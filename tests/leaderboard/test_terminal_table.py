@@ -9,19 +9,39 @@ from synthetic_records import board, record
 
 from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
+from harness.leaderboard.record import Items, Record
+from harness.leaderboard.scores import MEAN_LENGTH, REFERENCE_LENGTH
 from harness.leaderboard.table import Table
 from harness.leaderboard.terminal import print_board
+
+TRAINING = {"dpo": 2e11, "random": 1e11, "uniform": 3e11}
+"""FLOPs."""
+
+
+def trained(one: Record) -> Record:
+    """Its training took the FLOPs of `TRAINING`."""
+    tasks = [
+        task.model_copy(update={"cost": task.cost.model_copy(update={"flops": TRAINING[one.method]})})
+        if task.stage == "adapter"
+        else task
+        for task in one.tasks
+    ]
+    return one.model_copy(update={"tasks": tasks})
 
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    return make_table(board({"dpo": 50, "random": 51, "uniform": 75}, prompts=60))
+    return make_table([trained(one) for one in board({"dpo": 50, "random": 51, "uniform": 75}, prompts=60)])
 
 
 def printed(table: Table, width: int = 160, terminal: bool = False, sort: str = "rank") -> list[str]:
     console = Console(width=width, file=io.StringIO(), force_terminal=terminal, color_system=None)
     print_board(table, console, sort)
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
+
+
+def heading(lines: list[str]) -> str:
+    return " ".join(next(line for line in lines if "rank" in line).split())
 
 
 def order(lines: list[str]) -> list[str]:
@@ -36,7 +56,7 @@ def order(lines: list[str]) -> list[str]:
         ("win-rate", ["uniform", "random", "dpo"]),
         ("difference", ["uniform", "random", "dpo"]),  # the baseline has none, so it is last
         ("seconds", ["dpo", "random", "uniform"]),  # 18, 19 and 20
-        ("overhead", ["uniform", "random", "dpo"]),  # all the same: as they are ranked
+        ("overhead", ["random", "dpo", "uniform"]),  # -33, 0 and 33 %
     ],
 )
 def test_rows_are_sorted_as_asked(table: Table, sort: str, methods: list[str]) -> None:
@@ -66,12 +86,33 @@ def test_a_narrow_terminal_has_fewer_columns_and_none_cut(table: Table, width: i
     lines = printed(table, width, terminal=True)
     assert max(map(len, lines)) <= width
     assert "…" not in "".join(lines)
-    head = " ".join(next(line for line in lines if "rank" in line).split())
+    head = heading(lines)
     assert head.startswith("rank")
     assert {"method", "win", "rate", "against", "baseline", "overhead"} <= set(head.split())
-    assert ("pairs" in head) == (width >= 100)
+    assert ("characters" in head, "pairs" in head) == (width >= 100, width >= 120)
+
+
+def with_reference(one: Record) -> Record:
+    """The reference wrote 120 characters each time, so that lengths can be controlled."""
+    own = one.items[MEAN_LENGTH]
+    reference = Items(ids=own.ids, values=[[120.0] * len(row) for row in own.values])
+    return one.model_copy(update={"items": one.items | {REFERENCE_LENGTH: reference}})
+
+
+def test_a_length_controlled_rate_never_stands_without_the_length() -> None:
+    table = make_table([with_reference(one) for one in board({"dpo": 50, "a": 75}, prompts=60)])
+    heads = [heading(printed(table, width, terminal=True)) for width in range(60, 150)]
+    shown = {("length-controlled" in head, "characters" in head) for head in heads}
+    assert shown == {(False, False), (False, True), (True, True)}
 
 
 def test_costs_that_were_not_measured_are_no_columns() -> None:
     lines = printed(make_table([record(tasks=[]), record("a", tasks=[])]))
     assert not set("".join(lines).split()) & {"FLOPs", "seconds", "tokens", "overhead"}
+
+
+def test_pairs_that_could_not_be_chosen_are_said_below() -> None:
+    """Cut ones alone are on the board."""
+    lines = printed(make_table([record(pairs_truncated=2), record("a", pairs_dropped=3, pairs_truncated=1)]))
+    told = "a: 3 pairs dropped, 1 truncated (mean over seeds)."
+    assert [line for line in lines if "dropped" in line] == [told]

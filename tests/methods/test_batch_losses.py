@@ -101,10 +101,15 @@ def test_beta_dpo() -> None:
     """Margins 0, 1, 5 around a running mean of 1. A third is left out: the farthest, 5. The kept mean is 1/2.
 
     b = 2 (1 + 1 (1/2 - 1)) = 1. The kept two stand for three: 3/2 ln 2 and 3/2 log(1 + 1/e).
+
+    b and what is kept have no gradient. That of -log s(b h) by log p_w is -b s(-b h), by log p_l its
+    opposite: times 3/2, -3/2 s(0) = -3/4 and -3/2 s(-1). The pair left out has none.
     """
     pairs = batch_of((0, 1, 5), (0, 0, 0), running=(1, 9))
-    value = beta_dpo(pairs, beta=2.0, alpha=1.0, filtered=1 / 3)
-    assert value.tolist() == pytest.approx([1.5 * math.log(2), 1.5 * softplus(-1), 0])
+    loss = partial(beta_dpo, beta=2.0, alpha=1.0, filtered=1 / 3)
+    assert loss(pairs).tolist() == pytest.approx([1.5 * math.log(2), 1.5 * softplus(-1), 0])
+    slope = 1.5 / (1 + math.e)
+    assert coefficients(loss, pairs).flatten().tolist() == pytest.approx([-0.75, 0.75, -slope, slope, 0, 0])
 
 
 def test_beta_of_beta_dpo_stays_positive() -> None:

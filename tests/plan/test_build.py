@@ -167,6 +167,8 @@ def test_names_titles_and_order_are_not_part_of_a_key(tmp_path: Path) -> None:
     ("old", "new", "stage"),
     [
         ("steps = 2", "steps = 3", "adapter"),
+        ("steps = 2", "steps = 2\npairs_per_step = 16", "adapter"),
+        ("steps = 2", "steps = 2\nmicro_batch = 8", "adapter"),
         ("count = 64", "count = 65", "prompts"),
         ("[seeds]", "[model]\nkind = 'atlas'\nseed = 1\n[seeds]", "base_model"),
         ("[seeds]", "[features.gradients]\ndim = 32\n[seeds]", "gradients"),

@@ -3,6 +3,7 @@
 import copy
 import datetime
 import json
+import math
 import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -12,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,9 +22,11 @@ from harness.commands.inputs import files_of
 from harness.commands.places import places_of
 from harness.errors import BadInput
 from harness.plan.build import build_plan
+from harness.recipe.launching import AccelerateConfig, Launching, launch_of
 from harness.recipe.load import load_recipe
 from harness.recipe.schema import KINDS, Role, kind_of
 from harness.recipe.table import Table
+from harness.store.keys import canonical
 
 CASES = int(os.environ.get("HARNESS_FUZZ_CASES", "900"))
 
@@ -83,8 +87,20 @@ RICH: dict[str, Any] = {
             "judge": {"kind": "local", "name": "me/judge", "revision": "0" * 40},
         },
     },
+    "resources": {
+        "default": {"gpus": 0.5, "cpus": 2.0, "memory_gb": 8.0},
+        "responses": {"gpus": 1.0, "shards": 4},
+        "training": {"launcher": "accelerate", "processes": 2, "config": "two.yaml", "nodes": 1},
+    },
     "methods": {"dpo": {"responses_per_prompt": 4}, "sft": {}},
 }
+CONFIG: dict[str, Any] = {
+    "distributed_type": "FSDP",
+    "num_processes": 2,
+    "mixed_precision": "no",
+    "fsdp_config": {"fsdp_version": 2, "fsdp_state_dict_type": "FULL_STATE_DICT", "fsdp_offload": False},
+}
+"""An accelerate config file."""
 FILES = ("sft.jsonl", "pool.jsonl", "held.jsonl", "questions.jsonl")
 
 
@@ -114,7 +130,19 @@ WORDS = sorted(
     | {*Role.__args__, "a" * 300}  # type: ignore[attr-defined]
 )
 keys = st.sampled_from(WORDS) | st.text(max_size=8)
-numbers = st.sampled_from([-1, 0, 1, 2, 3, 7, 100, 10**6, 2**63 - 1]) | st.integers() | st.floats()
+numbers = (
+    st.sampled_from([-1, 0, 1, 2, 3, 7, 100, 10**6, 2**63 - 1, math.nan, -math.inf])
+    | st.integers()
+    | st.floats()
+)
+YAML_VALUES = [
+    *(".nan", "-.inf", "1" + ":59" * 200 + ".5", "1" + "0" * 5000, "08", "0x_", "2020-01-01", "2020-99-99"),
+    *("!!int ''", "!!float ''", "!!bool 1", "!!timestamp 1", "!!binary é", "!!set {a}", "!!omap 1", "!a b"),
+    *("&a 1", "*a", "{<<: 1}", "{? [1]: 2}", "{.nan: 1}", "{~: 1}", "[" * 300 + "]" * 300, "|\n a", "@"),
+    '"\\ud800"',
+]
+"""What YAML's own conversions of a value meet, and what they cannot convert."""
+yaml_values = st.sampled_from(YAML_VALUES) | st.text("!&*:{}[]-.?~'\"#%\n 019einfax", max_size=20)
 scalars = (
     st.sampled_from(WORDS)
     | st.text(max_size=20)
@@ -157,9 +185,9 @@ def tables(document: Any, found: list[Any]) -> list[Any]:
 
 
 @st.composite
-def changed(draw: st.DrawFn) -> dict[str, Any]:
-    """A good recipe with up to three values changed, added or taken out, anywhere."""
-    document: dict[str, Any] = copy.deepcopy(draw(st.sampled_from([GOOD, RICH])))
+def altered(draw: st.DrawFn, *documents: dict[str, Any]) -> dict[str, Any]:
+    """One of these with up to three values changed, added or taken out, anywhere."""
+    document: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(documents)))
     for _ in range(draw(st.integers(0, 3))):
         table = draw(st.sampled_from(tables(document, [])))
         if isinstance(table, list):
@@ -170,9 +198,26 @@ def changed(draw: st.DrawFn) -> dict[str, Any]:
             del table[key]
         else:
             table[key] = draw(values | numbers | st.sampled_from(WORDS))
+    return document
+
+
+@st.composite
+def changed(draw: st.DrawFn) -> dict[str, Any]:
+    """A good recipe, altered, that may extend another."""
+    document = draw(altered(GOOD, RICH))
     if draw(st.integers(0, 3)) == 0:
         document["extends"] = draw(st.sampled_from(["base.toml", "r.toml", "no.toml", ".", 3]))
     return document
+
+
+@st.composite
+def changed_config(draw: st.DrawFn) -> bytes:
+    """A good accelerate config file, altered, and lines that YAML reads in its own ways."""
+    names = st.sampled_from([*AccelerateConfig.model_fields, "other"])
+    document = json.loads(json.dumps(draw(altered(CONFIG)), default=str))  # dates are among YAML_VALUES
+    more = draw(st.dictionaries(names, yaml_values, max_size=2))
+    lines = [f"{key}: {value}\n" for key, value in more.items()]
+    return "".join([yaml.safe_dump(document), *lines]).encode()
 
 
 @pytest.fixture(scope="module")
@@ -182,9 +227,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def furnish(folder: Path) -> Path:
-    """Put the recipe there that others extend, and the files that they name."""
+    """Put the recipe there that others extend, and the files that these name."""
     (folder / "base.toml").write_text("\n".join(f"{key} = {toml(item)}" for key, item in GOOD.items()))
     assert load_recipe(folder / "base.toml").title == "test"
+    (folder / "two.yaml").write_text(json.dumps(CONFIG))
     (folder / "data").mkdir()
     for name in FILES:
         (folder / "data" / name).touch()
@@ -241,6 +287,22 @@ def test_any_tables(folder: Path, document: dict[str, Any]) -> None:
 @given(content=st.binary(max_size=60) | st.text("[]{}=.,'\"# \n\\abc019:-", max_size=60).map(str.encode))
 def test_any_bytes(folder: Path, content: bytes) -> None:
     assert problems(folder, content)
+
+
+@cases(0.2)
+@given(content=changed_config() | st.binary(max_size=60))
+def test_any_config_file(folder: Path, content: bytes) -> None:
+    """What is taken can be handed on as JSON: a training's processes are told by it."""
+    (folder / "any.yaml").write_bytes(content)
+    try:
+        launch = launch_of(Launching(launcher="accelerate", config="any.yaml"), "fp32", folder)
+    except BadInput as error:
+        for problem in error.problems:
+            assert len(problem.splitlines()) == 1, problem
+            assert problem.startswith('resources.training.config: "any.yaml": '), problem
+            assert problem.endswith((".", "?")), problem
+    else:
+        assert canonical(launch.config)
 
 
 @cases(0.1)

@@ -58,6 +58,8 @@ METHOD = "responses_per_prompt = 6"
         ('"simpo", gama = 1.0', "gama: unknown key. Did you mean 'gamma'?"),
         ('"dpo", gamma = 1.0', "gamma: unknown key. Known: kind, beta."),
         ('"sum", terms = [], weights = [1.0]', "terms: must not be empty. Got []."),
+        ('"sum", weights = [1.0]', "terms: required, but not there. Add it."),
+        ('"sum", terms = [{ kind = "dpo" }]', "weights: required, but not there. Add it."),
         (
             '"sum", terms = [{ kind = "dpo", bta = 1.0 }], weights = [1.0]',
             "terms.0.bta: unknown key. Did you mean 'beta'?",

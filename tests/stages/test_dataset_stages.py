@@ -25,6 +25,8 @@ from harness.plan.pool import dataset_task, lint_task, prompts_task, responses_t
 from harness.plan.task import Task
 from harness.recipe.pool import DatasetPrompts
 from harness.stages import sft
+from harness.stages.options import Options
+from harness.stages.run import run_task
 from harness.stages.shared import read_prompts, read_responses
 from harness.store.formats import SCORES, read_json, read_matrix, read_rows
 from harness.store.local import LocalStore
@@ -354,3 +356,38 @@ def test_a_model_in_a_folder_is_pointed_to(store: Path, data: Path) -> None:
     assert result["name"] == str(random.resolve())
     assert result["template"] != read_json(random / "result.json")["template"]
     assert result["parameters"] == read_json(random / "result.json")["parameters"]
+
+
+def test_a_chat_template_that_changes_after_the_plan_is_refused(store: Path, data: Path) -> None:
+    """It would be stored under the key of what it held before; planned again, it has another."""
+    (data / "other").symlink_to(done(store, base_task(draw_in(data))))
+    path = data / "other.jinja"
+    path.write_text("{% for message in messages %}{{ message['content'] }}\n{% endfor %}")
+
+    def task() -> Task:
+        return base_task(draw_in(data, model={"kind": "hf", "name": "other", "template": path.name}))
+
+    before = task()
+    path.write_text("{% for message in messages %}{{ message['content'] }} {% endfor %}")
+    with pytest.raises(BadInput, match=r"other\.jinja: changed after this run had begun\. Run again"):
+        done(store, before)
+    assert not LocalStore(store).has("base_model", before.key)
+    assert done(store, task()).name != before.key
+
+
+def test_a_target_that_the_model_lacks_stops_what_reads_the_model_first(tmp_path: Path, data: Path) -> None:
+    """The lint, so that no prompt is drawn. Nothing is in its way with the right ones, under the same key."""
+    draw = draw_in(data)
+    lint = lint_task(draw, base_task(draw))
+    assert lint is not None
+    store = tmp_path / "store"
+    for task in lint.needs:
+        done(store, task)
+    for targets, told in (
+        (("q_proj", "query"), "'query' matches no linear layer of the model"),
+        (("lm_head",), "'lm_head' is the head, which has no adapter"),
+    ):
+        with pytest.raises(BadInput, match=rf"^training\.targets: {told}\. It has: down_proj, gate_proj"):
+            run_task(lint, store, lambda *_: None, Options(targets=targets))
+    assert not LocalStore(store).has("lint", lint.key)
+    assert run_task(lint, store, lambda *_: None, Options(targets=("q_proj", "v_proj")))

@@ -58,3 +58,14 @@ def test_processes_share_a_step_equally_or_not_at_all() -> None:
         split_problem(32, 8, "prompts", True, 2) or ""
     )
     assert "'pairs' is TRL's" in (split_problem(32, 8, "pairs", False, 2) or "")
+
+
+def test_a_step_of_few_prompts_has_few_passes_to_share() -> None:
+    """32 pairs by 4 are 8 passes, but 6 prompts have 6: two processes share those, four cannot."""
+    assert split_problem(32, 4, "prompts", False, 2, 6) is None
+    assert split_problem(32, 4, "prompts", False, 4, 12) is None
+    assert split_problem(32, 4, "prompts", False, 4, 4) is None
+    assert split_problem(32, 4, "prompts", False, 4, 6) == (
+        "training.prompts_per_step: a step has no more forward passes than prompts, and the 4 processes of a "
+        "training must share them equally. Got 6. Set it to a multiple of 4, or use fewer processes."
+    )

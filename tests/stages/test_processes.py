@@ -16,16 +16,18 @@ import torch
 from safetensors.torch import load_file
 
 from harness.data.rows import PreferencePair
-from harness.errors import BadInput, HarnessError
+from harness.errors import BadInput, Diverged, HarnessError
 from harness.metering import Cost, Meter
 from harness.recipe.launching import ALONE, Launch
 from harness.recipe.schema import Training
+from harness.stages import rank
 from harness.stages.adapter import run, settings_of, train_adapter
 from harness.stages.job import Job
 from harness.stages.processes import accelerate_config, failure
 from harness.stages.rank import check_gpus, together
 from harness.stages.run import launched
 from harness.store.formats import read_json, write_rows
+from harness.store.local import LocalStore
 from harness.training.preference import train as train_preference
 
 PAIRS = [
@@ -127,6 +129,40 @@ def test_processes_that_die_without_a_word_are_told_by_their_last_line(tmp_path:
     )
 
 
+def test_the_work_of_a_training_that_diverges_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the process that stopped, in a file, to the one that is charged."""
+    stopped = Diverged("training: the loss at step 2 is nan.")
+    stopped.work = {"forward": 7, "backward": 5, "padding": 1, "parameters": 10, "trainable": 2}
+
+    def diverge(*_: Any) -> None:
+        raise stopped
+
+    monkeypatch.setattr(rank, "_train", diverge)
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(Diverged):
+        rank._work(tmp_path)
+    told = failure(tmp_path, 1)
+    assert isinstance(told, Diverged)
+    assert (str(told), told.work) == (str(stopped), stopped.work)
+
+
+@pytest.mark.slow
+def test_two_processes_that_diverge_are_charged_as_one(tiny_base: Path, tmp_path: Path) -> None:
+    """At a learning rate of 1e30 the loss of step 2 is no number: the two passes of step 1 count."""
+    costs = []
+    for name, launch in (("one", ALONE), ("two", TWO)):
+        job = job_of(tiny_base, tmp_path / name, launch, learning_rate=1e30)
+        with job.meter:
+            run(job)
+        assert "the loss at step 2 is nan" in read_json(job.out / "result.json")["diverged"]
+        cost = job.meter.cost
+        costs.append((cost.tokens_forward, cost.tokens_backward, cost.tokens_padding, cost.flops))
+    assert costs[0] == costs[1]
+    assert costs[0][1] > 0
+
+
 def test_fewer_processes_than_asked_for_is_an_error(tiny_base: Path, tmp_path: Path) -> None:
     """As where a launcher starts one process and says nothing: this test is that process."""
     job = job_of(tiny_base, tmp_path, TWO)
@@ -163,10 +199,13 @@ def test_provenance_says_who_shared_a_training() -> None:
 TRAIN_LONG = """
     import sys
     from pathlib import Path
-    from test_processes import TWO, job_of
+    from test_processes import TWO, job_of, replace
     from harness.stages.adapter import run
+    from harness.store.local import LocalStore
 
-    run(job_of(Path(sys.argv[1]), Path(sys.argv[2]), TWO, steps=5000))
+    base, folder = map(Path, sys.argv[1:])
+    with LocalStore(folder / "store").claim("adapter", "abc") as claim:
+        run(replace(job_of(base, folder, TWO, steps=5000), claim=claim))
 """
 
 
@@ -182,13 +221,23 @@ def wait_for_ranks(parent: "subprocess.Popen[bytes]") -> list[psutil.Process]:
 
 @pytest.mark.slow
 def test_no_process_outlives_the_one_that_started_it(tiny_base: Path, tmp_path: Path) -> None:
-    """Not even where that is killed, so that no `finally` runs; the launcher's are sessions of their own."""
+    """Not even where that is killed, so that no `finally` runs; the launcher's are sessions of their own.
+
+    Until they have ended, which a launcher that is stopped puts off, nobody else can have the claim.
+    """
+    store = LocalStore(tmp_path / "store")
     path = os.pathsep.join((str(Path(__file__).parent), *sys.path))
     words = [sys.executable, "-c", textwrap.dedent(TRAIN_LONG), str(tiny_base), str(tmp_path)]
     with subprocess.Popen(words, env=os.environ | {"PYTHONPATH": path}) as parent:
         below = wait_for_ranks(parent)
+        (launcher,) = psutil.Process(parent.pid).children()
+        launcher.suspend()
         parent.kill()
+    held = store.is_claimed("adapter", "abc")
+    launcher.resume()
     assert psutil.wait_procs(below, timeout=60)[1] == []
+    assert held
+    assert not store.is_claimed("adapter", "abc")
 
 
 @pytest.mark.slow

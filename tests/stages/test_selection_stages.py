@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pool_of_words import gradient_params, run_stage, write_pool
+from pool_of_words import gradient_params, run_stage, write_pool, write_responses
 
-from harness.data.rows import PreferencePair, Prompt, Score
+from harness.data.rows import PreferencePair, Prompt, Response, Score
+from harness.errors import ShortBudget
 from harness.methods import values
 from harness.recipe.schema import KINDS, kind_of
 from harness.recipe.table import Table
@@ -16,7 +17,15 @@ from harness.stages.bank import GRADIENTS
 from harness.stages.hidden_states import HIDDEN_STATES
 from harness.stages.pool import read_pool
 from harness.stages.shared import read_prompts, read_responses
-from harness.store.formats import LOGPROBS, read_matrix, read_rows, write_matrix, write_rows
+from harness.store.formats import (
+    LEFT_OUT,
+    LOGPROBS,
+    read_json,
+    read_matrix,
+    read_rows,
+    write_matrix,
+    write_rows,
+)
 from harness.world.facts import make_world
 from harness.world.prompts import held_out_half, training_prompts
 
@@ -85,6 +94,48 @@ def test_prompts_that_fill_max_length_leave_their_budget_to_others(
     found = read_rows(done.folder / "pairs.jsonl", PreferencePair)
     assert len(found) == 22
     assert {row.prompt_id for row in found} == {prompt.id for prompt in others}
+
+
+def test_pairs_that_cannot_be_trained_on_are_left_out_and_counted(
+    tmp_path: Path, known: dict[str, Path]
+) -> None:
+    """Of 6 tokens the prompt p0 takes 4, p1 all, p2 4; each has three responses, the best first.
+
+    p0: the first two begin alike. p1: nothing is left of any of three pairs, of which one is also empty. p2:
+    the best response is empty. Three pairs remain, and meet a budget of three.
+    """
+    texts = {"p0": ("w2 w3 w4", "w2 w3 w5", "w6"), "p1": ("", "w8", "w9"), "p2": (" ", "w8", "w9")}
+    pool = write_pool(tmp_path / "pool", prompts=3, per_prompt=3)
+    prompts = [Prompt("p0", "w1"), Prompt("p1", "w1 w2 w3"), Prompt("p2", "w7")]
+    write_rows(pool["prompts"] / "prompts.jsonl", prompts)
+    rows = [Response(name, at, text, 3, True) for name, own in texts.items() for at, text in enumerate(own)]
+    write_responses(pool, rows)
+    scores = [Score(row.prompt_id, row.index, -float(row.index)) for row in rows]
+    write_rows(pool["scores"] / "scores.jsonl", scores)
+    params = {
+        "depth": {"kind": "uniform"}, "pairing": {"kind": "random"}, "budget": 3, "max_length": 6, "seed": 0
+    }  # fmt: skip
+    inputs = pool | {"base_model": known["base_model"]}
+    done = run_stage(tmp_path / "pairs", pairs.run, params, inputs)
+    assert sorted(
+        (row.prompt_id, row.chosen, row.rejected)
+        for row in read_rows(done.folder / "pairs.jsonl", PreferencePair)
+    ) == [("p0", "w2 w3 w4", "w6"), ("p0", "w2 w3 w5", "w6"), ("p2", "w8", "w9")]
+    assert read_json(done.folder / LEFT_OUT) == {
+        pairs.PROMPT_FILLS: 3,
+        pairs.EMPTY_CHOSEN: 2,
+        pairs.SAME_ROWS: 1,
+    }
+    with pytest.raises(ShortBudget):
+        run_stage(tmp_path / "short", pairs.run, params | {"budget": 4}, inputs)
+
+
+def test_where_nothing_is_left_out_the_pairs_stand_alone(tmp_path: Path, known: dict[str, Path]) -> None:
+    params = {
+        "depth": {"kind": "uniform"}, "pairing": {"kind": "random"}, "budget": 4, "max_length": 64, "seed": 0
+    }  # fmt: skip
+    done = run_stage(tmp_path, pairs.run, params, known)
+    assert {file.name for file in done.folder.iterdir()} == {"pairs.jsonl", "manifest.json"}
 
 
 def test_the_control_for_length_needs_no_scores(tmp_path: Path, known: dict[str, Path]) -> None:

@@ -1,6 +1,8 @@
 """An artifact is there whole or not at all, and every change to it is found."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -98,6 +100,28 @@ def test_missing_and_extra_files_are_found(store: LocalStore) -> None:
         store.open("pairs", "abc")
 
 
+def test_a_file_that_cannot_be_read_counts_as_damaged(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad sector: the file opens, and reading it fails. What may not be read is not damaged by that."""
+    folder = make(store)
+
+    def fail_with(number: int) -> None:
+        def read(file: int, size: int) -> bytes:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "read", read)
+
+    fail_with(errno.EIO)
+    with pytest.raises(CorruptArtifact, match=rf"cannot be read: .*Input/output error: '{folder}/"):
+        store.open("pairs", "abc")
+    fail_with(errno.EACCES)
+    with pytest.raises(PermissionError):
+        store.open("pairs", "abc")
+    monkeypatch.undo()
+    assert store.open("pairs", "abc") == folder
+
+
 def test_discarded_artifacts_are_gone_and_can_be_made_again(store: LocalStore) -> None:
     make(store)
     store.open("pairs", "abc")
@@ -109,7 +133,7 @@ def test_discarded_artifacts_are_gone_and_can_be_made_again(store: LocalStore) -
 
 def test_discarding_asks_whether_there_still_is_a_reason_while_it_holds_the_claim(store: LocalStore) -> None:
     make(store)
-    store.discard("pairs", "abc", lambda: False)
+    store.discard("pairs", "abc", list)
     assert store.has("pairs", "abc")
     store.discard("pairs", "abc", lambda: store.is_claimed("pairs", "abc"))
     assert not store.has("pairs", "abc")

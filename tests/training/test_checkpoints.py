@@ -1,5 +1,6 @@
 """A training that is killed goes on from its last whole checkpoint, to what an unbroken one gives."""
 
+import hashlib
 import json
 import os
 import signal
@@ -8,8 +9,10 @@ import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import inf
 from pathlib import Path
+from pickle import UnpicklingError
 from random import Random
 from unittest.mock import patch
 
@@ -19,10 +22,13 @@ from power import ANY, Power
 from safetensors.torch import load_file
 from test_preference_training import PAIRS, SETTINGS
 
+from harness.methods.losses import PairLoss
+from harness.methods.losses.batch import bco, bco_update
 from harness.training.checkpoints import PROGRESS, Checkpoints
 from harness.training.preference import train
 from harness.training.report import TrainingReport
 from harness.training.runtime import Runtime
+from harness.training.settings import TrainingSettings
 
 LONGER = replace(SETTINGS, steps=8, warmup_steps=2, learning_rate=1e-2)
 
@@ -55,12 +61,13 @@ def run(
     progress: Callable[[int, int], None] | None = None,
     fingerprint: str = "this",
     clock: Clock | None = None,
+    settings: TrainingSettings = LONGER,
 ) -> TrainingReport:
     """Train with a checkpoint after every step, in `folder`."""
     checkpoints = Checkpoints(
         folder / "checkpoints", lambda: fingerprint, clock or Clock(), every_s=0, share=inf
     )
-    return train(base, PAIRS, LONGER, folder / "out", Runtime(progress, checkpoints))
+    return train(base, PAIRS, settings, folder / "out", Runtime(progress, checkpoints))
 
 
 def steps(folder: Path) -> list[int]:
@@ -103,6 +110,19 @@ def test_a_training_goes_on_to_the_same_weights_and_report(
     assert run(tiny_base, tmp_path, first_step(done)) == unbroken[1]
     assert done == [7, 8]
     assert same_weights(tmp_path, unbroken[0])
+
+
+def test_a_running_loss_goes_on_with_its_state(tiny_base: Path, tmp_path: Path) -> None:
+    """BCO's shift is the mean of all log-ratios so far, those before the checkpoint included."""
+    needs = frozenset({"reference", "batch", "running"})
+    settings = replace(LONGER, loss=PairLoss(partial(bco, beta=0.5), needs, bco_update))
+    straight = train(tiny_base, PAIRS, settings, tmp_path / "straight" / "out")
+    with pytest.raises(Killed):
+        run(tiny_base, tmp_path, killed_at(5), settings=settings)
+    done: list[int] = []
+    assert run(tiny_base, tmp_path, first_step(done), settings=settings) == straight
+    assert done[0] == 5
+    assert same_weights(tmp_path, tmp_path / "straight")
 
 
 def test_seconds_are_carried_from_process_to_process(tiny_base: Path, tmp_path: Path) -> None:
@@ -149,6 +169,33 @@ def test_with_none_whole_it_starts_again(
     done: list[int] = []
     assert run(tiny_base, tmp_path, first_step(done)) == unbroken[1]
     assert done[0] == 1
+
+
+class Payload:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
+def test_a_pickle_in_a_checkpoint_is_not_executed(tiny_base: Path, tmp_path: Path, name: str) -> None:
+    """Nor that in `training_args.bin`, which nothing reads; whoever put them there forged their digests."""
+    with pytest.raises(Killed):
+        run(tiny_base, tmp_path, killed_at(6))
+    folder = tmp_path / "checkpoints" / "checkpoint-5"
+    note = json.loads((folder / PROGRESS).read_text())
+    for each in (name, "training_args.bin"):
+        assert each in note["files"]
+        torch.save(Payload(tmp_path / "ran"), folder / each)
+        note["files"][each] = hashlib.sha256((folder / each).read_bytes()).hexdigest()
+    (folder / PROGRESS).write_text(json.dumps(note))
+    with pytest.raises(UnpicklingError, match="Weights only load failed"):
+        run(tiny_base, tmp_path)
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("harm", ["missing", "zeros", ANY])

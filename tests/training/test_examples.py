@@ -50,10 +50,14 @@ def test_pairs_that_teach_nothing_are_refused(tiny_policy: Policy) -> None:
     """An empty rejected response is one to be pushed down; equal texts differ where one was cut off."""
     for bad, problem in (
         (pair("w1", " ", "w2"), "the chosen response is empty"),
-        (pair("w1", "w2", "w2"), "both responses are the same"),
+        (pair("w1", "w2", "w2"), r"both responses are the same within max_length \(32\)"),
     ):
         named = rf"^pairs: prompt 'p', chosen response 3, rejected 1: {problem}\. Leave the pair out\.$"
         with pytest.raises(BadInput, match=named):
             make_examples(tiny_policy.tokenizer, [replace(bad, chosen_index=3)], 32)
+    cut = pair("w1", "w2 w3 w4", "w2 w3 w5")  # within 6 tokens, of which the prompt takes 4
+    with pytest.raises(BadInput, match=r"rejected 1: both responses are the same within max_length \(6\)"):
+        make_examples(tiny_policy.tokenizer, [cut], 6)
+    assert len(make_examples(tiny_policy.tokenizer, [cut], 7).pairs) == 1
     fine = [pair("w1", "w2", ""), pair("w1", "w2", "w2", rejected_finished=False)]
     assert len(make_examples(tiny_policy.tokenizer, fine, 32).pairs) == 2

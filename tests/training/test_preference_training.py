@@ -163,6 +163,17 @@ def test_micro_batches_do_not_change_the_step(tiny_base: Path, tmp_path: Path) -
         torch.testing.assert_close(weight, large[name], rtol=1e-2, atol=1e-4)
 
 
+def test_a_constant_schedule_does_not_look_at_the_end(tiny_base: Path, tmp_path: Path) -> None:
+    """Four steps are the first four of six, as those of a falling learning rate are not."""
+    for schedule, same in (("constant", True), ("linear", False)):
+        four, six = (
+            train(tiny_base, PAIRS, replace(SETTINGS, schedule=schedule, steps=steps), tmp_path)
+            for steps in (4, 6)
+        )
+        assert (four.history == six.history[:4]) is same
+        assert four.loss_last < four.loss_first
+
+
 def test_progress_counts_steps_and_nothing_is_printed(
     tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

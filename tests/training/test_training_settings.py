@@ -14,7 +14,7 @@ from test_preference_training import PAIRS, SETTINGS
 from torch import Tensor
 
 from harness.data.rows import PreferencePair
-from harness.errors import BadInput
+from harness.errors import BadInput, HarnessError
 from harness.methods.losses import PairLogprobs, PairLoss, length
 from harness.models.chat import encode
 from harness.models.load import load_policy
@@ -24,6 +24,7 @@ from harness.training.examples import make_examples
 from harness.training.preference import train
 from harness.training.reference import make_reference
 from harness.training.report import MicroBatch, TrainingStep, flags_of, history_of
+from harness.training.runtime import Runtime
 from harness.training.trainer import make_trainer
 
 # Of four prompts the first two have all three pairs of their responses, the others one.
@@ -84,6 +85,22 @@ def test_prompts_per_step_is_taken_as_given(tiny_base: Path, tmp_path: Path) -> 
     report = train(tiny_base, GROUPED, replace(SETTINGS, prompts_per_step=3, steps=1), tmp_path)
     assert report.prompts_per_step == 3
     assert report.pairs in (5, 7)  # of depths 3 3 1 1, without one of them
+
+
+def test_a_step_of_too_few_prompts_for_the_processes_says_what_helps(tiny_base: Path, tmp_path: Path) -> None:
+    """Two prompts with three pairs each: a step of 4 pairs takes one, whatever the micro-batch.
+
+    With two it goes on, until it finds that it is one process; unless a micro-batch of 4 pairs makes them one
+    pass, which a smaller one mends.
+    """
+    two, deep, settings = Runtime(processes=2), GROUPED[:6], replace(SETTINGS, micro_batch=1)
+    few = r"^training\.prompts_per_step: a step has no more forward passes than prompts, here 1, which 2 "
+    with pytest.raises(BadInput, match=few):
+        train(tiny_base, deep, settings, tmp_path, two)
+    with pytest.raises(HarnessError, match="2 processes were asked for, but 1 run"):
+        train(tiny_base, deep, replace(settings, prompts_per_step=2), tmp_path, two)
+    with pytest.raises(BadInput, match=r"^training\.micro_batch: a step has 1 forward passes, which 2 "):
+        train(tiny_base, deep, replace(settings, prompts_per_step=2, micro_batch=4), tmp_path, two)
 
 
 def test_checkpointing_changes_nothing(tiny_base: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from harness.leaderboard import figures
 from harness.leaderboard.axes import Axis, linear_axis
 from harness.leaderboard.cost import TOKENS
 from harness.leaderboard.curves import LABELS, curves
+from harness.leaderboard.groups import split
 from harness.leaderboard.head_to_head import EVEN
 from harness.leaderboard.headline import headline, standings
 from harness.leaderboard.notes import board_notes, row_notes, section_reason
@@ -60,7 +61,10 @@ def board_page(table: Table, records: Sequence[Record]) -> str:
         table=table,
         ids=ids,
         headline=headline(standings(table), table.baseline),
-        sections=[_section(table, section, records, ids) for section in table.sections],
+        sections=[
+            _section(table, section, group.records, ids)
+            for section, group in zip(table.sections, split(records), strict=True)
+        ],
         comparisons=comparisons(records, list(ids)),
         notes=[_note(line) for line in board_notes(table)],
         win_rate=WIN_RATE,
@@ -73,11 +77,11 @@ def board_page(table: Table, records: Sequence[Record]) -> str:
 
 
 def _section(table: Table, section: Section, records: Sequence[Record], ids: charts.Ids) -> SectionView:
+    """What one section shows; `records` are its own."""
     rows = [row for row in table.rows if row.section == section.number]
     marks = figures.win_rates(rows)
     gaps = figures.differences(rows)
-    same = [record for record in records if record.comparable == section.comparable]
-    logged = curves(same, [row.method for row in rows])
+    logged = curves(records, [row.method for row in rows])
     lead = next((row.method for row in rows if row.rank == 1), "")
     metrics = [metric for metric in rows[0].scores if any(row.scores[metric] is not None for row in rows)]
     matrix, contests = figures.matrix(section), figures.contests(section)

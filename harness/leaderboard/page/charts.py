@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from harness.leaderboard.axes import Axis, linear_axis, log_axis
 from harness.leaderboard.curves import LABELS, Curve
-from harness.leaderboard.figures import Mark, Point
+from harness.leaderboard.figures import Mark, Point, budgets
 from harness.leaderboard.labels import Box, place_labels
 from harness.leaderboard.page.svg import percent, tag
 from harness.leaderboard.record import Cost
@@ -239,12 +239,9 @@ def _front(points: Sequence[Point], spots: Mapping[str, tuple[float, float]]) ->
 
 def _budgets(points: Sequence[Point], spots: Mapping[str, tuple[float, float]]) -> list[Markup]:
     """Lines through one method at several budgets: its quality against its cost."""
-    kinds: dict[str, list[Point]] = {}
-    for point in sorted(points, key=lambda point: point.flops):
-        kinds.setdefault(point.kind, []).append(point)
     ends = [
         (*spots[one.mark.method], *spots[next_.mark.method])
-        for kind in kinds.values()
+        for kind in budgets(points)
         for one, next_ in pairwise(kind)
     ]
     return [

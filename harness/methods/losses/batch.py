@@ -59,9 +59,9 @@ def aot_unpaired(pairs: PairLogprobs, beta: float) -> Tensor:
 def bco(pairs: PairLogprobs, beta: float) -> Tensor:
     """-log sigmoid(beta (r_w - d)) - log sigmoid(-beta (r_l - d)), d the mean log-ratio so far.
 
-    Binary classifier optimisation (Jung et al., arXiv 2404.04656); the reward shift d is the
-    mean of all log-ratios seen, as in TRL's former RunningMoments, and has no gradient. Running state: d, and
-    how many log-ratios it is the mean of.
+    Binary classifier optimisation (Jung et al., arXiv 2404.04656); the reward shift d is the mean of all
+    log-ratios seen, each weighing the same, and has no gradient. In TRL's former `bco_pair` each batch
+    weighed the same. Running state: d, and how many log-ratios it is the mean of.
     """
     shift, _ = _state(pairs, bco_update)
     return -F.logsigmoid(beta * (pairs.ratio_w - shift)) - F.logsigmoid(-beta * (pairs.ratio_l - shift))
@@ -108,7 +108,10 @@ def alpha_dpo(pairs: PairLogprobs, beta: float, gamma: float, alpha: float) -> T
 
 
 def margin_update(pairs: PairLogprobs, state: Tensor | None) -> Tensor:
-    """Moving averages of the mean and the spread of a batch's margins; the first batch sets them."""
+    """Moving averages of the mean and the spread of a batch's margins; the first batch sets them.
+
+    The authors' start at 0.
+    """
     return _moving_average(pairs.margin, state)
 
 

@@ -1,0 +1,40 @@
+"""The task files of lm-evaluation-harness that a recipe includes: data, of which nothing is run as code."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from harness.commands.places import Places
+from harness.recipe.schema import Recipe
+
+SUFFIXES = {".yaml", ".yml"}
+FUNCTION = "!function"
+"""The tag by which a value is code: lm-eval imports the Python file that it names."""
+
+
+def code_problems(recipe: Recipe, places: Places) -> list[str]:
+    """One sentence for each value that is code, in a YAML file below the folder `evaluation.lm_eval.include`.
+
+    The door to lm-eval refuses them too, in whatever file: one may include others from elsewhere, and change
+    after it was looked at here.
+    """
+    table = recipe.evaluation.lm_eval
+    if table is None or table.include is None:
+        return []
+    return [
+        f"{places.recipe}: evaluation.lm_eval.include: {file}: line {line}: must not name code. "
+        f"Got '{FUNCTION}'. Write the task without it: nothing that a recipe brings is run."
+        for file in sorted((places.data / table.include).rglob("*"))
+        if file.suffix in SUFFIXES and file.is_file()
+        for line in _functions(file)
+    ]
+
+
+def _functions(file: Path) -> list[int]:
+    """The lines on which a value is code; what is no YAML has none, as lm-eval cannot read it either."""
+    import yaml
+
+    found = list[int]()
+    with suppress(OSError, ValueError, yaml.YAMLError), file.open("rb") as stream:
+        tagged = (event for event in yaml.parse(stream) if getattr(event, "tag", None) == FUNCTION)
+        found.extend(event.start_mark.line + 1 for event in tagged)
+    return found
