@@ -1,8 +1,10 @@
 """`harness store`, on a small store beside a board that rests on part of it."""
 
 import contextlib
+import io
 import json
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
+from harness.cli.store import list_
 from harness.errors import HarnessError
 from harness.plan.build import build_plan
 from harness.plan.shards import in_shards
@@ -276,3 +279,23 @@ def test_a_large_store_is_listed_without_reading_a_file(
     monkeypatch.setattr("harness.store.local.read_manifest", refuse)
     monkeypatch.setattr("harness.store.manifest.file_facts", refuse)
     assert len(list(list_store(project / ".harness", project / "leaderboards"))) == 4
+
+
+def test_lines_are_not_written_one_by_one_where_python_is_unbuffered(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PYTHONUNBUFFERED, which containers set, makes the output."""
+    writes: list[bytes] = []
+
+    class Raw(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, content: Any) -> int:
+            writes.append(bytes(content))
+            return len(content)
+
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(Raw(), write_through=True))  # type: ignore[type-var]
+    list_(project / ".harness", project / "leaderboards")
+    sys.stdout.flush()
+    assert [content.count(b"\n") for content in writes] == [4]
