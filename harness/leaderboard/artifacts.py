@@ -8,7 +8,7 @@ from harness.store.formats import read_json
 from harness.store.local import LocalStore
 
 NEW_LINE = "\n"
-FILES_KEPT = 16
+FILES_KEPT = 64
 """More than one cell reads. Cells follow each other by replicate, so what they share is still there."""
 
 

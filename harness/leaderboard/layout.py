@@ -29,13 +29,15 @@ def layout(value: Any, indent: str = "") -> str:
 
 def whole(value: Any) -> Any:
     """The same JSON with every float that is an integer written as one: 100.0 -> 100."""
-    if isinstance(value, float):  # by far the most of a record, so asked first
-        return int(value) if value.is_integer() and abs(value) < EXACT else value
-    if isinstance(value, list):
-        return [whole(part) for part in value]
+    if isinstance(value, list):  # of floats in most cases, and these are by far the most of a record
+        return [_whole(part) if type(part) is float else whole(part) for part in value]
     if isinstance(value, dict):
         return {key: whole(part) for key, part in value.items()}
-    return value
+    return _whole(value) if isinstance(value, float) else value
+
+
+def _whole(value: float) -> float:
+    return int(value) if value.is_integer() and abs(value) < EXACT else value
 
 
 def dotted(table: Mapping[str, Any]) -> dict[str, str]:
