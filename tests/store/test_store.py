@@ -103,8 +103,13 @@ def test_missing_and_extra_files_are_found(store: LocalStore) -> None:
 def test_a_file_that_cannot_be_read_counts_as_damaged(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bad sector: the file opens, and reading it fails. What may not be read is not damaged by that."""
+    """A bad sector: the file opens, and reading it fails. What may not be read is not damaged by that.
+
+    The manifest has been read by then.
+    """
     folder = make(store)
+    manifest = store.manifest("pairs", "abc")
+    monkeypatch.setattr(store, "manifest", lambda stage, key: manifest)
 
     def fail_with(number: int) -> None:
         def read(file: int, size: int) -> bytes:
