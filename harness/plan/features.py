@@ -7,7 +7,7 @@ from harness.plan.draw import Draw, plain
 from harness.plan.task import Task
 from harness.recipe.features import Gradients, SentenceEmbedding
 from harness.recipe.losses import Need
-from harness.recipe.reference import stored_needs
+from harness.recipe.reference import arithmetic_of, row_needs
 from harness.recipe.rules import RandomPairing, UniformDepth
 
 
@@ -75,30 +75,40 @@ def warmup_task(draw: Draw, settings: Gradients, base: Task, sampled: Sampled) -
         "precision": "fp32",
     }
     training = draw.recipe.training.model_copy(update=changed)
-    known = known_reference(pairs, stored_needs(draw.recipe, training, draw.recipe.loss))
+    needs = row_needs(draw.recipe.loss.needs, training.batching)
+    known = known_reference(pairs, needs, arithmetic_of(draw.recipe, training))
     params = {"loss": plain(draw.recipe.loss), "training": plain(training), "seed": settings.seed}
     return Task("warmup", params, {"base_model": base, "pairs": pairs, **known})
 
 
-def known_reference(pairs: Task, needs: frozenset[Need]) -> dict[str, Task]:
+def known_reference(
+    pairs: Task, needs: frozenset[Need], arithmetic: Mapping[str, str] | None = None
+) -> dict[str, Task]:
     """The task that holds the reference's log-probabilities, and the responses that these are of.
 
-    What choosing the pairs has made already; else a pass that all methods share which sample the same
-    responses. It alone has those of single tokens, for a loss that needs the "common" ones. Nothing for a
-    training that needs none of them (`recipe.reference.stored_needs`).
+    What choosing the pairs has made already, where the training computes alike; else a pass that all methods
+    share which sample the same responses. It alone has those of single tokens, for a loss that needs the
+    "common" ones, and those of other `arithmetic`. Nothing for a training that needs none of them.
     """
     if not needs & {"reference", "common"}:
         return {}
     bank = pairs.inputs.get("gradients")
     made = bank.inputs.get("reference", bank) if bank else pairs.inputs.get("logprobs")
-    if made is None or "common" in needs:
-        made = logprobs_task({name: pairs.inputs[name] for name in ("base_model", "prompts", "responses")})
+    if made is None or "common" in needs or arithmetic is not None:
+        read = {name: pairs.inputs[name] for name in ("base_model", "prompts", "responses")}
+        made = logprobs_task(read, arithmetic=arithmetic)
     return {"reference": made, "responses": pairs.inputs["responses"]}
 
 
-def logprobs_task(read: Mapping[str, Task], conditional: bool = True) -> Task:
-    """Log-probabilities of the responses in `read` (see `Sampled.read_by`) under its model or adapter."""
-    return Task("logprobs", {"conditional": conditional}, read)
+def logprobs_task(
+    read: Mapping[str, Task], conditional: bool = True, arithmetic: Mapping[str, str] | None = None
+) -> Task:
+    """Log-probabilities of the responses in `read` (see `Sampled.read_by`) under its model or adapter.
+
+    Computed as the model scores, or as a training in that `arithmetic` (`recipe.reference`) does.
+    """
+    other = {} if arithmetic is None else {"arithmetic": dict(arithmetic)}
+    return Task("logprobs", {"conditional": conditional} | other, read)
 
 
 def hidden_states_task(base: Task, sampled: Sampled) -> Task:

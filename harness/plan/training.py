@@ -5,7 +5,7 @@ from harness.plan.features import known_reference
 from harness.plan.pool import judge_of, policy_knobs, validation_task
 from harness.plan.task import Task
 from harness.recipe.losses import Loss
-from harness.recipe.reference import stored_needs
+from harness.recipe.reference import arithmetic_of, row_needs
 from harness.recipe.schema import Method, Training
 from harness.recipe.trials import trials_of, with_settings
 from harness.recipe.tuning import Tuning
@@ -28,7 +28,8 @@ def adapter_task(draw: Draw, method: Method, base: Task, pairs: Task) -> Task:
 
 def _trained(draw: Draw, training: Training, loss: Loss, pairs: Task) -> Task:
     params = {"loss": plain(loss), "training": plain(training), "seed": draw.seed("training")}
-    known = known_reference(pairs, stored_needs(draw.recipe, training, loss))
+    needs = row_needs(loss.needs, training.batching)
+    known = known_reference(pairs, needs, arithmetic_of(draw.recipe, training))
     return Task("adapter", params, {"base_model": pairs.inputs["base_model"], "pairs": pairs, **known})
 
 

@@ -1,8 +1,8 @@
-"""What a training reads of the reference from the store; the rest it computes itself."""
+"""What a training reads of the reference from the store, and in what arithmetic that was computed."""
 
 from collections.abc import Set
 
-from harness.recipe.losses import Loss, Need
+from harness.recipe.losses import Need
 from harness.recipe.model import Dtype, HfModel
 from harness.recipe.schema import Recipe, Training
 
@@ -23,18 +23,18 @@ def scored_alike(dtype: Dtype, weights: str, precision: str) -> bool:
     return dtype == precision == loaded
 
 
-def stored_needs(recipe: Recipe, training: Training, loss: Loss) -> frozenset[Need]:
-    """What such a training reads of the reference from the store: sums, single tokens, or nothing."""
+def arithmetic_of(recipe: Recipe, training: Training) -> dict[str, str] | None:
+    """In what such a training computes the reference, where that is not how its model is scored."""
     dtype = recipe.model.dtype if isinstance(recipe.model, HfModel) else "fp32"
-    if not scored_alike(dtype, training.weights, training.precision):
-        return frozenset()
-    return row_needs(loss.needs, training.batching)
+    if scored_alike(dtype, training.weights, training.precision):
+        return None
+    return {"weights": training.weights, "precision": training.precision}
 
 
 def row_needs(needs: Set[Need], batching: str) -> frozenset[Need]:
-    """What a training must know of the reference for each distinct row, stored or computed.
+    """What a training reads of the reference for each distinct row.
 
-    With `batching` "pairs" the sums are TRL's: of both rows of each pair, always computed.
+    With `batching` "pairs" the sums are TRL's: of both rows of each pair, computed by the training.
     """
     of_rows: frozenset[Need] = frozenset({"common"} if batching == "pairs" else {"reference", "common"})
     return of_rows & needs

@@ -14,8 +14,6 @@ from harness.data.rows import PreferencePair
 from harness.errors import Diverged
 from harness.models.chat import encode
 from harness.models.load import load_tokenizer
-from harness.models.source import read_source
-from harness.recipe.reference import scored_alike
 from harness.stages.bank import GRADIENTS
 from harness.stages.job import Job
 from harness.stages.losses import loss_of
@@ -123,14 +121,12 @@ def _store_of(reference: Path) -> str:
 def _stored_reference(job: Job, pairs: Sequence[PreferencePair], settings: TrainingSettings) -> Known:
     """Log-probabilities under the base model that an earlier stage has made for the rows of these pairs.
 
-    That stage encodes and loads the model as training does, so equal tokens have the reference's value.
-    Nothing where training computes otherwise; the plan then hands it none.
+    That stage encodes, loads and computes as training does, so equal tokens have the reference's value.
     """
-    base = job.inputs["base_model"]
-    alike = scored_alike(read_source(base).dtype, settings.weights, settings.precision)
-    if "reference" not in job.inputs or not alike:
+    if "reference" not in job.inputs:
         return {}
-    tokenizer, logprobs = load_tokenizer(base), _logprobs(job.inputs["reference"], settings.loss.needs)
+    tokenizer = load_tokenizer(job.inputs["base_model"])
+    logprobs = _logprobs(job.inputs["reference"], settings.loss.needs)
     turns = {pair.prompt_id: pair.turns for pair in pairs}
     used = {(pair.prompt_id, index) for pair in pairs for index in (pair.chosen_index, pair.rejected_index)}
     return {

@@ -3,29 +3,13 @@
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from transformers import TrainingArguments
 
-from harness.errors import BadInput
-from harness.models.source import DTYPES
 from harness.training.runtime import Runtime
 from harness.training.settings import SupervisedSettings, TrainingSettings
 from harness.training.tracking import tracking_arguments
 
 Arguments = TypeVar("Arguments", bound=TrainingArguments)
-
-
-def loaded_dtype(settings: TrainingSettings | SupervisedSettings) -> torch.dtype:
-    """Of the weights as they are loaded; those that are trained are fp32.
-
-    Raises:
-        BadInput: this machine cannot train in that precision.
-    """
-    if settings.precision == "fp16" and not torch.cuda.is_available():
-        raise BadInput(
-            "training.precision: 'fp16' needs a CUDA GPU, and there is none here. Use 'bf16' or 'fp32'."
-        )
-    return torch.float32 if settings.weights == "full" else DTYPES[settings.precision]
 
 
 def common_arguments(

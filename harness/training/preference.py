@@ -1,20 +1,16 @@
 """Preference training of a policy."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
-
-import torch
 
 from harness.data.rows import PreferencePair
 from harness.data.tokens import Encoded
-from harness.errors import BadInput, Diverged
+from harness.errors import Diverged
 from harness.models.batching import padding
-from harness.models.load import Policy, load_policy
+from harness.models.load import Policy
 from harness.models.quiet import quiet
-from harness.models.source import DTYPES
 from harness.training.adapter import save_policy
-from harness.training.arguments import loaded_dtype
+from harness.training.arithmetic import computing_in, load_to_train
 from harness.training.batching import PromptBatching
 from harness.training.examples import Examples, make_examples
 from harness.training.moments import adam_moments, write_moments
@@ -55,8 +51,7 @@ def train(
         HarnessError: policy and reference do not start equal.
         Diverged: a loss, a gradient norm or a trained weight is not finite. It knows the work that was done.
     """
-    _check_machine(settings)
-    policy = load_policy(base, precision=loaded_dtype(settings), four_bits=settings.weights == "qlora")
+    policy = load_to_train(base, settings.weights, settings.precision)
     policy.model.requires_grad_(settings.weights == "full")
     examples = make_examples(policy.tokenizer, pairs, settings.max_length)
     reference = _reference(policy, examples, settings, known or {})
@@ -76,19 +71,10 @@ def train(
     return _report(trainer, examples, reference, settings)
 
 
-def _check_machine(settings: TrainingSettings) -> None:
-    if settings.weights == "qlora" and not (torch.cuda.is_available() and find_spec("bitsandbytes")):
-        raise BadInput(
-            "training.weights: 'qlora' needs a CUDA GPU and the package bitsandbytes, and one of them is "
-            "missing here. Use 'lora'."
-        )
-
-
 def _reference(policy: Policy, examples: Examples, settings: TrainingSettings, known: Known) -> Reference:
     """In the arithmetic of the training."""
     needs = settings.loss.needs - ({"reference"} if settings.batching == "pairs" else set())
-    dtype = DTYPES[settings.precision]
-    with torch.autocast(policy.device.type, dtype, enabled=settings.precision != "fp32"):
+    with computing_in(policy, settings.precision):
         return make_reference(policy, examples.rows, known, needs)
 
 

@@ -16,12 +16,13 @@ from harness.data.tokens import Encoded, pad
 from harness.errors import BadInput, Diverged
 from harness.methods.still import drop_nothing
 from harness.models.chat import Example, encode
-from harness.models.load import Policy, load_policy
+from harness.models.load import Policy
 from harness.models.quiet import quiet
 from harness.models.save import save_model
 from harness.models.source import DTYPES, Source, read_source, write_source
 from harness.training.adapter import lora_config
-from harness.training.arguments import common_arguments, loaded_dtype, on_one_device
+from harness.training.arguments import common_arguments, on_one_device
+from harness.training.arithmetic import load_to_train
 from harness.training.finite import FiniteTrainer
 from harness.training.runtime import ALONE, Runtime, run_trainer
 from harness.training.settings import SupervisedSettings
@@ -86,7 +87,7 @@ def train_supervised(
         Diverged: a loss, the gradient norm of a step or a trained weight is not finite.
     """
     full = settings.weights == "full"
-    policy = load_policy(base, precision=loaded_dtype(settings))
+    policy = load_to_train(base, settings.weights, settings.precision)
     policy.model.requires_grad_(full)
     rows = make_rows(policy.tokenizer, examples, settings.max_length)
     with quiet(), tracked(runtime.tracking):

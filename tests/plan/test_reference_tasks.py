@@ -30,13 +30,13 @@ def tasks_of(folder: Path, dtype: str, training: str, method: str = "") -> dict[
         ("bf16", BF16, SUMS, True, 0),
         ("bf16", BF16, TOKENS, True, 0),
         ("bf16", BF16, NONE, False, 0),
-        ("bf16", "", SUMS, False, 16),
-        ("fp32", BF16, TOKENS, False, 16),
-        ("bf16", f'{BF16}\nweights = "full"', SUMS, False, 16),
-        ("bf16", f'{BF16}\nweights = "qlora"', SUMS, False, 16),
+        ("bf16", "", SUMS, True, 0),
+        ("fp32", BF16, TOKENS, True, 0),
+        ("bf16", f'{BF16}\nweights = "full"', SUMS, True, 0),
+        ("bf16", f'{BF16}\nweights = "qlora"', SUMS, True, 0),
         ("fp32", PAIRS, SUMS, False, 16),
         ("fp32", PAIRS, TOKENS, True, 16),
-        ("bf16", PAIRS, TOKENS, False, 32),
+        ("bf16", PAIRS, TOKENS, True, 16),
         ("bf16", PAIRS, NONE, False, 0),
     ],
 )
@@ -53,25 +53,28 @@ def test_what_is_not_stored_for_a_training_is_computed_by_it(
 
 
 def test_a_bank_of_other_arithmetic_is_no_reference(tmp_path: Path) -> None:
-    """It is there for the selection alone."""
+    """It is there for the selection alone; a pass in the training's own serves all methods."""
     method = 'depth = { kind = "gradient-norm", pairs = 1 }'
-    for training, handed in ((BF16, True), ("", False)):
-        tasks = tasks_of(tmp_path, "bf16", training, method)
-        assert ("gradients" in tasks, "logprobs" in tasks) == (True, False)
-        assert ("reference" in tasks["adapter"].inputs) == handed
+    alike, other = (tasks_of(tmp_path, "bf16", training, method) for training in (BF16, ""))
+    assert alike["adapter"].inputs["reference"] is alike["gradients"]
+    assert "logprobs" not in alike
+    assert other["adapter"].inputs["reference"] is other["logprobs"]
+    assert other["logprobs"].params["arithmetic"] == {"weights": "lora", "precision": "fp32"}
+    assert "gradients" in other
 
 
-@pytest.mark.parametrize(("dtype", "rows"), [("fp32", 0), ("bf16", 16)])
-def test_a_warm_up_is_in_fp32_whatever_the_training(tmp_path: Path, dtype: str, rows: int) -> None:
-    """12 steps of 4 pairs, a pair a prompt: 12 x 4 x (10 + 2 x 4) = 864 tokens, and 16 rows of 14 for what is
-    not known in fp32. The margins that the depth rule looks at are those of the model as it scores.
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_a_warm_up_is_in_fp32_whatever_the_training(tmp_path: Path, dtype: str) -> None:
+    """12 steps of 4 pairs, a pair a prompt: 12 x 4 x (10 + 2 x 4) = 864 tokens. The margins that the depth
+    rule looks at are those of the model as it scores.
     """
     training = f'precision = "{dtype}"'
     tasks = tasks_of(tmp_path, dtype, training, 'depth = { kind = "loss", pairs = 1 }')
     warmup, adapter = tasks["warmup"], tasks["adapter"]
-    assert ("reference" in warmup.inputs) == (dtype == "fp32")
+    other = {"weights": "lora", "precision": "fp32"} if dtype == "bf16" else None
+    assert warmup.inputs["reference"].params.get("arithmetic") == other
     work = work_of(warmup, FACTS)
-    assert (work.forward, work.backward) == (864 + rows * 14, 864)
+    assert (work.forward, work.backward) == (864, 864)
     assert adapter.inputs["reference"] is adapter.inputs["pairs"].inputs["logprobs"]
 
 

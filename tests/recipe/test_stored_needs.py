@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from recipe_documents import HUB, REAL, WORLD, recipe
 
-from harness.recipe.reference import scored_alike, stored_needs
+from harness.recipe.reference import arithmetic_of, row_needs, scored_alike
 
 ALIKE = {("fp32", "lora", "fp32"), ("fp32", "full", "fp32"), ("bf16", "lora", "bf16")}
 """(dtype of scoring, weights trained, precision of training)"""
@@ -22,7 +22,7 @@ SFT = {"data": {"path": "sft.jsonl"}, "steps": 1, "learning_rate": 1e-3}
 
 
 @pytest.mark.parametrize(
-    ("document", "model", "precision", "stored"),
+    ("document", "model", "precision", "alike"),
     [
         (WORLD, {"kind": "atlas"}, "fp32", True),
         (WORLD, {"kind": "atlas"}, "bf16", False),
@@ -34,11 +34,11 @@ SFT = {"data": {"path": "sft.jsonl"}, "steps": 1, "learning_rate": 1e-3}
     ],
 )
 def test_the_dtype_is_that_of_the_start(
-    document: dict[str, Any], model: dict[str, Any], precision: str, stored: bool
+    document: dict[str, Any], model: dict[str, Any], precision: str, alike: bool
 ) -> None:
     """A model of the hub has bf16 weights by default."""
     found = recipe(document, model=model, training__precision=precision)
-    assert bool(stored_needs(found, found.training, found.loss)) == stored
+    assert (arithmetic_of(found, found.training) is None) == alike
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_the_dtype_is_that_of_the_start(
 )
 def test_sums_of_pairs_are_trls_own(loss: str, batching: str, needed: set[str]) -> None:
     found = recipe(WORLD, training__batching=batching, loss={"kind": loss})
-    assert stored_needs(found, found.training, found.loss) == needed
+    assert row_needs(found.loss.needs, found.training.batching) == needed

@@ -21,7 +21,9 @@ from harness.plan.costs import work_of
 from harness.plan.task import Task
 from harness.stages import adapter, gradients, logprobs, pairs
 from harness.store.formats import LOGPROBS, RESULT, read_json, read_matrix, read_rows
+from harness.training.arithmetic import load_to_train
 from harness.training.reference import make_reference
+from harness.training.settings import Precision, Weights
 
 ROWS = Facts(prompt=0, answer=1, parameters={})
 """With responses of one token, what an estimate reads for the reference are rows."""
@@ -49,9 +51,11 @@ def pool_of(folder: Path, tiny_base: Path, dtype: Any) -> dict[str, Path]:
 
 def made(folder: Path, pool: dict[str, Path], task: Task) -> dict[str, Path]:
     """All that a training may be handed."""
+    reference = task.inputs.get("reference")
+    passed = reference.params if reference else {"conditional": True}
     return pool | {
         "pairs": run_stage(folder / "pairs", pairs.run, task.inputs["pairs"].params, pool).folder,
-        "reference": run_stage(folder / "logprobs", logprobs.run, {"conditional": True}, pool).folder,
+        "reference": run_stage(folder / "logprobs", logprobs.run, passed, pool).folder,
     }
 
 
@@ -62,12 +66,12 @@ def made(folder: Path, pool: dict[str, Path], task: Task) -> dict[str, Path]:
         ("fp32", {"weights": "full"}, "dpo", "stored", 0),
         ("bf16", {"precision": "bf16"}, "dpo", "stored", 0),
         ("bf16", {"precision": "bf16"}, "ld-dpo", "stored", 0),
-        ("bf16", {"precision": "bf16", "weights": "full"}, "dpo", "computed", 24),
-        ("bf16", {}, "dpo", "computed", 24),
-        ("fp32", {"precision": "bf16"}, "ld-dpo", "computed", 24),
+        ("bf16", {"precision": "bf16", "weights": "full"}, "dpo", "stored", 0),
+        ("bf16", {}, "dpo", "stored", 0),
+        ("fp32", {"precision": "bf16"}, "ld-dpo", "stored", 0),
         ("bf16", {"precision": "bf16", "batching": "pairs"}, "dpo", "computed", 24),
         ("bf16", {"precision": "bf16", "batching": "pairs"}, "ld-dpo", "computed", 24),
-        ("bf16", {"batching": "pairs"}, "ld-dpo", "computed", 48),
+        ("bf16", {"batching": "pairs"}, "ld-dpo", "computed", 24),
         ("fp32", {}, "simpo", "none", 0),
     ],
 )
@@ -143,3 +147,25 @@ def test_in_bf16_stored_and_computed_differ_by_rounding_only(
     assert [(log["reference"], log["reference_rows"]) for log in logs] == [(source, 0), ("computed", 24)]
     assert logs[0]["loss_last"] == pytest.approx(logs[1]["loss_last"], rel=0.05)
     assert logs[0]["loss_last"] < logs[0]["loss_first"] - 0.05
+
+
+@pytest.mark.parametrize(
+    ("dtype", "weights", "precision"),
+    [("bf16", "lora", "fp32"), ("fp32", "lora", "bf16"), ("bf16", "full", "bf16"), ("bf16", "full", "fp32")],
+)
+def test_a_pass_in_a_trainings_arithmetic_gives_what_the_training_would_compute(
+    tiny_base: Path, tmp_path: Path, dtype: str, weights: Weights, precision: Precision
+) -> None:
+    """To the bit on the same rows; a pass in the model's own gives something else."""
+    pool = pool_of(tmp_path, tiny_base, dtype)
+    other = {"weights": weights, "precision": precision}
+    own, asked = (
+        read_matrix(
+            run_stage(tmp_path / name, logprobs.run, {"conditional": True} | more, pool).folder / LOGPROBS
+        )
+        for name, more in (("own", {}), ("asked", {"arithmetic": other}))
+    )
+    policy = load_to_train(pool["base_model"], weights, precision)
+    anew = computed(policy, rows_of(policy, pool), autocast=precision == "bf16")
+    np.testing.assert_array_equal(asked, anew.astype(np.float32))
+    assert not np.array_equal(own, asked)
