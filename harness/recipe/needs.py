@@ -8,7 +8,7 @@ from harness.recipe.data import Named, endpoints_of, judges_of, local_files, sou
 from harness.recipe.evaluation import OFFICIAL_DATASET, OFFICIAL_FILE, WORLD_TASK, LmEval, OfficialPrompts
 from harness.recipe.features import SentenceEmbedding
 from harness.recipe.judges import LocalJudge, RewardModelJudge
-from harness.recipe.model import HfModel
+from harness.recipe.model import AtlasModel, HfModel
 from harness.recipe.schema import Recipe
 
 T = TypeVar("T")
@@ -137,6 +137,8 @@ def _cuda(recipe: Recipe) -> Iterator[str]:
         yield "training.weights"
     if recipe.training.precision == "fp16":
         yield "training.precision"
+    if not isinstance(recipe.model, AtlasModel) and recipe.model.sft and recipe.model.sft.precision == "fp16":
+        yield "model.sft.precision"
     if isinstance(recipe.model, HfModel) and recipe.model.attention == "flash_attention_2":
         yield "model.attention"
 

@@ -21,8 +21,8 @@ def run(job: Job) -> None:
     response has, int32 [responses].
 
     Under the base model, as it scores or in the arithmetic of a training, or under the adapter where the task
-    has one. By itself, a response follows the token
-    that begins a text, and nothing else: p(response) as IFD wants it (Li et al., arXiv 2308.12032, 2.2).
+    has one. By itself, a response follows the token that begins a text, and nothing else: p(response) as IFD
+    wants it (Li et al., arXiv 2308.12032, 2.2).
     """
     if job.parts:
         join(job, LOGPROBS, TOKEN_LOGPROBS, LENGTHS)

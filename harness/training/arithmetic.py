@@ -12,13 +12,13 @@ from harness.models.source import DTYPES
 from harness.training.settings import Precision, Weights
 
 
-def load_to_train(base: Path, weights: Weights, precision: Precision) -> Policy:
-    """The base model as a training loads it; weights that are trained are fp32.
+def load_to_train(base: Path, weights: Weights, precision: Precision, place: str = "training") -> Policy:
+    """The base model as a training loads it, by the table `place`; weights that are trained are fp32.
 
     Raises:
         BadInput: this machine cannot train so, or there is no such model.
     """
-    _check_machine(weights, precision)
+    _check_machine(weights, precision, place)
     dtype = torch.float32 if weights == "full" else DTYPES[precision]
     return load_policy(base, precision=dtype, four_bits=weights == "qlora")
 
@@ -28,13 +28,13 @@ def computing_in(policy: Policy, precision: Precision) -> AbstractContextManager
     return torch.autocast(policy.device.type, DTYPES[precision], enabled=precision != "fp32")
 
 
-def _check_machine(weights: Weights, precision: Precision) -> None:
+def _check_machine(weights: Weights, precision: Precision, place: str) -> None:
     if weights == "qlora" and not (torch.cuda.is_available() and find_spec("bitsandbytes")):
         raise BadInput(
-            "training.weights: 'qlora' needs a CUDA GPU and the package bitsandbytes, and one of them is "
+            f"{place}.weights: 'qlora' needs a CUDA GPU and the package bitsandbytes, and one of them is "
             "missing here. Use 'lora'."
         )
     if precision == "fp16" and not torch.cuda.is_available():
         raise BadInput(
-            "training.precision: 'fp16' needs a CUDA GPU, and there is none here. Use 'bf16' or 'fp32'."
+            f"{place}.precision: 'fp16' needs a CUDA GPU, and there is none here. Use 'bf16' or 'fp32'."
         )

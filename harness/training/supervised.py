@@ -87,7 +87,7 @@ def train_supervised(
         Diverged: a loss, the gradient norm of a step or a trained weight is not finite.
     """
     full = settings.weights == "full"
-    policy = load_to_train(base, settings.weights, settings.precision)
+    policy = load_to_train(base, settings.weights, settings.precision, "model.sft")
     policy.model.requires_grad_(full)
     rows = make_rows(policy.tokenizer, examples, settings.max_length)
     with quiet(), tracked(runtime.tracking):

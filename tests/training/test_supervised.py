@@ -55,6 +55,12 @@ def test_the_loss_falls_and_the_model_has_learnt_its_end_too(
     assert (ends[1] > ends[0]).all()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_half_precision_without_a_gpu_names_its_own_place(tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"^model\.sft\.precision: 'fp16' needs a CUDA GPU"):
+        train_supervised(tiny_base, [], replace(SETTINGS, precision="fp16"), tmp_path)
+
+
 def test_the_first_loss_is_that_of_the_base_model(tiny_base: Path, tmp_path: Path) -> None:
     """All examples in one step: the loss is minus the rows' log-probabilities over their tokens."""
     settings = replace(SETTINGS, batch_size=8, micro_batch=2, steps=1)
