@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
 from rich.console import Console
 from rich.progress import track
 
@@ -17,10 +18,11 @@ from harness.commands.words import counted
 from harness.errors import BadInput, CorruptArtifact, StoreError
 from harness.leaderboard.text import plain
 from harness.plan.catalog import STAGES
+from harness.store.cores import on_all_cores
 from harness.store.inventory import Entry, entries, folder_bytes, folder_names
 from harness.store.local import LocalStore
 from harness.store.manifest import NAME, Manifest
-from harness.store.verify import faults, verifying
+from harness.store.verify import faults
 
 
 def list_store(root: Path, boards: Path, as_json: bool = False) -> Iterator[str]:
@@ -83,6 +85,8 @@ def show_artifact(root: Path, boards: Path, key: str) -> str:
     ((stage, key),) = found
     folder, manifest = store.folder(stage, key), store.manifest(stage, key)
     needed = set(manifest.inputs.values())
+    with on_all_cores(partial(_needs, root, key), there) as each:
+        needing = [other for other, needs in zip(there, each, strict=True) if needs]
     known = {other[1]: "/".join(other) for other in there if other[1] in needed and store.has(*other)}
     content = {
         "artifact": f"{stage}/{key}",
@@ -90,7 +94,7 @@ def show_artifact(root: Path, boards: Path, key: str) -> str:
         "bytes": folder_bytes(folder),
         **_facts(manifest),
         "inputs": {name: known.get(of, f"{of} (not there)") for name, of in manifest.inputs.items()},
-        "needed by": ["/".join(other) for other in there if _needs(store, other, key)],
+        "needed by": ["/".join(other) for other in needing],
         "on the boards of": sorted(users_of(boards).get(key, ())),
     }
     return json.dumps(content, indent=1)  # ASCII: nothing in it reaches a terminal as a control character
@@ -105,7 +109,7 @@ def verify_store(root: Path, discard: bool, console: Console) -> None:
         StoreError: there are bad files, or there is no store.
     """
     names, quiet = list(_names(root)), not console.is_terminal
-    with verifying(root, names) as each:
+    with on_all_cores(partial(faults, str(root)), names) as each:
         shown = track(each, "verifying", len(names), console=console, transient=True, disable=quiet)
         found = {name: wrong for name, wrong in zip(names, shown, strict=True) if wrong is not None}
     bad = {name: wrong for name, wrong in found.items() if wrong}
@@ -131,7 +135,7 @@ def users_of(boards: Path) -> Mapping[str, set[str]]:
     users: dict[str, set[str]] = {}
     for path in sorted(boards.glob("*/records/*.json")):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = from_json(path.read_bytes())  # in half the time of json.loads
             keys, recipe = [task["key"] for task in record["tasks"]], plain(record["recipe"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise BadInput(f"{path}: is not a record. Make it again, or delete it.") from None
@@ -169,12 +173,12 @@ def _begins(name: tuple[str, str], start: str) -> bool:
     return name[1].startswith(start) or "/".join(name).startswith(start)
 
 
-def _needs(store: LocalStore, name: tuple[str, str], key: str) -> bool:
+def _needs(root: Path, key: str, name: tuple[str, str]) -> bool:
     """Whether an artifact was made from another; a look at the text saves most of the parsing."""
     try:
-        with open(os.path.join(store.root, *name, NAME), "rb") as file:
+        with open(os.path.join(root, *name, NAME), "rb") as file:
             mentioned = key.encode() in file.read()
-        return mentioned and key in store.manifest(*name).inputs.values()
+        return mentioned and key in LocalStore(root).manifest(*name).inputs.values()
     except (CorruptArtifact, OSError):
         return False
 

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.store.cores import on_all_cores
 from harness.store.local import LocalStore
 from harness.store.manifest import NAME
 
@@ -29,12 +31,9 @@ class Entry(NamedTuple):
 
 def entries(root: Path, stages: Iterable[str]) -> Iterator[Entry]:
     """What lies in a store, stage by stage; what is no artifact (the journal, logs) is left out."""
-    for stage in stages:
-        if (root / stage).is_dir():
-            with os.scandir(root / stage) as folders:
-                for folder in sorted(folders, key=lambda entry: entry.name):
-                    if folder.is_dir(follow_symlinks=False):
-                        yield _entry(stage, folder)
+    names = list(folder_names(root, stages))
+    with on_all_cores(partial(_entry, str(root)), names) as found:
+        yield from (entry for entry in found if entry is not None)
 
 
 def folder_names(root: Path, stages: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -73,15 +72,19 @@ def with_inputs(store: LocalStore, keys: Iterable[str], there: Iterable[Entry]) 
     return found
 
 
-def _entry(stage: str, folder: os.DirEntry[str]) -> Entry:
-    total, made = 0, None
-    with os.scandir(folder.path) as found:
-        for entry in found:
-            if entry.is_dir(follow_symlinks=False):
-                total += folder_bytes(entry.path)
-                continue
-            facts = entry.stat(follow_symlinks=False)
-            total += facts.st_size
-            if entry.name == NAME:
-                made = facts.st_mtime
-    return Entry(stage, folder.name, total, made or folder.stat().st_mtime, made is not None)
+def _entry(root: str, name: tuple[str, str]) -> Entry | None:
+    """None where no folder has this name, or has it no longer."""
+    folder, total, made = f"{root}/{'/'.join(name)}", 0, None
+    try:
+        with os.scandir(folder) as found:
+            for entry in found:
+                if entry.is_dir(follow_symlinks=False):
+                    total += folder_bytes(entry.path)
+                    continue
+                facts = entry.stat(follow_symlinks=False)
+                total += facts.st_size
+                if entry.name == NAME:
+                    made = facts.st_mtime
+        return Entry(*name, total, made or os.stat(folder).st_mtime, made is not None)
+    except (FileNotFoundError, NotADirectoryError):
+        return None

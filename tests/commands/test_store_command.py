@@ -5,7 +5,7 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from harness.plan.build import build_plan
 from harness.plan.shards import in_shards
 from harness.plan.task import Task
 from harness.recipe.load import load_recipe
+from harness.store.cores import on_all_cores
 from harness.store.keys import digest
 from harness.store.local import LocalStore
-from harness.store.verify import Name, verifying
 
 ROOT = Path(__file__).parents[2]
 BASE = Task("base_model", {}, {})
@@ -156,24 +156,37 @@ def test_verify_leaves_what_was_made_again_since_it_was_read(
     """Of two damaged artifacts another process makes one anew before the first of them is taken out."""
 
     @contextlib.contextmanager
-    def verifying_then_making(root: Path, names: Sequence[Name]) -> Iterator[Iterable[list[str] | None]]:
-        with verifying(root, names) as found:
+    def looking_then_making(look: Callable[..., Any], names: Sequence[Any]) -> Iterator[Iterable[Any]]:
+        with on_all_cores(look, names) as found:
             yield found
-        store = LocalStore(root)
+        store = LocalStore(project / ".harness")
         store.discard(PROMPTS.stage, PROMPTS.key)
         make(store, PROMPTS)
 
-    monkeypatch.setattr("harness.commands.store.verifying", verifying_then_making)
+    monkeypatch.setattr("harness.commands.store.on_all_cores", looking_then_making)
     for task in (PROMPTS, PAIRS):
         flip(project / ".harness" / task.stage / task.key / "one")
     run(project, "verify", "--discard", code=1)
     assert there(project) == {BASE.key, PROMPTS.key, OTHER.key}
 
 
-def test_verify_on_all_cores_says_the_same(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process for each two of the four artifacts, as in a large store for each 2,000."""
-    monkeypatch.setattr("harness.store.verify.EACH", 2)
+@pytest.fixture
+def on_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process for each two of the four artifacts, as in a large store for each 5,000."""
+    monkeypatch.setattr("harness.store.cores.EACH", 2)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+
+def test_all_cores_list_and_show_the_same(project: Path, request: pytest.FixtureRequest) -> None:
+    commands = (["list", "--json"], ["size"], ["show", PROMPTS.key], ["gc"])
+    by_one = [run(project, *words) for words in commands]
+    request.getfixturevalue("on_two_cores")
+    assert [run(project, *words) for words in commands] == by_one
+    assert json.loads(by_one[2])["needed by"] == [f"pairs/{PAIRS.key}"]
+
+
+@pytest.mark.usefixtures("on_two_cores")
+def test_verify_on_all_cores_says_the_same(project: Path) -> None:
     (project / ".harness" / "prompts" / "torn").mkdir()  # a removal that did not end: no artifact
     assert "4 artifacts: every file is what was written" in run(project, "verify")
     flip(project / ".harness" / "prompts" / PROMPTS.key / "one")
