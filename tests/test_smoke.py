@@ -9,7 +9,7 @@ import pytest
 from smoke_project import harness, records, results, stored, table
 
 from benchmarks import kills
-from benchmarks.flips import flip
+from benchmarks.flips import flip, found
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +95,12 @@ def test_a_new_method_runs_only_its_own_tasks(copy: Path) -> None:
     assert new == {"pairs", "adapter", "outputs", "alpaca_eval", "lm_eval", "knowledge", "preference"}
     assert {row["method"] for row in results(copy)} == {"sft", "dpo-random", "balanced", "best-worst"}
     assert {name: content for name, content in records(copy).items() if name in written} == written
+
+
+def test_a_flipped_byte_in_any_file_is_found_and_named(copy: Path) -> None:
+    flipped, missed = found(copy / ".harness", random.Random(0))
+    assert missed == []
+    assert flipped > 2 * len(stored(copy)), "each artifact has a manifest and at least one file"
 
 
 def test_a_flipped_byte_has_its_own_task_done_again_and_no_other(copy: Path, finished: Path) -> None:
