@@ -2,18 +2,27 @@
 
 from pathlib import Path
 
+import pytest
 from recipe_documents import REAL, recipe
 
+from harness.commands import run
 from harness.commands.inputs import files_of
-from harness.commands.places import Places
-from harness.commands.run import missing_verdicts, outdated
+from harness.commands.output import make_output
+from harness.commands.places import Places, places_of
+from harness.commands.run import Run, missing_verdicts, outdated
+from harness.commands.workers import Workers
+from harness.engines.base import Outcome
+from harness.errors import StoreError, TaskFailed
 from harness.models.random_model import Shape, make_random_model
 from harness.plan.build import Plan
 from harness.plan.draw import Draw
 from harness.plan.model import base_task
 from harness.plan.task import Task
+from harness.stages.options import USUAL
 from harness.stages.run import run_task
 from harness.store.local import LocalStore
+
+SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.toml"
 
 
 def pointer(folder: Path) -> Task:
@@ -62,3 +71,70 @@ def test_a_run_says_how_to_get_verdicts_that_are_missing(tmp_path: Path) -> None
             draft.missing = missing
     (line,) = missing_verdicts(plan, store)
     assert line.startswith("verdicts missing: 1,201 in head_to_head. The same command asks for them again")
+
+
+class Results:
+    """Twelve results that a run makes where they lack, and reads; `sound` says whether the disk keeps them."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.store, self.sound = LocalStore(folder / "store"), True
+        self.tasks = tuple(Task("scores", {"at": at}, {}) for at in range(12))
+        self.store.prepare()
+        patch.setattr(run, "_run_plan", self.make)
+        patch.setattr(run, "_records", self.read)
+        self.job = Run(places_of(folder / "r.toml"), recipe(REAL), {}, Plan((), self.tasks), self.store, USUAL)
+
+    def make(self, *_: object) -> Outcome:
+        outcome = Outcome()
+        for task in self.tasks:
+            if not self.store.has(task.stage, task.key):
+                with self.store.create(task.identity) as draft:
+                    (draft.folder / "file").write_text("whole")
+                outcome.done.append(task)
+                if not self.sound:
+                    self.damage(task)
+        return outcome
+
+    def damage(self, task: Task) -> None:
+        (self.store.folder(task.stage, task.key) / "file").write_text("whale")
+
+    def read(self, *_: object) -> list[Path]:
+        return [self.store.open(task.stage, task.key) for task in self.tasks]
+
+    def collect(self) -> None:
+        run._run_and_collect(self.job, Workers(1), make_output(quiet=True))
+
+
+def test_however_many_results_are_damaged_one_run_makes_them_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = Results(tmp_path, monkeypatch)
+    results.make()
+    for task in results.tasks:
+        results.damage(task)
+    results.collect()
+    assert len(results.read()) == 12
+
+
+def test_a_disk_that_keeps_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = Results(tmp_path, monkeypatch)
+    results.sound = False
+    with pytest.raises(TaskFailed, match=r"results keep changing under us\. Is the disk sound\?"):
+        results.collect()
+
+
+def test_a_store_is_in_use_until_the_records_that_rest_on_it_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or `gc` could delete what a board is about to need."""
+    written = []
+
+    def write(job: Run, *_: object) -> None:
+        with pytest.raises(StoreError, match="a run is at work on this store"), job.store.in_use(alone=True):
+            written.append("another has it")
+        written.append("board")
+
+    monkeypatch.setattr(run, "_run_and_collect", lambda *_: (Outcome(), ["a record"]))
+    monkeypatch.setattr(run, "_write_board", write)
+    run.run(places_of(SMOKE, tmp_path, tmp_path), Workers(1), make_output(quiet=True))
+    assert written == ["board"]
