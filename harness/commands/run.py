@@ -93,12 +93,16 @@ def run(
 
 
 def _forget(job: Run, output: Output) -> None:
-    """Take out of the store what is to be made again."""
+    """Take out of the store what is to be made again, unless it cannot be for want of a key."""
+    found: list[tuple[Task, str]] = []
     for task in job.plan.tasks:
         with suppress(CorruptArtifact):
             if job.store.has(task.stage, task.key) and (reason := outdated(task, job.store)):
-                output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False)
-                job.store.discard(task.stage, task.key)
+                found.append((task, reason))
+    _check_keys(job, [task for task, _ in found])
+    for task, reason in found:
+        output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False)
+        job.store.discard(task.stage, task.key)
 
 
 def outdated(task: Task, store: LocalStore) -> str:

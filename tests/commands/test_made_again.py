@@ -12,7 +12,7 @@ from harness.commands.places import Places, places_of
 from harness.commands.run import Run, missing_verdicts, outdated
 from harness.commands.workers import Workers
 from harness.engines.base import Outcome
-from harness.errors import StoreError, TaskFailed
+from harness.errors import BadInput, StoreError, TaskFailed
 from harness.models.random_model import Shape, make_random_model
 from harness.plan.build import Plan
 from harness.plan.draw import Draw
@@ -58,6 +58,18 @@ def test_results_that_lack_verdicts_are_asked_for_again(tmp_path: Path) -> None:
             draft.missing = missing
         assert outdated(task, store) == reason
         store.discard(task.stage, task.key)
+
+
+def test_without_a_key_nothing_is_asked_again_so_nothing_goes(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    task = Task("alpaca_eval", {}, {}, {"judge": {"key_env": "HARNESS_TEST_NO_SUCH_KEY"}})
+    store.prepare()
+    with store.create(task.identity) as draft:
+        draft.missing = 3
+    job = Run(places_of(tmp_path / "r.toml"), recipe(REAL), {}, Plan((), (task,)), store, USUAL)
+    with pytest.raises(BadInput, match="HARNESS_TEST_NO_SUCH_KEY is not set"):
+        run._forget(job, make_output(quiet=True))
+    assert store.has(task.stage, task.key)
 
 
 def test_a_run_says_how_to_get_verdicts_that_are_missing(tmp_path: Path) -> None:
