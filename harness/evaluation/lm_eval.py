@@ -197,8 +197,8 @@ def _check_places(path: str, options: Mapping[str, Any], include: Path | None) -
     for each in named:
         if not (Path(each).parent.resolve() / Path(each).name).is_relative_to(own):
             raise BadInput(
-                f"evaluation.lm_eval.include: a task reads {each}, which lies elsewhere, so that a change of it "
-                "would go unnoticed. Put it into that folder."
+                f"evaluation.lm_eval.include: a task reads {each}, which lies elsewhere, so that a change of "
+                "it would go unnoticed. Put it into that folder."
             )
 
 

@@ -86,7 +86,7 @@ def test_a_run_says_how_to_get_verdicts_that_are_missing(tmp_path: Path) -> None
 
 
 class Results:
-    """Twelve results that a run makes where they lack, and reads; `sound` says whether the disk keeps them."""
+    """Twelve results that a run makes where they lack, and reads; `sound`: whether the disk keeps them."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.store, self.sound = LocalStore(folder / "store"), True
@@ -94,7 +94,8 @@ class Results:
         self.store.prepare()
         patch.setattr(run, "_run_plan", self.make)
         patch.setattr(run, "_records", self.read)
-        self.job = Run(places_of(folder / "r.toml"), recipe(REAL), {}, Plan((), self.tasks), self.store, USUAL)
+        plan, places = Plan((), self.tasks), places_of(folder / "r.toml")
+        self.job = Run(places, recipe(REAL), {}, plan, self.store, USUAL)
 
     def make(self, *_: object) -> Outcome:
         outcome = Outcome()

@@ -171,7 +171,7 @@ def test_data_that_lie_elsewhere_are_refused(
     del task["dataset_kwargs"]
     (tasks / "own.yaml").write_text(yaml.safe_dump(task | dataset).replace("PLACE", str(tmp_path)))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadInput, match="include: a task reads .*, which lies elsewhere"):
+    with pytest.raises(BadInput, match=r"include: a task reads .*, which lies elsewhere"):
         fetch_tasks(["own_choice"], tasks)
 
 

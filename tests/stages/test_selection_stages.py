@@ -135,7 +135,7 @@ def test_pairs_that_cannot_be_trained_on_are_left_out_and_counted(
     ("texts", "scores", "told"),
     [
         (("", "w2"), (1.0, 0.0), r"no pair is left of 1: the chosen response is empty \(1\)\. Give other"),
-        (("w2 w3 w4 w5", "w2 w3 w4 w6"), (1.0, 0.0), r"of 1: both responses are the same within max_length \(1"),
+        (("w2 w3 w4 w5", "w2 w3 w4 w6"), (1.0, 0.0), r"of 1: both responses are the same within max_length"),
         (("w2", "w3"), (1.0, 1.0), "no two responses to one prompt differ in text and in score"),
     ],
 )
@@ -152,7 +152,8 @@ def test_where_no_pair_is_left_it_is_said_why(
     write_responses(pool, [Response("p0", at, text, 4, True) for at, text in enumerate(texts)])
     write_rows(pool["scores"] / "scores.jsonl", [Score("p0", at, score) for at, score in enumerate(scores)])
     params = {
-        "depth": {"kind": "uniform"}, "pairing": {"kind": "random"}, "budget": budget, "max_length": 7, "seed": 0
+        "depth": {"kind": "uniform"}, "pairing": {"kind": "random"},
+        "budget": budget, "max_length": 7, "seed": 0,
     }  # fmt: skip
     with pytest.raises(BadInput, match=told):
         run_stage(tmp_path / "pairs", pairs.run, params, pool | {"base_model": known["base_model"]})

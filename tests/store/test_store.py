@@ -287,7 +287,7 @@ def test_scratch_survives_a_failure_and_joins_the_artifact(store: LocalStore) ->
 def test_scratch_joins_where_no_file_has_two_names(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """exFAT and SMB have no hard links, and BeeGFS and AFS none between folders."""
+    """Some have no hard links (exFAT, SMB), and some none between folders (BeeGFS, AFS)."""
 
     def refuse(source: Path, target: Path) -> None:
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
