@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from harness.leaderboard.files import unwritable, write_whole
@@ -11,6 +12,7 @@ from harness.store.local import LocalStore
 
 FOLDER = "lm_eval"
 """In a board's folder, and in an artifact of the stage."""
+RESULTS = "results_*.json"
 
 
 def write_results(board: Path, cells: Iterable[Cell], store: LocalStore, recorded: set[str]) -> None:
@@ -22,10 +24,12 @@ def write_results(board: Path, cells: Iterable[Cell], store: LocalStore, recorde
         name, task = file_stem(cell.method, cell.replicate), cell.ends.get("lm_eval")
         if task is None or name not in recorded or not store.has(task.stage, task.key):
             continue
-        found = sorted((store.open(task.stage, task.key) / FOLDER).glob("results_*.json"))
-        _remove(board / FOLDER / name)
+        there, found = board / FOLDER / name, list((store.open(task.stage, task.key) / FOLDER).glob(RESULTS))
         for path in found:
-            write_whole(board / FOLDER / name / path.name, path.read_text(encoding="utf-8"))
+            write_whole(there / path.name, path.read_text(encoding="utf-8"))
+        # not the folder: another run, which ends at the same time, may be writing into it
+        for old in {path.name for path in there.glob(RESULTS)} - {path.name for path in found}:
+            (there / old).unlink(missing_ok=True)
     for folder in (board / FOLDER).glob("*"):
         if folder.name not in recorded:
             _remove(folder)
@@ -34,6 +38,7 @@ def write_results(board: Path, cells: Iterable[Cell], store: LocalStore, recorde
 def _remove(folder: Path) -> None:
     try:
         if folder.is_dir():
-            shutil.rmtree(folder)
+            with suppress(FileNotFoundError):  # another run may be removing it, too
+                shutil.rmtree(folder)
     except OSError as error:
         raise unwritable(folder, error) from None

@@ -38,8 +38,8 @@ from harness.stages.run import run_task
 from harness.store.formats import RESULT, read_json
 from harness.store.local import LocalStore
 
-CORRUPTIONS = 10
-"""How many corrupt results one run mends before it gives up on the disk."""
+CORRUPTIONS = 3
+"""How often one run finds the same result corrupt before it gives up on the disk."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def run(
     with job.store.in_use():
         _forget(job, output)
         outcome, records = _run_and_collect(job, workers, output)
-    if records:
-        _write_board(job, records, output)
+        if records:
+            _write_board(job, records, output)
     output.steps.print(_summary(outcome), highlight=False)
     for line in missing_verdicts(job.plan, job.store):
         output.steps.print(line, highlight=False, soft_wrap=True)
@@ -93,12 +93,16 @@ def run(
 
 
 def _forget(job: Run, output: Output) -> None:
-    """Take out of the store what is to be made again."""
+    """Take out of the store what is to be made again, unless it cannot be for want of a key."""
+    found: list[tuple[Task, str]] = []
     for task in job.plan.tasks:
         with suppress(CorruptArtifact):
             if job.store.has(task.stage, task.key) and (reason := outdated(task, job.store)):
-                output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False)
-                job.store.discard(task.stage, task.key)
+                found.append((task, reason))
+    _check_keys(job, [task for task, _ in found])
+    for task, reason in found:
+        output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False)
+        job.store.discard(task.stage, task.key)
 
 
 def outdated(task: Task, store: LocalStore) -> str:
@@ -118,13 +122,15 @@ def outdated(task: Task, store: LocalStore) -> str:
 
 def _run_and_collect(job: Run, workers: Workers, output: Output) -> tuple[Outcome, list[Record]]:
     """Run, and read the results; a result that does not match its digest is made again."""
-    for _ in range(CORRUPTIONS):
+    found: Counter[str] = Counter()
+    while CORRUPTIONS not in found.values():
         try:
             outcome = _run_plan(job, workers, output)
             return outcome, list(_records(job, outcome))
         except CorruptArtifact as error:
             output.result.print(f"[yellow]redone[/yellow]: {escape(str(error))}", highlight=False)
             job.store.discard(error.stage, error.key)
+            found[error.key] += 1
     raise TaskFailed(f"{job.places.store}: results keep changing under us. Is the disk sound?")
 
 

@@ -10,6 +10,7 @@ from harness.plan.task import Task
 from harness.store.local import LocalStore
 
 REDO_LIMIT = 3
+"""How often a task waits for one and the same input."""
 LOOK_AGAIN_S = 0.5
 """How often to see whether another run is done with what this one waits for."""
 
@@ -40,7 +41,7 @@ def settle(schedule: Schedule, task: Task, message: Message, report: Callable[[E
     if isinstance(content, DiskFull):
         raise content
     bad = _named(content, task) if isinstance(content, CorruptArtifact) else None
-    if bad is not None and schedule.redone(task) < REDO_LIMIT:
+    if bad is not None and schedule.redone(task, bad) < REDO_LIMIT:
         report(Event("redo", task, made_again=schedule.redo(task, bad), reason=str(content)))
     elif kind == "finished":
         schedule.finish(task)

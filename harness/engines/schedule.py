@@ -40,7 +40,7 @@ class Schedule:
         self._store = store
         self._waiting: dict[str, Task] = {}
         self._running: dict[str, Task] = {}
-        self._redone: Counter[str] = Counter()
+        self._redone: Counter[tuple[str, str]] = Counter()
         self.elsewhere = False
         """Whether the last look for a task found one that another run is making."""
         self.outcome = Outcome()
@@ -98,7 +98,7 @@ class Schedule:
 
         The complaint may be late, about a copy that is being replaced already, or has been.
         """
-        self._redone[task.key] += 1
+        self._redone[task.key, bad.key] += 1
         self._wait(self._running.pop(task.key))
         if self._is_open(bad) or self._is_sound(bad):
             return False
@@ -112,9 +112,9 @@ class Schedule:
         self._waiting[task.key] = task
         self._waiting = dict(sorted(self._waiting.items(), key=lambda each: self._place[each[0]]))
 
-    def redone(self, task: Task) -> int:
-        """How often a task had to wait for a corrupt input."""
-        return self._redone[task.key]
+    def redone(self, task: Task, bad: Task) -> int:
+        """How often a task had to wait for one of its inputs, as that was corrupt."""
+        return self._redone[task.key, bad.key]
 
     def _is_sound(self, task: Task) -> bool:
         try:

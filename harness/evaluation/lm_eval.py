@@ -97,7 +97,7 @@ def run_tasks(
     settings = settings or LmEvalSettings()
     manager = _manager(tasks, include)
     tracker = EvaluationTracker(output_path=None if record is None else str(record / "results.json"))
-    with quiet(), _data(), _files_as_data(), _without_side_work(), _stopping(policy):
+    with quiet(), _data(include), _files_as_data(), _without_side_work(), _stopping(policy):
         raw = simple_evaluate(
             model=HFLM(
                 pretrained=policy.model,
@@ -129,7 +129,7 @@ def fetch_tasks(tasks: Sequence[str], include: Path | None = None) -> None:
         BadInput: no task has a given name, its data cannot be had, or its file brings code.
     """
     manager = _manager(tasks, include)
-    with _data(), _files_as_data():
+    with _data(include), _files_as_data():
         manager.load(list(tasks))
 
 
@@ -160,17 +160,22 @@ def _unknown(name: str, manager: TaskManager) -> str:
 
 
 @contextmanager
-def _data() -> Iterator[None]:
+def _data(include: Path | None) -> Iterator[None]:
     """Where tasks inside the block take their data from.
 
-    Files are prepared in a folder of their own: the shared cache could serve an older state of a file,
-    and would keep a copy of each. Data sets of the hub come from the shared cache.
+    Files lie in `include`, whose content their results are known by. They are prepared in a folder of their
+    own: the shared cache could serve an older state of a file, and would keep a copy of each. Data sets of
+    the hub come from the shared cache.
+
+    Raises:
+        BadInput: data cannot be read, or lie elsewhere.
     """
     load = datasets.load_dataset
 
     def load_dataset(path: str, name: str | None = None, **options: Any) -> Any:
         here = path in _FILE_FORMATS or Path(path).exists()
         if here:
+            _check_places(path, options, include)
             options.setdefault("cache_dir", cache)
         try:
             return load(path, name, **options)
@@ -182,6 +187,28 @@ def _data() -> Iterator[None]:
 
     with tempfile.TemporaryDirectory() as cache, patch.object(datasets, "load_dataset", load_dataset):
         yield
+
+
+def _check_places(path: str, options: Mapping[str, Any], include: Path | None) -> None:
+    folder = options.get("data_dir") or ""
+    named = [] if path in _FILE_FORMATS else [path]
+    named += [str(Path(folder, each)) for each in _texts(options.get("data_files")) if "://" not in each]
+    own = _PACKAGE if include is None else include.resolve()
+    for each in named:
+        if not (Path(each).parent.resolve() / Path(each).name).is_relative_to(own):
+            raise BadInput(
+                f"evaluation.lm_eval.include: a task reads {each}, which lies elsewhere, so that a change of "
+                "it would go unnoticed. Put it into that folder."
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in lists and tables, as `data_files` may hold them."""
+    if isinstance(value, str):
+        yield value
+    elif value is not None:
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The pairs that depth and pairing choose."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import assert_never
@@ -8,6 +9,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from harness.data.rows import PreferencePair
+from harness.errors import BadInput
 from harness.methods import depth, pairing
 from harness.methods.candidates import Candidates, Floats, Ints
 from harness.methods.clustering import PairClusters
@@ -40,11 +42,16 @@ def run(job: Job) -> None:
     """Choose how many pairs each prompt gives, and which.
 
     What could not be chosen is counted beside them, by reason, where there is any.
+
+    Raises:
+        BadInput: there is no pair to choose, or too few of them for the budget.
     """
     pool, seed = read_pool(job.inputs), job.params["seed"]
     rule: rules.Depth = variant(rules.Depth, job.params["depth"])
     order: rules.Pairing = variant(rules.Pairing, job.params["pairing"])
     candidates, left_out = _trainable(pool, job)
+    if not len(candidates):
+        raise _none_left(left_out)
     evidence = Evidence(job.inputs, job.params.get("loss"))
     clusters = clusters_of(rule, candidates, evidence, seed)
     values = depth_values(rule, candidates, pool, clusters, evidence)
@@ -79,6 +86,20 @@ def _trainable(pool: ScoredPool, job: Job) -> tuple[Candidates, dict[str, int]]:
             left_out[reason] = count
         kept &= ~those
     return candidates.take(np.flatnonzero(kept)), left_out
+
+
+def _none_left(left_out: Mapping[str, int]) -> BadInput:
+    """The sentence for a pool without a pair to train on, of which so many were left out for each reason."""
+    if not left_out:
+        return BadInput(
+            "pairs: no two responses to one prompt differ in text and in score, so there is no pair to train "
+            "on. Take more prompts, more responses to each, or another judge."
+        )
+    reasons = "; ".join(f"{reason} ({count:,})" for reason, count in left_out.items())
+    return BadInput(
+        f"pairs: no pair is left of {sum(left_out.values()):,}: {reasons}. Give other responses, or a larger "
+        "training.max_length."
+    )
 
 
 def _rows_within(pool: ScoredPool, tokenizer: Tokenizer, room: Ints) -> Ints:

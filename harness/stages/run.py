@@ -16,6 +16,7 @@ from harness.plan.task import Task
 from harness.recipe.launching import Launch
 from harness.stages.job import Job
 from harness.stages.options import USUAL, Options
+from harness.store.digests import Digests
 from harness.store.keys import canonical, content_digest, digest
 from harness.store.local import LocalStore
 from harness.training.tracking import load_tracker
@@ -81,23 +82,30 @@ def _make(
             for part in task.parts:
                 cost: dict[str, Any] = dict(store.manifest(part.stage, part.key).cost)
                 meter.include(Cost(**cost))
-        _check_unchanged(task)
+        _check_unchanged(task, store.root)
         draft.cost = meter.cost.as_dict()
         draft.provenance = provenance() | _sampling(task) | launched(launch)
 
 
-def _check_unchanged(task: Task) -> None:
+def _check_unchanged(task: Task, root: Path) -> None:
     """A task that reads a file of the user's has that file's digest in its parameters, and so in its key.
+
+    A model in a folder is read by every task that it is an input of.
 
     Raises:
         BadInput: the file now holds something else, which would be stored under a key that is not its own.
     """
-    knobs = task.knobs
-    for path in (knobs.get("path"), knobs.get("template"), knobs.get("judge", {}).get("path")):
-        if path is not None and content_digest(Path(path)) not in canonical(task.params):
+    knobs, digests = task.knobs, Digests(root)
+    files = [(task, knobs.get(name)) for name in ("path", "template")]
+    files.append((task, knobs.get("judge", {}).get("path")))
+    if base := task.inputs.get("base_model"):
+        files.append((base, base.knobs.get("path")))
+    for known, path in files:
+        if path is not None and content_digest(Path(path), digests.of) not in canonical(known.params):
             raise BadInput(
                 f"{path}: changed after this run had begun. Run again: what it holds now has other keys."
             )
+    digests.keep()
 
 
 def _sampling(task: Task) -> dict[str, str]:

@@ -49,11 +49,16 @@ class Draft:
         return self._keep()
 
     def gather(self) -> None:
-        """Link the files of `scratch` into `folder`; until the commit is done they are in both."""
+        """Link or copy the files of `scratch` into `folder`; until the commit is done they are in both."""
         if "scratch" in self.__dict__:
             for path in sorted(self.scratch.iterdir()):
                 if path.is_file():
-                    os.link(path, self.folder / path.name)
+                    try:
+                        os.link(path, self.folder / path.name)
+                    except OSError:  # not every file system has links between folders
+                        if (self.folder / path.name).exists():
+                            raise
+                        shutil.copyfile(path, self.folder / path.name)
 
     def forget(self) -> None:
         """Empty `scratch`: the artifact is whole."""
@@ -114,9 +119,12 @@ class LocalStore:
         Raises:
             CorruptArtifact: if the manifest is torn or edited.
             NewerStore: if a newer program wrote it.
+            PermissionError: it may not be read, which is no fault of what it holds.
         """
         try:
             return read_manifest(self.folder(stage, key))
+        except PermissionError:
+            raise
         except (ValueError, OSError) as error:
             raise CorruptArtifact(stage, key, str(error)) from None
 

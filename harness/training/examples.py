@@ -59,8 +59,10 @@ def make_examples(tokenizer: Tokenizer, pairs: Sequence[PreferencePair], max_len
 
     Raises:
         BadInput: a pair teaches nothing: its chosen response is empty, or both rows are the same once cut;
-            or no pair is left after those that are dropped.
+            or no pair is left after those that are dropped, or there was none.
     """
+    if not pairs:
+        raise BadInput("pairs: there is none to train on. Give at least one.")
     for pair in pairs:
         _check_written(pair)
     encoded = [_encoded(tokenizer, pair) for pair in pairs]
@@ -68,7 +70,7 @@ def make_examples(tokenizer: Tokenizer, pairs: Sequence[PreferencePair], max_len
     if not kept:
         raise BadInput(
             f"training.max_length: no pair is left of {len(pairs)}, as every prompt fills {max_length} "
-            "tokens. Give more pairs or a larger max_length."
+            "tokens. Give shorter prompts or a larger max_length."
         )
     cut = tuple(_cut(pair, max_length) for pair in kept)
     for each in cut:

@@ -170,3 +170,15 @@ def test_a_corrupt_input_is_made_again(store: LocalStore) -> None:
     assert {task.key for task in outcome.done} == {tasks[1].key, tasks[3].key}
     (redo,) = [event for event in events if event.kind == "redo"]
     assert "does not match its digest" in redo.reason
+
+
+def test_a_task_all_of_whose_inputs_are_corrupt_has_each_made_again(store: LocalStore) -> None:
+    """They are found one after the other, as a task stops at the first."""
+    inputs = [Task("prompts", {"n": n}, {}) for n in range(5)]
+    tasks = [*inputs, Task("pairs", {}, {str(n): task for n, task in enumerate(inputs)})]
+    LocalEngine(store, work, 1).run(inputs, lambda event: None)
+    for task in inputs:
+        (store.folder("prompts", task.key) / "sum").write_text("7")
+    outcome = LocalEngine(store, work, 1).run(tasks, lambda event: None)
+    assert outcome.failed == {}
+    assert value(store, tasks[-1]) == 6

@@ -146,6 +146,35 @@ def test_fetching_reads_the_data_of_every_task(tmp_path: Path) -> None:
         fetch_tasks(["own_choice"], tmp_path)
 
 
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        {"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": "PLACE/data/own.jsonl"}}},
+        {"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": ["PLACE/tasks/link/own.jsonl"]}}},
+        {"dataset_path": "json", "dataset_kwargs": {"data_files": "data/own.jsonl"}},
+        {"dataset_path": "json", "dataset_kwargs": {"data_files": "own.jsonl", "data_dir": "PLACE/data"}},
+        {"dataset_path": "PLACE/data"},
+    ],
+    ids=["absolute", "by a link", "from here", "below a folder", "a folder"],
+)
+def test_data_that_lie_elsewhere_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: dict[str, Any]
+) -> None:
+    """A result is known by the content of the folder of task files, and nothing else of what it read."""
+    tasks, data = tmp_path / "tasks", tmp_path / "data"
+    tasks.mkdir()
+    data.mkdir()
+    write_task(tasks, documents([0]))
+    (tasks / "own.jsonl").rename(data / "own.jsonl")
+    (tasks / "link").symlink_to(data)
+    task = yaml.safe_load((tasks / "own.yaml").read_text())
+    del task["dataset_kwargs"]
+    (tasks / "own.yaml").write_text(yaml.safe_dump(task | dataset).replace("PLACE", str(tmp_path)))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match=r"include: a task reads .*, which lies elsewhere"):
+        fetch_tasks(["own_choice"], tasks)
+
+
 def test_a_missing_data_file_is_one_sentence(tiny_policy: Policy, tmp_path: Path) -> None:
     write_task(tmp_path, documents([0]))
     (tmp_path / "own.jsonl").unlink()

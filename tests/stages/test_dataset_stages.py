@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -373,6 +374,24 @@ def test_a_chat_template_that_changes_after_the_plan_is_refused(store: Path, dat
         done(store, before)
     assert not LocalStore(store).has("base_model", before.key)
     assert done(store, task()).name != before.key
+
+
+def test_a_model_that_changes_after_it_was_pointed_to_is_refused(store: Path, data: Path) -> None:
+    """By each task that reads it, whose results would have the key of what it held before."""
+    shutil.copytree(done(store, base_task(draw_in(data))), data / "mine")
+    draw = draw_in(data, model={"kind": "hf", "name": "mine"})
+    base = base_task(draw)
+    done(store, base)
+    prompts = prompts_task(draw, base)
+    task = embeddings_task(draw, base, prompts)
+    done(store, prompts)
+    card = data / "mine" / "README.md"
+    card.write_text("another model")
+    with pytest.raises(BadInput, match=r"mine: changed after this run had begun\. Run again"):
+        done(store, task)
+    assert not LocalStore(store).has("embeddings", task.key)
+    card.unlink()
+    assert done(store, task).name == task.key
 
 
 def test_a_target_that_the_model_lacks_stops_what_reads_the_model_first(tmp_path: Path, data: Path) -> None:

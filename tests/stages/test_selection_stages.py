@@ -8,7 +8,7 @@ import pytest
 from pool_of_words import gradient_params, run_stage, write_pool, write_responses
 
 from harness.data.rows import PreferencePair, Prompt, Response, Score
-from harness.errors import ShortBudget
+from harness.errors import BadInput, ShortBudget
 from harness.methods import values
 from harness.recipe.schema import KINDS, kind_of
 from harness.recipe.table import Table
@@ -128,6 +128,35 @@ def test_pairs_that_cannot_be_trained_on_are_left_out_and_counted(
     }
     with pytest.raises(ShortBudget):
         run_stage(tmp_path / "short", pairs.run, params | {"budget": 4}, inputs)
+
+
+@pytest.mark.parametrize("budget", [None, 2])
+@pytest.mark.parametrize(
+    ("texts", "scores", "told"),
+    [
+        (("", "w2"), (1.0, 0.0), r"no pair is left of 1: the chosen response is empty \(1\)\. Give other"),
+        (("w2 w3 w4 w5", "w2 w3 w4 w6"), (1.0, 0.0), r"of 1: both responses are the same within max_length"),
+        (("w2", "w3"), (1.0, 1.0), "no two responses to one prompt differ in text and in score"),
+    ],
+)
+def test_where_no_pair_is_left_it_is_said_why(
+    texts: tuple[str, str],
+    scores: tuple[float, float],
+    told: str,
+    budget: int | None,
+    tmp_path: Path,
+    known: dict[str, Path],
+) -> None:
+    pool = write_pool(tmp_path / "pool", prompts=1, per_prompt=2)
+    write_rows(pool["prompts"] / "prompts.jsonl", [Prompt("p0", "w1")])
+    write_responses(pool, [Response("p0", at, text, 4, True) for at, text in enumerate(texts)])
+    write_rows(pool["scores"] / "scores.jsonl", [Score("p0", at, score) for at, score in enumerate(scores)])
+    params = {
+        "depth": {"kind": "uniform"}, "pairing": {"kind": "random"},
+        "budget": budget, "max_length": 7, "seed": 0,
+    }  # fmt: skip
+    with pytest.raises(BadInput, match=told):
+        run_stage(tmp_path / "pairs", pairs.run, params, pool | {"base_model": known["base_model"]})
 
 
 def test_where_nothing_is_left_out_the_pairs_stand_alone(tmp_path: Path, known: dict[str, Path]) -> None:

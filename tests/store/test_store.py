@@ -127,6 +127,21 @@ def test_a_file_that_cannot_be_read_counts_as_damaged(
     assert store.open("pairs", "abc") == folder
 
 
+def test_a_manifest_that_may_not_be_read_is_not_corrupt(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a store of another user: a run would take the artifact out."""
+    make(store)
+
+    def refuse(file: int, size: int) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "read", refuse)
+    for read in (store.manifest, store.open):
+        with pytest.raises(PermissionError):
+            read("pairs", "abc")
+
+
 def test_discarded_artifacts_are_gone_and_can_be_made_again(store: LocalStore) -> None:
     make(store)
     store.open("pairs", "abc")
@@ -267,6 +282,20 @@ def test_scratch_survives_a_failure_and_joins_the_artifact(store: LocalStore) ->
     assert attempt(fail=False) == ["half", "marks"]
     assert set(store.manifest("pairs", "abc").files) == {"half", "rest"}
     assert list((store.root / "partial" / "pairs").iterdir()) == []
+
+
+def test_scratch_joins_where_no_file_has_two_names(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some have no hard links (exFAT, SMB), and some none between folders (BeeGFS, AFS)."""
+
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with store.create(IDENTITY) as draft:
+        (draft.scratch / "rows").write_text("kept")
+    assert (store.open("pairs", "abc") / "rows").read_text() == "kept"
 
 
 def test_an_unused_scratch_leaves_no_trace(store: LocalStore) -> None:

@@ -191,6 +191,8 @@ def test_a_micro_batch_that_does_not_divide_the_step_is_refused() -> None:
 def test_no_pair_left_is_refused(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no pair is left of 6, as every prompt fills 4 tokens"):
         train(tiny_base, PAIRS, replace(SETTINGS, max_length=4), tmp_path)
+    with pytest.raises(BadInput, match="pairs: there is none to train on"):
+        train(tiny_base, [], SETTINGS, tmp_path)
 
 
 def test_a_start_that_is_not_the_reference_is_an_error(tiny_base: Path, tmp_path: Path) -> None:
