@@ -38,6 +38,8 @@ Options = Mapping[str, float]
 RESOURCES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
 """What Ray calls the same of a machine."""
 NO_START = "--engine: a Ray cluster of our own could not start here"
+BY_TOKEN = "Where `ray start` said that it asks for a token, give it here, too, and set RAY_AUTH_MODE=token."
+"""Ray itself sends one to no address that is named."""
 ELSEWHERE: Message = ("elsewhere", None)
 """How a try ended that found another run at the task."""
 
@@ -212,11 +214,13 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     with _started(cluster.workers) if cluster.address is None else _joined(cluster.address) as ours:
         try:
             ray.init(**ours, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            what = (
-                f"--address: no Ray cluster answers at '{cluster.address}'" if cluster.address else NO_START
-            )
-            raise StoreError(f"{what}: {error}") from None
+        except (ConnectionError, ValueError, RuntimeError, exceptions.RayError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            if cluster.address is None:
+                raise StoreError(f"{NO_START}: {reason}") from None
+            raise StoreError(
+                f"--address: no Ray cluster answers at '{cluster.address}': {reason}. {BY_TOKEN}"
+            ) from None
         finally:
             signal.signal(signal.SIGTERM, usual)
         try:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import pytest
 pytest.importorskip("ray", reason="Ray is an extra: pip install 'harness[ray]'")
 
 from ray.cluster_utils import Cluster as Machines
+from ray.exceptions import RayError
 
 from harness.engines.base import Event, Outcome
 from harness.engines.ray import Cluster, RayEngine
@@ -199,6 +201,26 @@ def test_a_lost_machine(store: LocalStore, machines: Machines) -> None:
 def test_no_cluster_at_the_address(store: LocalStore) -> None:
     with pytest.raises(StoreError, match=r"--address: no Ray cluster answers at '127\.0\.0\.1:1'"):
         run(store, [Task("prompts", {}, {})], Cluster("127.0.0.1:1", 1), lambda event: None)
+
+
+@pytest.mark.parametrize("error", [ConnectionError("refused"), RayError("no token\nSee ...")])
+def test_a_cluster_that_asks_for_a_token(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """`ray start` does where a run with a cluster of its own has left one in ~/.ray; Ray then says no more
+    than that nobody is there, or, where the token is not here, so at length.
+    """
+
+    def refuse(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("ray.init", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as there, pytest.raises(StoreError) as caught:
+        address = f"127.0.0.1:{there.getsockname()[1]}"
+        run(store, [Task("prompts", {}, {})], Cluster(address, 1), lambda event: None)
+    assert f"no Ray cluster answers at '{address}': " in str(caught.value)
+    assert str(caught.value).endswith("give it here, too, and set RAY_AUTH_MODE=token.")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_cluster_of_its_own_that_is_too_small(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
