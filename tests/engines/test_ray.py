@@ -215,9 +215,10 @@ def test_a_cluster_that_asks_for_a_token(
         raise error
 
     monkeypatch.setattr("ray.init", refuse)
-    with socket.create_server(("127.0.0.1", 0)) as there, pytest.raises(StoreError) as caught:
+    with socket.create_server(("127.0.0.1", 0)) as there:
         address = f"127.0.0.1:{there.getsockname()[1]}"
-        run(store, [Task("prompts", {}, {})], Cluster(address, 1), lambda event: None)
+        with pytest.raises(StoreError) as caught:
+            run(store, [Task("prompts", {}, {})], Cluster(address, 1), lambda event: None)
     assert f"no Ray cluster answers at '{address}': " in str(caught.value)
     assert str(caught.value).endswith("give it here, too, and set RAY_AUTH_MODE=token.")
     assert "\n" not in str(caught.value)
