@@ -118,7 +118,10 @@ class RayEngine:
                     )
 
     def _submit(self, task: Task, watch: "_Watch") -> Any:
-        remote = _try.options(max_retries=RETRIES, name=task.stage, **self._needs(task.stage))
+        needs = self._needs(task.stage)
+        remote = (_try_on_gpus if needs.get("num_gpus") else _try).options(
+            max_retries=RETRIES, name=task.stage, **needs
+        )
         return remote.remote(self._work, task, self._store.root.resolve(), watch.news)
 
 
@@ -137,8 +140,7 @@ class _News:
         return latest
 
 
-@ray.remote  # type: ignore[untyped-decorator]
-def _try(work: Work, task: Task, root: Path, news: Any) -> Message:
+def _try_here(work: Work, task: Task, root: Path, news: Any) -> Message:
     """A try at a task, in a worker of the cluster; not one that would only wait for another run."""
     if LocalStore(root).is_claimed(task.stage, task.key):
         return ELSEWHERE
@@ -148,6 +150,11 @@ def _try(work: Work, task: Task, root: Path, news: Any) -> Message:
 
     progress(0, 0)
     return attempt(work, task, root, progress)
+
+
+_try = ray.remote(_try_here)
+_try_on_gpus = ray.remote(max_calls=1)(_try_here)
+"""In a process that ends with it: CUDA reads once which GPUs are its own, and a process keeps their memory."""
 
 
 class _Watch:

@@ -181,6 +181,35 @@ def found_or_work(task: Task, root: Path, progress: Callable[[int, int], None]) 
     return not LocalStore(root).has(task.stage, task.key) and work(task, root, progress)
 
 
+@pytest.mark.parametrize(("gpus", "processes"), [((0.0, 0.0), 1), ((0.0, 0.5), 2), ((0.5, 0.5), 2)])
+def test_a_task_that_takes_a_gpu_has_a_process_of_its_own(
+    store: LocalStore, machines: Machines, gpus: tuple[float, float], processes: int
+) -> None:
+    """One that has worked would stay on the GPU that it had seen first.
+
+    The tasks follow each other, on the one machine that is for them.
+    """
+    only = machines.add_node(num_gpus=1, resources={"here": 1}, **MACHINE)
+    first = Task("prompts", {}, {})
+    tasks = [first, Task("pairs", {}, {"a": first})]
+    wanted: dict[str, Any] = {
+        task.stage: {"num_cpus": 1, "num_gpus": part, "resources": {"here": 1}}
+        for task, part in zip(tasks, gpus, strict=True)
+    }
+    engine = RayEngine(store, who_works, Cluster(machines.address, 1), wanted.__getitem__)
+    outcome = engine.run(tasks, lambda event: None)
+    machines.remove_node(only)
+    assert len(outcome.done) == 2
+    assert len({value(store, task, "pid") for task in tasks}) == processes
+
+
+def who_works(task: Task, root: Path, progress: Callable[[int, int], None]) -> bool:
+    store = LocalStore(root)
+    with store.claim(task.stage, task.key), store.create(task.identity) as draft:
+        (draft.folder / "pid").write_text(str(os.getpid()))
+    return True
+
+
 def test_a_lost_machine(store: LocalStore, machines: Machines) -> None:
     """A third machine, the only one with a GPU, goes while it works; its tasks go on at the fourth."""
     first = machines.add_node(num_gpus=1, **MACHINE)
