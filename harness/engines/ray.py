@@ -154,7 +154,7 @@ def _try_here(work: Work, task: Task, root: Path, news: Any) -> Message:
 
 _try = ray.remote(_try_here)
 _try_on_gpus = ray.remote(max_calls=1)(_try_here)
-"""In a process that ends with it: CUDA reads once which GPUs are its own, and a process keeps their memory."""
+"""In a process that ends with it: CUDA reads once which GPUs are its own, and a process keeps memory."""
 
 
 class _Watch:
