@@ -222,14 +222,14 @@ def _contradictions(config: AccelerateConfig, launch: Launch, precision: str) ->
 def _deepspeed_problems(table: Mapping[str, JsonValue]) -> Iterator[str]:
     if "deepspeed_config_file" in table:
         yield (
-            "deepspeed_config.deepspeed_config_file: names another file, which may set an optimiser and is in "
-            "no provenance. Remove it, and say under deepspeed_config what it says."
+            "deepspeed_config.deepspeed_config_file: names another file, which may set an optimiser and is "
+            "in no provenance. Remove it, and say under deepspeed_config what it says."
         )
     gathers = table.get("zero3_save_16bit_model", False)
     if str(table.get("zero_stage")) == "3" and str(gathers).lower() != "true":
         yield (
-            "deepspeed_config.zero3_save_16bit_model: must be true with zero_stage 3, which could not put the "
-            f"trained weights together without it. Got {show(gathers)}."
+            "deepspeed_config.zero3_save_16bit_model: must be true with zero_stage 3, which could not put "
+            f"the trained weights together without it. Got {show(gathers)}."
         )
 
 

@@ -6,7 +6,7 @@ from harness.data.rows import Score
 from harness.judges.base import Answer
 from harness.stages.job import Job
 from harness.stages.judging import InWindows, count_judge, judge_of, scored
-from harness.stages.shards import join, share_of_rows, take_first
+from harness.stages.shards import is_idle, join, share_of_rows, take_first
 from harness.stages.shared import read_prompts, read_responses
 from harness.store.formats import RESPONSES, RESULT, SCORES, count_rows, write_json, write_rows
 
@@ -21,11 +21,14 @@ def run(job: Job) -> None:
         join(job, SCORES)
         take_first(job, RESULT)
         return
+    folder = job.inputs["responses"]
+    part = share_of_rows(job, count_rows(folder / RESPONSES))
+    if is_idle(job, part):
+        return
     progress = InWindows(job.progress)
     judge = judge_of(replace(job, progress=progress))
     prompts = {prompt.id: prompt for prompt in read_prompts(job.inputs["prompts"])}
-    folder = job.inputs["responses"]
-    responses = read_responses(folder, share_of_rows(job, count_rows(folder / RESPONSES)))
+    responses = read_responses(folder, part)
     answers = [Answer(prompts[response.prompt_id], response.text) for response in responses]
     scores = scored(judge, answers, progress)
     write_rows(

@@ -140,6 +140,19 @@ def test_the_progress_of_a_judge_goes_on_from_window_to_window(draw: Draw, store
     assert told == [(5, 21), (10, 21), (15, 21), (20, 21), (21, 21)]
 
 
+@pytest.mark.parametrize("name", ["scores", "embeddings", "logprobs", "hidden_states"])
+def test_a_shard_without_rows_loads_no_model(
+    draw: Draw, store: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of many: of 5 windows, or of 2, floor(5 / 50) are its own."""
+    idle = cut(MAKE[name](draw), 50).parts[0]
+    for needed in idle.needs:
+        done(store, needed)
+    for loader in ("harness.stages.shared.load_policy", "harness.judges.reward_model._load"):
+        monkeypatch.setattr(loader, None)
+    assert content(done(store, idle)) == {}
+
+
 @pytest.mark.parametrize("name", ["responses", "gradients"])
 def test_a_lost_shard_costs_only_itself(draw: Draw, store: Path, name: str) -> None:
     whole, kept = MAKE[name](draw), LocalStore(store)
