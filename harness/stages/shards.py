@@ -32,7 +32,7 @@ def share_of_rows(job: Job, rows: int) -> slice:
 def is_idle(job: Job, rows: slice) -> bool:
     """Whether a job is a shard without rows, which then writes nothing; the last one has some if any has."""
     number, of = job.params.get("shard", (0, 1))
-    return rows.start == rows.stop and number < of - 1
+    return rows.start == rows.stop and bool(number < of - 1)
 
 
 def join(job: Job, *names: str) -> None:
