@@ -89,7 +89,8 @@ class RunView:
         self._summary()
 
     def _summary(self) -> None:
-        left = sum(self._seconds.values()) / self._jobs
+        at_once = max(self._jobs, len(self._rows))  # of a cluster, whose workers nobody has counted
+        left = sum(self._seconds.values()) / at_once
         note = f"{self._finished}/{self._total} tasks, about {_clock(left)} left"
         self._progress.update(self._all, note=note)
 

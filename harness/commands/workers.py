@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import ceil
 
 from harness.engines.base import Engine, Work
 from harness.engines.local import LocalEngine
@@ -41,10 +40,10 @@ def engine_of(
 ) -> Engine:
     """The engine that runs tasks, `processes` of this machine sharing a training.
 
-    A cluster minds what the recipe says that they take; the local engine parts those that take several GPUs.
+    A cluster minds what the recipe says that they take; the local engine of that the GPUs.
     """
     if workers.engine == "local":
-        return LocalEngine(store, work, workers.jobs, most_gpus(resources, processes))
+        return LocalEngine(store, work, workers.jobs, lambda stage: gpus_here(resources, processes, stage))
     from harness.engines.ray import Cluster, RayEngine
 
     return RayEngine(
@@ -58,7 +57,7 @@ def _taken(resources: Resources, stage: str) -> dict[str, float]:
     return {"num_cpus": needs.cpus, "num_gpus": needs.gpus, **memory}
 
 
-def most_gpus(resources: Resources, processes: int) -> int:
-    """GPUs of one machine that one task takes, at the most: each process of a training has its own."""
-    needs = (resources.default, *resources.stages.values())
-    return max(processes, *(ceil(each.gpus) for each in needs))
+def gpus_here(resources: Resources, processes: int, stage: str) -> float:
+    """GPUs of one machine that a task takes: each process of a training that is shared has its own."""
+    shared = processes if stage == "adapter" and processes > 1 else 0
+    return max(resources.of(stage).gpus, shared)

@@ -2,8 +2,9 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle, islice, takewhile
+from math import ceil
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 ANSWER_S = 30.0
@@ -27,6 +28,18 @@ def placements(devices: Sequence[str], jobs: int, together: int) -> list[dict[st
         return [{} for _ in range(jobs)]
     firsts = [at for start in range(together) for at in range(start, len(devices), together)]
     return [{VISIBLE: ",".join([*devices[at:], *devices[:at]])} for at in islice(cycle(firsts), jobs)]
+
+
+def taken(place: Mapping[str, str], devices: Sequence[str], gpus: float) -> dict[str, float]:
+    """How much of which GPUs a task takes: a part of its worker's first one, or the whole of several.
+
+    Args:
+        place: the worker's, of `placements`.
+        devices: the GPUs; there may be none.
+        gpus: what the task takes; more than there are is all of them.
+    """
+    seen = place[VISIBLE].split(",") if place else devices
+    return dict.fromkeys(seen[: ceil(gpus)], min(gpus, 1.0))
 
 
 def devices_here() -> list[str]:

@@ -9,12 +9,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import ceil
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from harness.engines.attempt import LOOK_AGAIN_S, attempt, settle
 from harness.engines.base import Event, Outcome, Work
-from harness.engines.devices import devices_here, placements
+from harness.engines.devices import devices_here, placements, taken
 from harness.engines.schedule import Schedule
 from harness.plan.task import Task
 from harness.store.local import LocalStore
@@ -27,12 +29,18 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
 PATIENCE_S = 5.0
+WHOLE = 1 + 1e-9
+"""A GPU, with what adding up its parts may round."""
+
+
+Gpus = Callable[[str], float]
+"""How many of this machine's GPUs a task of a stage takes; 0: as many tasks use one as there are workers."""
 
 
 class LocalEngine:
-    """Runs tasks in `jobs` worker processes on this machine, of whose GPUs one task takes up to `gpus`."""
+    """Runs tasks in `jobs` worker processes on this machine, side by side where its GPUs have room."""
 
-    def __init__(self, store: LocalStore, work: Work, jobs: int, gpus: int = 1) -> None:
+    def __init__(self, store: LocalStore, work: Work, jobs: int, gpus: Gpus = lambda stage: 0.0) -> None:
         self._store, self._work, self._jobs, self._gpus = store, work, jobs, gpus
 
     def run(self, tasks: Sequence[Task], report: Callable[[Event], None]) -> Outcome:
@@ -43,10 +51,14 @@ class LocalEngine:
             KeyboardInterrupt: passed on after the workers have stopped; the store stays whole.
         """
         schedule = Schedule(tasks, self._store)
-        workers = [_Worker(self._work, self._store.root, place) for place in self._places(schedule.open)]
+        jobs = min(self._jobs, schedule.open)
+        devices = devices_here() if jobs > 1 else []  # a single worker has all of them
+        most = max([1, *(ceil(self._gpus(task.stage)) for task in tasks)])
+        places = placements(devices, jobs, most)
+        workers = [_Worker(self._work, self._store.root, place) for place in places]
         try:
             while schedule.open:
-                _feed(schedule, workers, report)
+                _feed(schedule, workers, _Room(workers, devices, self._gpus), report)
                 busy = {worker.pipe: worker for worker in workers if worker.task is not None}
                 for pipe in wait(list(busy), LOOK_AGAIN_S if schedule.elsewhere else None):
                     _listen(schedule, busy[pipe], report)  # type: ignore[index]
@@ -57,17 +69,12 @@ class LocalEngine:
                 worker.see_off()
         return schedule.outcome
 
-    def _places(self, tasks: int) -> list[dict[str, str]]:
-        """What each worker's environment adds, of no more workers than tasks; a single one has all GPUs."""
-        jobs = min(self._jobs, tasks)
-        return placements(devices_here() if jobs > 1 else [], jobs, self._gpus)
-
 
 class _Worker:
     """One process, the pipe to it, and the task that it has."""
 
     def __init__(self, work: Work, root: Path, place: Mapping[str, str]) -> None:
-        self._work, self._root, self._place = work, root, place
+        self._work, self._root, self.place = work, root, place
         self.task: Task | None = None
         self._start()
 
@@ -75,7 +82,7 @@ class _Worker:
         os.environ.update(ENVIRONMENT)
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        given = (theirs, self._work, self._root, self._place)
+        given = (theirs, self._work, self._root, self.place)
         self.process = context.Process(target=_serve, args=given, daemon=True)
         # Ctrl-C reaches the whole process group; a worker ignores it from its first instruction on
         usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -115,9 +122,31 @@ class _Worker:
         self.process.kill()
 
 
-def _feed(schedule: Schedule, workers: Sequence[_Worker], report: Callable[[Event], None]) -> None:
+class _Room:
+    """What the tasks of busy workers leave of the GPUs; with no task at work, there is room for any."""
+
+    def __init__(self, workers: Sequence[_Worker], devices: Sequence[str], gpus: Gpus) -> None:
+        self._workers, self._devices, self._gpus = workers, devices, gpus
+
+    def fits(self, worker: _Worker, task: Task) -> bool:
+        """Whether a task has room on the GPUs that it would work on at this worker."""
+        used: dict[str, float] = {}
+        for busy in self._workers:
+            if busy.task is not None:
+                for device, part in self._taken(busy, busy.task).items():
+                    used[device] = used.get(device, 0.0) + part
+        wanted = self._taken(worker, task)
+        return all(used.get(device, 0.0) + part <= WHOLE for device, part in wanted.items())
+
+    def _taken(self, worker: _Worker, task: Task) -> dict[str, float]:
+        return taken(worker.place, self._devices, self._gpus(task.stage))
+
+
+def _feed(
+    schedule: Schedule, workers: Sequence[_Worker], room: _Room, report: Callable[[Event], None]
+) -> None:
     for worker in workers:
-        if worker.task is None and (task := schedule.next()) is not None:
+        if worker.task is None and (task := schedule.next(partial(room.fits, worker))) is not None:
             worker.give(task)
             report(Event("started", task))
 

@@ -38,6 +38,8 @@ Options = Mapping[str, float]
 RESOURCES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
 """What Ray calls the same of a machine."""
 NO_START = "--engine: a Ray cluster of our own could not start here"
+BY_TOKEN = "Where `ray start` said that it asks for a token, give it here, too, and set RAY_AUTH_MODE=token."
+"""Ray itself sends one to no address that is named."""
 ELSEWHERE: Message = ("elsewhere", None)
 """How a try ended that found another run at the task."""
 
@@ -116,7 +118,10 @@ class RayEngine:
                     )
 
     def _submit(self, task: Task, watch: "_Watch") -> Any:
-        remote = _try.options(max_retries=RETRIES, name=task.stage, **self._needs(task.stage))
+        needs = self._needs(task.stage)
+        remote = (_try_on_gpus if needs.get("num_gpus") else _try).options(
+            max_retries=RETRIES, name=task.stage, **needs
+        )
         return remote.remote(self._work, task, self._store.root.resolve(), watch.news)
 
 
@@ -135,8 +140,7 @@ class _News:
         return latest
 
 
-@ray.remote  # type: ignore[untyped-decorator]
-def _try(work: Work, task: Task, root: Path, news: Any) -> Message:
+def _try_here(work: Work, task: Task, root: Path, news: Any) -> Message:
     """A try at a task, in a worker of the cluster; not one that would only wait for another run."""
     if LocalStore(root).is_claimed(task.stage, task.key):
         return ELSEWHERE
@@ -146,6 +150,11 @@ def _try(work: Work, task: Task, root: Path, news: Any) -> Message:
 
     progress(0, 0)
     return attempt(work, task, root, progress)
+
+
+_try = ray.remote(_try_here)
+_try_on_gpus = ray.remote(max_calls=1)(_try_here)
+"""In a process that ends with it: CUDA reads once which GPUs are its own, and a process keeps memory."""
 
 
 class _Watch:
@@ -212,11 +221,13 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     with _started(cluster.workers) if cluster.address is None else _joined(cluster.address) as ours:
         try:
             ray.init(**ours, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            what = (
-                f"--address: no Ray cluster answers at '{cluster.address}'" if cluster.address else NO_START
-            )
-            raise StoreError(f"{what}: {error}") from None
+        except (ConnectionError, ValueError, RuntimeError, exceptions.RayError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            if cluster.address is None:
+                raise StoreError(f"{NO_START}: {reason}") from None
+            raise StoreError(
+                f"--address: no Ray cluster answers at '{cluster.address}': {reason}. {BY_TOKEN}"
+            ) from None
         finally:
             signal.signal(signal.SIGTERM, usual)
         try:

@@ -1,7 +1,7 @@
 """Which task may run next: the bookkeeping that every engine shares."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.engines.base import Outcome
 from harness.errors import CorruptArtifact
@@ -54,8 +54,8 @@ class Schedule:
         """How many tasks wait or run."""
         return len(self._waiting) + len(self._running)
 
-    def next(self) -> Task | None:
-        """The first waiting task whose inputs are there, marked as running; None where there is none.
+    def next(self, fits: Callable[[Task], bool] = lambda task: True) -> Task | None:
+        """The first waiting task that fits and has its inputs, marked as running; None where there is none.
 
         What another run is making has to wait: it may soon be found.
         """
@@ -65,6 +65,8 @@ class Schedule:
                 continue
             if self._store.is_claimed(task.stage, key):
                 self.elsewhere = True
+                continue
+            if not fits(task):
                 continue
             self._running[key] = self._waiting.pop(key)
             return task

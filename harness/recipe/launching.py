@@ -213,8 +213,24 @@ def _contradictions(config: AccelerateConfig, launch: Launch, precision: str) ->
             f"deepspeed_config.deepspeed_multinode_launcher: must be 'standard'. Got {show(multinode)}, "
             "which would start all machines from each of them."
         )
+    if config.distributed_type == "DEEPSPEED":
+        yield from _deepspeed_problems(config.deepspeed_config or {})
     if config.distributed_type == "FSDP":
         yield from _fsdp_problems(config.fsdp_config or {})
+
+
+def _deepspeed_problems(table: Mapping[str, JsonValue]) -> Iterator[str]:
+    if "deepspeed_config_file" in table:
+        yield (
+            "deepspeed_config.deepspeed_config_file: names another file, which may set an optimiser and is "
+            "in no provenance. Remove it, and say under deepspeed_config what it says."
+        )
+    gathers = table.get("zero3_save_16bit_model", False)
+    if str(table.get("zero_stage")) == "3" and str(gathers).lower() != "true":
+        yield (
+            "deepspeed_config.zero3_save_16bit_model: must be true with zero_stage 3, which could not put "
+            f"the trained weights together without it. Got {show(gathers)}."
+        )
 
 
 def _fsdp_problems(table: Mapping[str, JsonValue]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Where the work is done: what a task takes of a cluster, into how many shards a stage is cut, and how many
 processes share a training.
 
-Nothing of this changes a result or enters a key. The local engine minds only the shards, the processes, and
-whether a task takes several GPUs.
+Nothing of this changes a result or enters a key. The local engine minds the shards, the processes and the
+GPUs, but neither cores nor memory.
 """
 
 from collections.abc import Mapping

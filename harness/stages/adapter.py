@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.rows import PreferencePair
+from harness.data.rows import PreferencePair, Response
 from harness.errors import Diverged
 from harness.models.chat import encode
 from harness.models.load import load_tokenizer
@@ -18,15 +18,17 @@ from harness.stages.bank import GRADIENTS
 from harness.stages.job import Job
 from harness.stages.losses import loss_of
 from harness.stages.processes import run_processes
-from harness.stages.shared import DIVERGED, read_responses
+from harness.stages.shared import DIVERGED
 from harness.store.formats import (
     LENGTHS,
     LOGPROBS,
     PAIRS,
+    RESPONSES,
     RESULT,
     TOKEN_LOGPROBS,
     read_matrix,
     read_rows,
+    stream_rows,
     write_json,
 )
 from harness.store.keys import digest
@@ -131,7 +133,7 @@ def _stored_reference(job: Job, pairs: Sequence[PreferencePair], settings: Train
     used = {(pair.prompt_id, index) for pair in pairs for index in (pair.chosen_index, pair.rejected_index)}
     return {
         encode(tokenizer, turns[row.prompt_id], row.text, row.finished): logprobs[at]
-        for at, row in enumerate(read_responses(job.inputs["responses"]))
+        for at, row in enumerate(stream_rows(job.inputs["responses"] / RESPONSES, Response))
         if (row.prompt_id, row.index) in used
     }
 

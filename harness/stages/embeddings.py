@@ -7,7 +7,7 @@ from harness.models.batching import padding
 from harness.models.chat import prompt_ids
 from harness.models.embeddings import embed_prompts
 from harness.stages.job import Job
-from harness.stages.shards import join, share_of_rows
+from harness.stages.shards import is_idle, join, share_of_rows
 from harness.stages.shared import policy_of, read_prompts, size_of
 from harness.store.formats import write_matrix
 
@@ -20,7 +20,10 @@ def run(job: Job) -> None:
         join(job, EMBEDDINGS)
         return
     prompts = read_prompts(job.inputs["prompts"])
-    prompts = prompts[share_of_rows(job, len(prompts))]
+    part = share_of_rows(job, len(prompts))
+    if is_idle(job, part):
+        return
+    prompts = prompts[part]
     if job.params["kind"] == "sentence-transformers":
         _by_sentence_transformer(job, prompts)
         return

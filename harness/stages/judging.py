@@ -15,7 +15,7 @@ from harness.judges.length import LengthGrader
 from harness.judges.local_model import LocalChat
 from harness.judges.oracle import OracleGrader
 from harness.judges.reward_model import RewardModel, RewardModelJudge
-from harness.models.batching import windows
+from harness.models.batching import Progress, windows
 from harness.models.load import load_policy
 from harness.models.source import DTYPES, Source, write_source
 from harness.recipe import judges
@@ -87,13 +87,35 @@ def _scores(data: Path) -> dict[tuple[str, str], float]:
     }
 
 
-def scored(judge: Judge, answers: Sequence[Answer]) -> list[float]:
+class InWindows:
+    """The progress of a judge that is asked in windows and knows no other than the one it is at."""
+
+    def __init__(self, report: Progress) -> None:
+        self._report = report
+        self.first = self.last = self.rows = 0
+        """Where the window begins and ends, of how many rows."""
+
+    def __call__(self, done: int, of: int) -> None:
+        """`done` of `of` calls or rows of the window."""
+        self._report(self.first + done * (self.last - self.first) // max(of, 1), self.rows)
+
+
+def scored(judge: Judge, answers: Sequence[Answer], progress: InWindows | None = None) -> list[float]:
     """The judge's score of each, asked in windows, across which no batch and no shared answer goes.
+
+    Args:
+        judge: who is asked.
+        answers: what about.
+        progress: what the judge tells, where it tells anything.
 
     Raises:
         HarnessError: some came to no score.
     """
-    scores = [each for first, last in windows(len(answers)) for each in judge.scores(answers[first:last])]
+    scores: list[float | None] = []
+    for first, last in windows(len(answers)):
+        if progress is not None:
+            progress.first, progress.last, progress.rows = first, last, len(answers)
+        scores += judge.scores(answers[first:last])
     given = [score for score in scores if score is not None]
     if len(given) < len(scores):
         raise HarnessError(

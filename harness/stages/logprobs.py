@@ -10,7 +10,7 @@ from harness.models.batching import padding
 from harness.models.load import Policy
 from harness.models.logprobs import response_token_logprobs
 from harness.stages.job import Job
-from harness.stages.shards import join, share_of_rows
+from harness.stages.shards import is_idle, join, share_of_rows
 from harness.stages.shared import encoded_responses, policy_of, size_of
 from harness.store.formats import LENGTHS, LOGPROBS, RESPONSES, TOKEN_LOGPROBS, count_rows, write_matrix
 from harness.training.arithmetic import computing_in, load_to_train
@@ -27,9 +27,11 @@ def run(job: Job) -> None:
     if job.parts:
         join(job, LOGPROBS, TOKEN_LOGPROBS, LENGTHS)
         return
+    part = share_of_rows(job, count_rows(job.inputs["responses"] / RESPONSES))
+    if is_idle(job, part):
+        return
     other = job.params.get("arithmetic")
     policy = policy_of(job) if other is None else load_to_train(job.inputs["base_model"], **other)
-    part = share_of_rows(job, count_rows(job.inputs["responses"] / RESPONSES))
     rows = encoded_responses(job, policy.tokenizer, part)
     if not job.params["conditional"]:
         rows = [Encoded(_start(policy), row.response) for row in rows]

@@ -1,10 +1,12 @@
 """The judge's score of each response."""
 
+from dataclasses import replace
+
 from harness.data.rows import Score
 from harness.judges.base import Answer
 from harness.stages.job import Job
-from harness.stages.judging import count_judge, judge_of, scored
-from harness.stages.shards import join, share_of_rows, take_first
+from harness.stages.judging import InWindows, count_judge, judge_of, scored
+from harness.stages.shards import is_idle, join, share_of_rows, take_first
 from harness.stages.shared import read_prompts, read_responses
 from harness.store.formats import RESPONSES, RESULT, SCORES, count_rows, write_json, write_rows
 
@@ -19,11 +21,16 @@ def run(job: Job) -> None:
         join(job, SCORES)
         take_first(job, RESULT)
         return
-    judge = judge_of(job)
-    prompts = {prompt.id: prompt for prompt in read_prompts(job.inputs["prompts"])}
     folder = job.inputs["responses"]
-    responses = read_responses(folder, share_of_rows(job, count_rows(folder / RESPONSES)))
-    scores = scored(judge, [Answer(prompts[response.prompt_id], response.text) for response in responses])
+    part = share_of_rows(job, count_rows(folder / RESPONSES))
+    if is_idle(job, part):
+        return
+    progress = InWindows(job.progress)
+    judge = judge_of(replace(job, progress=progress))
+    prompts = {prompt.id: prompt for prompt in read_prompts(job.inputs["prompts"])}
+    responses = read_responses(folder, part)
+    answers = [Answer(prompts[response.prompt_id], response.text) for response in responses]
+    scores = scored(judge, answers, progress)
     write_rows(
         job.out / SCORES,
         [

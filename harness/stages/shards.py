@@ -29,10 +29,16 @@ def share_of_rows(job: Job, rows: int) -> slice:
     return slice(edges[0][0], edges[-1][1]) if edges else slice(0, 0)
 
 
+def is_idle(job: Job, rows: slice) -> bool:
+    """Whether a job is a shard without rows, which then writes nothing; the last one has some if any has."""
+    number, of = job.params.get("shard", (0, 1))
+    return rows.start == rows.stop and bool(number < of - 1)
+
+
 def join(job: Job, *names: str) -> None:
-    """Put files of the job's shards together, in order: rows of text or of arrays."""
+    """Put files of the job's shards together, in order: rows of text or of arrays; idle ones have none."""
     for name in names:
-        files = [part / name for part in job.parts]
+        files = _files(job, name)
         if name.endswith(".npy"):
             join_matrices(job.out / name, files)
         else:
@@ -40,8 +46,12 @@ def join(job: Job, *names: str) -> None:
 
 
 def take_first(job: Job, name: str) -> None:
-    """Take a file that all shards have alike."""
-    copyfile(job.parts[0] / name, job.out / name)
+    """Take a file that all shards have alike, but for idle ones."""
+    copyfile(_files(job, name)[0], job.out / name)
+
+
+def _files(job: Job, name: str) -> list[Path]:
+    return [part / name for part in job.parts if (part / name).exists()]
 
 
 def _join_lines(path: Path, files: Sequence[Path]) -> None:

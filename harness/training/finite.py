@@ -1,5 +1,7 @@
 """A training stops where its gradient or weights are no numbers: its losses tell a step later, or never."""
 
+from collections.abc import Mapping
+from itertools import chain
 from math import isfinite
 from typing import Any
 
@@ -17,16 +19,19 @@ class FiniteTrainer(Trainer):  # type: ignore[misc]  # transformers ships no typ
         """The error of a step, counted from 1: `what` was found, and which data the step saw."""
         raise NotImplementedError
 
-    def check_weights(self) -> None:
+    def check_weights(self, whole: Mapping[str, Tensor] | None = None) -> None:
         """Look at the trained weights, in shards at those of this process.
+
+        Args:
+            whole: the state that shards were put together to: DeepSpeed may leave empty ones in the model.
 
         Raises:
             Diverged: one is not finite; the last update left it so.
         """
-        for weight in self.model.parameters():
-            if weight.requires_grad and not _own(weight).isfinite().all():
-                step = self.state.global_step
-                raise self.diverged(step, f"the update of step {step} left weights that are not finite")
+        own = (_own(weight) for weight in self.model.parameters() if weight.requires_grad)
+        if not all(weight.isfinite().all() for weight in chain(own, (whole or {}).values())):
+            step = self.state.global_step
+            raise self.diverged(step, f"the update of step {step} left weights that are not finite")
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The library's norm, which it takes at every step.

@@ -59,11 +59,11 @@ def train(
         trainer = make_trainer(policy, examples, reference, settings, out, runtime)
         try:
             run_trainer(trainer, runtime)
-            trainer.check_weights()
+            weights = whole_weights(trainer)
+            trainer.check_weights(weights)
         except Diverged as error:
             error.work = _work(trainer, reference)
             raise
-    weights = whole_weights(trainer)
     if trainer.is_world_process_zero():
         save_policy(trainer.model, out, weights)
         if keep_moments:

@@ -9,7 +9,7 @@ from harness.__main__ import main
 from harness.commands import options
 from harness.commands.options import options_of
 from harness.commands.places import places_of
-from harness.commands.workers import _taken, most_gpus
+from harness.commands.workers import _taken, gpus_here
 from harness.errors import BadInput
 from harness.plan.build import build_plan
 from harness.recipe.launching import Launch, Launching
@@ -152,11 +152,12 @@ def test_a_cluster_is_told_what_a_task_takes_in_its_own_units() -> None:
 
 
 def test_a_task_takes_as_many_gpus_as_its_stage_or_its_processes_on_one_machine() -> None:
-    """The most counts, and a half is one; 16 processes on two machines are 8 on each."""
-    assert most_gpus(Resources(), 1) == 1
-    assert most_gpus(Resources.model_validate({"responses": {"gpus": 0.5}}), 1) == 1
-    assert most_gpus(Resources.model_validate({"default": {"gpus": 1.0}, "scores": {"gpus": 2.0}}), 1) == 2
-    assert most_gpus(Resources(), Launch(processes=16, nodes=2).on_each) == 8
+    """16 processes on two machines are 8 on each; one process takes what its stage says."""
+    resources = Resources.model_validate({"default": {"gpus": 1.0}, "scores": {"gpus": 2.0}})
+    assert [gpus_here(resources, 1, stage) for stage in ("scores", "adapter")] == [2.0, 1.0]
+    assert gpus_here(Resources(adapter=Needs(gpus=0.5)), 1, "adapter") == 0.5
+    shared = Launch(processes=16, nodes=2).on_each
+    assert [gpus_here(Resources(), shared, stage) for stage in ("adapter", "trial")] == [8, 0.0]
 
 
 def test_the_layers_that_are_trained_are_told() -> None:

@@ -47,6 +47,13 @@ def test_a_terminal_shows_progress_and_the_time_left() -> None:
     assert "0/2 tasks, about 20 s left" in text
 
 
+def test_the_time_left_is_shared_by_all_that_work_at_once() -> None:
+    """On a cluster, three at a time where two workers are counted: of 40 s, a third."""
+    three = [Task("prompts", {"n": number}, {}) for number in range(3)]
+    text = shown(*(Event("started", task) for task in three), terminal=True)
+    assert "0/2 tasks, about 13 s left" in text
+
+
 def test_a_shard_says_which_it_is() -> None:
     shard = Task("prompts", {"shard": [1, 3]}, {})
     text = shown(Event("started", shard), Event("finished", shard))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.engines.base import Event
 from harness.engines.devices import VISIBLE, count_gpus, devices_here, placements
 from harness.engines.local import LocalEngine
 from harness.plan.task import Task
@@ -110,3 +111,52 @@ def test_each_worker_sees_what_it_is_told(jobs: int, tmp_path: Path, monkeypatch
     seen = dict(file.read_text().split() for file in files)
     assert sorted(seen.values()) == ["4,7", "7,4"][:jobs]
     assert os.environ[VISIBLE] == "4,7"
+
+
+@pytest.mark.parametrize(
+    ("devices", "gpus", "at_once"),
+    [
+        ("0", 1.0, 1),
+        ("0", 0.5, 2),
+        ("0", 0.1, 3),
+        ("0", 4.0, 1),  # of which there is one
+        ("0", 0.0, 3),
+        ("4,7", 1.0, 2),
+        ("4,7", 0.5, 3),
+        ("4,7", 2.0, 1),
+        ("-1", 1.0, 3),  # no GPU
+    ],
+)
+def test_tasks_run_side_by_side_where_their_gpus_have_room(
+    devices: str, gpus: float, at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three workers, and as many tasks at a time as `at_once`, from the first on to the last."""
+    monkeypatch.setenv(VISIBLE, devices)
+    store = LocalStore(tmp_path)
+    store.prepare()
+    running = [0]
+
+    def report(event: Event) -> None:
+        running.append(running[-1] + {"started": 1, "finished": -1}.get(event.kind, 0))
+
+    tasks = [Task("prompts", {"n": number}, {}) for number in range(4)]
+    outcome = LocalEngine(store, work, 3, lambda stage: gpus).run(tasks, report)
+    assert len(outcome.done) == 4
+    assert max(running) == at_once
+
+
+def test_what_takes_no_gpu_goes_on_beside_what_fills_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second training waits for the first; `pairs`, which stands behind both, does not."""
+    monkeypatch.setenv(VISIBLE, "0")
+    store = LocalStore(tmp_path)
+    store.prepare()
+    events: list[Event] = []
+    tasks = [Task("adapter", {"n": 1}, {}), Task("adapter", {"n": 2}, {}), Task("pairs", {}, {})]
+    LocalEngine(store, work, 2, {"adapter": 1.0, "pairs": 0.0}.__getitem__).run(tasks, events.append)
+    assert [(event.kind, event.task) for event in events[:2]] == [
+        ("started", tasks[0]),
+        ("started", tasks[2]),
+    ]
+    assert len(events) == 6

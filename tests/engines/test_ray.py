@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import pytest
 pytest.importorskip("ray", reason="Ray is an extra: pip install 'harness[ray]'")
 
 from ray.cluster_utils import Cluster as Machines
+from ray.exceptions import RayError
 
 from harness.engines.base import Event, Outcome
 from harness.engines.ray import Cluster, RayEngine
@@ -179,6 +181,35 @@ def found_or_work(task: Task, root: Path, progress: Callable[[int, int], None]) 
     return not LocalStore(root).has(task.stage, task.key) and work(task, root, progress)
 
 
+@pytest.mark.parametrize(("gpus", "processes"), [((0.0, 0.0), 1), ((0.0, 0.5), 2), ((0.5, 0.5), 2)])
+def test_a_task_that_takes_a_gpu_has_a_process_of_its_own(
+    store: LocalStore, machines: Machines, gpus: tuple[float, float], processes: int
+) -> None:
+    """One that has worked would stay on the GPU that it had seen first.
+
+    The tasks follow each other, on the one machine that is for them.
+    """
+    only = machines.add_node(num_gpus=1, resources={"here": 1}, **MACHINE)
+    first = Task("prompts", {}, {})
+    tasks = [first, Task("pairs", {}, {"a": first})]
+    wanted: dict[str, Any] = {
+        task.stage: {"num_cpus": 1, "num_gpus": part, "resources": {"here": 1}}
+        for task, part in zip(tasks, gpus, strict=True)
+    }
+    engine = RayEngine(store, who_works, Cluster(machines.address, 1), wanted.__getitem__)
+    outcome = engine.run(tasks, lambda event: None)
+    machines.remove_node(only)
+    assert len(outcome.done) == 2
+    assert len({value(store, task, "pid") for task in tasks}) == processes
+
+
+def who_works(task: Task, root: Path, progress: Callable[[int, int], None]) -> bool:
+    store = LocalStore(root)
+    with store.claim(task.stage, task.key), store.create(task.identity) as draft:
+        (draft.folder / "pid").write_text(str(os.getpid()))
+    return True
+
+
 def test_a_lost_machine(store: LocalStore, machines: Machines) -> None:
     """A third machine, the only one with a GPU, goes while it works; its tasks go on at the fourth."""
     first = machines.add_node(num_gpus=1, **MACHINE)
@@ -199,6 +230,27 @@ def test_a_lost_machine(store: LocalStore, machines: Machines) -> None:
 def test_no_cluster_at_the_address(store: LocalStore) -> None:
     with pytest.raises(StoreError, match=r"--address: no Ray cluster answers at '127\.0\.0\.1:1'"):
         run(store, [Task("prompts", {}, {})], Cluster("127.0.0.1:1", 1), lambda event: None)
+
+
+@pytest.mark.parametrize("error", [ConnectionError("refused"), RayError("no token\nSee ...")])
+def test_a_cluster_that_asks_for_a_token(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """`ray start` does where a run with a cluster of its own has left one in ~/.ray; Ray then says no more
+    than that nobody is there, or, where the token is not here, so at length.
+    """
+
+    def refuse(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("ray.init", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        address = f"127.0.0.1:{there.getsockname()[1]}"
+        with pytest.raises(StoreError) as caught:
+            run(store, [Task("prompts", {}, {})], Cluster(address, 1), lambda event: None)
+    assert f"no Ray cluster answers at '{address}': " in str(caught.value)
+    assert str(caught.value).endswith("give it here, too, and set RAY_AUTH_MODE=token.")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_cluster_of_its_own_that_is_too_small(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,14 @@
 """Rendering and encoding, against ids written by hand (word wN is N + 6)."""
 
 import copy
+from typing import Any
 
 import pytest
 from templates import CHATML, GEMMA, HIDDEN_THINKING, LLAMA_2, LLAMA_3, MISTRAL, QWEN, tokenizer_with
 
 from harness.data.tokens import Encoded
 from harness.errors import BadInput
+from harness.models import chat
 from harness.models.chat import encode, end_ids, end_of_turn, prompt_ids, render_prompt, template_hash
 from harness.models.load import Policy
 from harness.world.facts import make_world
@@ -87,3 +89,15 @@ def test_another_template_on_the_same_tokenizer_has_its_own_end() -> None:
     first = end_of_turn(tokenizer)
     tokenizer.chat_template = GEMMA
     assert end_of_turn(tokenizer) != first
+
+
+def test_rows_share_the_objects_of_their_ids() -> None:
+    """A million rows would else hold a million copies of a frequent one; Python itself shares up to 256."""
+
+    def tokenizer(text: str, **_: Any) -> Any:
+        return {"input_ids": [int(word) for word in text.split()]}
+
+    as_one: Any = tokenizer
+    one, other = (chat._ids(as_one, "1000 70000") for _ in range(2))
+    assert one == other == (1000, 70000)
+    assert all(first is second for first, second in zip(one, other, strict=True))

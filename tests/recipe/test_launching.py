@@ -110,6 +110,23 @@ def test_deepspeed_does_not_start_all_machines_from_each(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("zero_stage: 3", "zero3_save_16bit_model: must be true with zero_stage 3, which could not put"),
+        ("zero_stage: 3, zero3_save_16bit_model: false", "weights together without it. Got false."),
+        ("deepspeed_config_file: ds.json", "deepspeed_config_file: names another file"),
+    ],
+)
+def test_what_deepspeed_trains_can_be_written_and_is_all_said(said: str, told: str, tmp_path: Path) -> None:
+    """Without the first it would raise after the last step, with no checkpoint to go on from."""
+    text = "distributed_type: DEEPSPEED\nnum_processes: 2\ndeepspeed_config: {SAID}"
+    (tmp_path / "fsdp.yaml").write_text(text.replace("SAID", said))
+    assert told in problems(BY_CONFIG, tmp_path)
+    (tmp_path / "fsdp.yaml").write_text(text.replace("SAID", "zero_stage: 3, zero3_save_16bit_model: true"))
+    assert launch_of(BY_CONFIG, "bf16", tmp_path).distributed == "DEEPSPEED"
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("distributed_type: [", "cannot be read as YAML: while parsing a flow node"),

@@ -1,5 +1,6 @@
 """What training is handed of the reference."""
 
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 from pool_of_words import run_stage, write_pool
 
+from harness.data.rows import PreferencePair, Response
 from harness.data.tokens import Encoded
 from harness.models.load import load_policy
 from harness.models.logprobs import response_token_logprobs
 from harness.stages import adapter, logprobs, pairs
+from harness.store.formats import LOGPROBS, RESPONSES, write_matrix, write_rows
 
 
 @pytest.mark.parametrize("common", [False, True])
@@ -49,3 +52,20 @@ def test_a_loss_is_handed_single_tokens_only_where_it_needs_them(
         known.values(), response_token_logprobs(load_policy(tiny_base), list(known)), strict=True
     ):
         np.testing.assert_allclose(values, tokens if common else tokens.sum(), rtol=1e-4, atol=1e-5)
+
+
+def test_responses_of_no_pair_are_not_held(tmp_path: Path, tiny_base: Path) -> None:
+    """Twenty megabytes of them, of which the one pair has two."""
+    write_rows(
+        tmp_path / RESPONSES, [Response("p", n, f"w{n % 40} " * 500, 500, True) for n in range(10_000)]
+    )
+    write_matrix(tmp_path / LOGPROBS, np.arange(10_000, dtype=np.float32))
+    job: Any = SimpleNamespace(inputs={"base_model": tiny_base, "reference": tmp_path, "responses": tmp_path})
+    settings: Any = SimpleNamespace(loss=SimpleNamespace(needs={"reference"}))
+    pair = PreferencePair("p", "w1", "w7 ", "w8 ", 7, 8, True, True, 1.0)
+    tracemalloc.start()
+    known = adapter._stored_reference(job, [pair], settings)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert list(known.values()) == [7.0, 8.0]
+    assert held < 10e6

@@ -24,6 +24,7 @@ from harness.plan.task import Task, in_order
 from harness.recipe.features import Gradients
 from harness.recipe.resources import Resources, ShardedNeeds
 from harness.stages import gradients
+from harness.stages.run import run_task
 from harness.store.local import LocalStore
 from harness.store.manifest import NAME
 
@@ -129,6 +130,27 @@ def test_any_number_of_shards_gives_the_same_artifact(draw: Draw, store: Path, n
         if name != "responses":  # whose batches are others, and pad otherwise
             assert many["tokens_padding"] == one["tokens_padding"]
         assert many["wall_s"] >= sum(cost_of(store, part)["wall_s"] for part in task.parts)
+
+
+def test_the_progress_of_a_judge_goes_on_from_window_to_window(draw: Draw, store: Path) -> None:
+    whole, told = MAKE["scores"](draw), list[tuple[int, int]]()
+    done(store, whole)
+    LocalStore(store).discard(whole.stage, whole.key)
+    run_task(whole, store, lambda *now: told.append(now))
+    assert told == [(5, 21), (10, 21), (15, 21), (20, 21), (21, 21)]
+
+
+@pytest.mark.parametrize("name", ["scores", "embeddings", "logprobs", "hidden_states"])
+def test_a_shard_without_rows_loads_no_model(
+    draw: Draw, store: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of many: of 5 windows, or of 2, floor(5 / 50) are its own."""
+    idle = cut(MAKE[name](draw), 50).parts[0]
+    for needed in idle.needs:
+        done(store, needed)
+    for loader in ("harness.stages.shared.load_policy", "harness.judges.reward_model._load"):
+        monkeypatch.setattr(loader, None)
+    assert content(done(store, idle)) == {}
 
 
 @pytest.mark.parametrize("name", ["responses", "gradients"])

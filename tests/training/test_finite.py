@@ -16,7 +16,7 @@ from harness.errors import Diverged
 from harness.methods.losses import PairLogprobs, PairLoss, dpo
 from harness.models.chat import Example
 from harness.models.quiet import quiet
-from harness.training import supervised
+from harness.training import preference, supervised
 from harness.training.batching import PairBatch
 from harness.training.examples import pair_name
 from harness.training.preference import train
@@ -84,6 +84,17 @@ def test_an_update_that_breaks_the_weights_is_blamed_and_leaves_no_adapter(
     one = train(tiny_base, PAIRS, replace(SETTINGS, steps=1), tmp_path / "sound")
     assert str(caught.value).count("prompt '") == one.pairs == 4
     assert caught.value.work["backward"] == one.tokens_backward
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_weights_that_were_put_together_from_shards_are_looked_at(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by DeepSpeed's stage 3, whose model holds empty weights: those here are sound."""
+    state = {"lora_A.weight": torch.ones(2), "lora_B.weight": torch.tensor([1.0, float("nan")])}
+    monkeypatch.setattr(preference, "whole_weights", lambda trainer: state)
+    with pytest.raises(Diverged, match="the update of step 2 left weights that are not finite"):
+        train(tiny_base, PAIRS, replace(SETTINGS, steps=2), tmp_path)
     assert not list(tmp_path.glob("*.safetensors"))
 
 
