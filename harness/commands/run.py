@@ -97,7 +97,7 @@ def _forget(job: Run, output: Output) -> None:
     for task in job.plan.tasks:
         with suppress(CorruptArtifact):
             if job.store.has(task.stage, task.key) and (reason := outdated(task, job.store)):
-                output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False)
+                output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False, markup=False)
                 job.store.discard(task.stage, task.key)
 
 
