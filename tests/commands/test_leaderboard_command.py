@@ -140,7 +140,7 @@ def test_edited_data_fail_the_check_and_absent_data_are_said(with_data: Path) ->
     file.unlink()
     why, fresh = run(*words, "--check").splitlines()
     assert "real-pool: not compared with the data as they are now: " in why
-    assert "pool.prompts.path: there is no 'hh-rlhf/harmless-base-test.jsonl.gz' in " in why
+    assert "pool.prompts.path: there is no file 'hh-rlhf/harmless-base-test.jsonl.gz' in " in why
     assert fresh == "1 board is what its records give"
 
 

@@ -129,7 +129,7 @@ def test_the_name_of_a_file_does_nothing_but_name_it(project: Path) -> None:
 
 
 def test_refusals_are_one_sentence(project: Path) -> None:
-    with pytest.raises(BadInput, match=r"pool\.prompts\.path: there is no 'none\.jsonl'"):
+    with pytest.raises(BadInput, match=r"pool\.prompts\.path: there is no file 'none\.jsonl'"):
         pool(project, 'path = "none.jsonl"')
     world = project / "world.toml"
     world.write_text(
