@@ -11,7 +11,7 @@ SUFFIXES = {".yaml", ".yml"}
 FUNCTION = "!function"
 """The tag by which a value is code: lm-eval imports the Python file that it names."""
 
-MOST_FILES = 50_000
+MOST_FILES = 20_000
 """In a folder and all below it. Far more than any model or set of tasks has, far less than a disk."""
 
 
