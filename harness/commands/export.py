@@ -1,5 +1,6 @@
 """`harness export`: a trained policy in the formats that others read, and on request to the hub."""
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from harness.errors import BadInput, CorruptArtifact, StoreError
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.record import read_records
 from harness.leaderboard.scores import WIN_RATE
+from harness.leaderboard.text import markdown, plain
 from harness.models.hub import push
 from harness.plan.build import Cell
 from harness.recipe.pool import DatasetPrompts
@@ -39,7 +41,7 @@ def export(
         raise BadInput(f"{places.recipe}: methods.{method}: trains nothing, so there is nothing to export.")
     base, trained = _folder(places, cell, "base_model"), _folder(places, cell, "adapter")
     card = Card(
-        recipe=recipe.title,
+        recipe=markdown(recipe.title),
         name=method,
         method=recipe.methods[method].model_dump(mode="json", exclude_none=True),
         training=_training(recipe, cell, trained),
@@ -81,7 +83,7 @@ def _data(recipe: Recipe) -> str:
     pool, place = recipe.pool, "the embedded Atlas world"
     if isinstance(pool.prompts, DatasetPrompts):
         revision = pool.prompts.revision
-        place = f"`{pool.prompts.path}`" + (f" at revision `{revision}`" if revision else "")
+        place = f"`{plain(pool.prompts.path).replace('`', '')}`" + (f" at revision `{revision}`" if revision else "")
     judge = getattr(pool.judge, "name", None) or getattr(pool.judge, "model", None)
     by = f"{pool.judge.kind} judge" + (f" `{judge}`" if judge else "")
     return f"prompts of {place}; responses of kind '{pool.responses.kind}'; scores by the {by}."
@@ -89,7 +91,8 @@ def _data(recipe: Recipe) -> str:
 
 def _licence(base: Path) -> str:
     with suppress(OSError, ValueError):
-        return str(read_json(base / RESULT).get("licence") or "")
+        said = str(read_json(base / RESULT).get("licence") or "").strip("\"'")
+        return said if re.fullmatch(r"[\w.+-]+", said) else ""  # the model's own card may say anything
     return ""
 
 

@@ -101,7 +101,7 @@ def _forget(job: Run, output: Output) -> None:
                 found.append((task, reason))
     _check_keys(job, [task for task, _ in found])
     for task, reason in found:
-        output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False)
+        output.steps.print(f"{task.stage}/{task.key}: {reason}", highlight=False, markup=False)
         job.store.discard(task.stage, task.key)
 
 

@@ -1,6 +1,7 @@
 """The task files of lm-evaluation-harness that a recipe includes: data, of which nothing is run as code."""
 
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from harness.commands.places import Places
@@ -9,6 +10,17 @@ from harness.recipe.schema import Recipe
 SUFFIXES = {".yaml", ".yml"}
 FUNCTION = "!function"
 """The tag by which a value is code: lm-eval imports the Python file that it names."""
+
+MOST_FILES = 20_000
+"""In a folder and all below it. Far more than any model or set of tasks has, far less than a disk."""
+
+
+def files_below(folder: Path) -> list[Path]:
+    """What a folder and those below it hold, as far as they can be read; one more than MOST_FILES at most."""
+    found = list[Path]()
+    with suppress(OSError):
+        found.extend(islice(folder.rglob("*"), MOST_FILES + 1))
+    return found
 
 
 def code_problems(recipe: Recipe, places: Places) -> list[str]:
@@ -20,10 +32,13 @@ def code_problems(recipe: Recipe, places: Places) -> list[str]:
     table = recipe.evaluation.lm_eval
     if table is None or table.include is None:
         return []
+    files = files_below(places.data / table.include)
+    if len(files) > MOST_FILES:
+        return []  # it is refused for that when it is read
     return [
         f"{places.recipe}: evaluation.lm_eval.include: {file}: line {line}: must not name code. "
         f"Got '{FUNCTION}'. Write the task without it: nothing that a recipe brings is run."
-        for file in sorted((places.data / table.include).rglob("*"))
+        for file in sorted(files)
         if file.suffix in SUFFIXES and file.is_file()
         for line in _functions(file)
     ]

@@ -123,7 +123,8 @@ def write_histograms(data: OriginalData, path: Path) -> None:
     for axes, (label, values) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
         axes.hist(values, bins=30)
         axes.set(xlabel=label, ylabel="count")
-    figure.suptitle(f"{len(data.prompts):,} prompts of {data.place} ({data.layout})", parse_math=False)
+    place = data.place if data.place.isprintable() else repr(data.place)
+    figure.suptitle(f"{len(data.prompts):,} prompts of {place} ({data.layout})", parse_math=False)
     with matplotlib.rc_context({"svg.hashsalt": "harness"}):  # the same picture each time
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 

@@ -132,7 +132,7 @@ def _parquet(path: Path, file: BinaryIO) -> Iterator[Numbered]:
         batches = pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=1000)
         rows = (row for batch in batches for row in batch.to_pylist())
         yield from enumerate(rows, start=1)
-    except (ValueError, pyarrow.ArrowException) as error:
+    except (ValueError, OverflowError, pyarrow.ArrowException) as error:  # for one, dates of no calendar
         raise BadInput(f"{path}: is not Parquet that can be read: {error}. Fetch it again.") from None
 
 

@@ -1,8 +1,9 @@
 """A reward model as judge: a sequence classifier that scores a conversation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +15,9 @@ from harness.judges.base import Answer, Contest, Usage, preference
 from harness.models.batching import Progress, batches, padding
 from harness.models.hub import locate
 from harness.models.quiet import quiet
+
+_AS_DATA: Mapping[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""Left out, transformers would ask at the terminal whether to run a model's own code."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +130,9 @@ def _load(table: RewardModel) -> tuple[PreTrainedModel, Tokenizer]:
     folder = locate(table.name, table.revision)
     try:
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, **_AS_DATA)
             model = AutoModelForSequenceClassification.from_pretrained(
-                folder, dtype=table.precision, use_safetensors=True, local_files_only=True
+                folder, dtype=table.precision, use_safetensors=True, **_AS_DATA
             )
     except (OSError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import json
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from harness.leaderboard.record import Sample
 NAMES = ("annotations.json", "annotations.jsonl", "annotations.json.gz", "annotations.jsonl.gz")
 DEPTH = 3
 SHOWN = 8
+LONGEST = 1e9  # characters
 MISSING = -1
 ROUNDING = 1e-6  # published preferences leave 1..2 by about 2e-7
 UNNAMED = "reference"
@@ -77,7 +79,7 @@ def read_annotations(folder: Path, annotator: str | None = None, reference: str 
                 _add(models, file.model or str(row.get("generator_2") or row["model"]), row)
                 annotators.add(file.annotator or str(row.get("annotator", "not named")))
                 references.add(str(row.get("generator_1", "")))
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+            except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
                 raise BadInput(f"{file.path}: row {number}: {_reason(error)}. Mend or delete it.") from None
     named = references - {""} or {reference or _always_tied(models) or UNNAMED}
     return Published(
@@ -94,8 +96,11 @@ def read_leaderboard(folder: Path) -> dict[str, dict[str, str]]:
     for depth in range(DEPTH):
         for path in sorted(folder.glob("*/" * depth + "*leaderboard*.csv")):
             text = _content(path).decode("utf-8", errors="replace")
-            for row in csv.DictReader(text.splitlines()):
-                found.setdefault(row.get("") or row.get("name") or "", row)
+            try:
+                for row in csv.DictReader(text.splitlines()):
+                    found.setdefault(row.get("") or row.get("name") or "", row)
+            except csv.Error as error:
+                raise BadInput(f"{path}: is not CSV: {error}. Fetch it again.") from None
     return found
 
 
@@ -113,7 +118,7 @@ def _content(path: Path) -> bytes:
     try:
         content = path.read_bytes()
         return gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{path}: cannot be read: {error}. Fetch it again.") from None
 
 
@@ -125,7 +130,7 @@ def _rows(path: Path, content: bytes) -> Sequence[Any]:
             if lines
             else json.loads(content)
         )
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path}: is not complete JSON: {error}. Fetch it again.") from None
     if not isinstance(rows, list):
         raise BadInput(
@@ -136,6 +141,7 @@ def _rows(path: Path, content: bytes) -> Sequence[Any]:
 
 def _add(models: dict[str, Rows], model: str, row: Mapping[str, Any]) -> None:
     item = str(row["index"]) if "index" in row else _short(row["instruction"])
+    model.encode()  # half a surrogate pair could name no file
     own = models.setdefault(model, Rows())
     preference = _preference(row["preference"])
     own.win_rates.setdefault(item, []).append(None if preference is None else 100 * (preference - 1))
@@ -143,7 +149,7 @@ def _add(models: dict[str, Rows], model: str, row: Mapping[str, Any]) -> None:
         (own.lengths, "len_model", "output_2"),
         (own.reference_lengths, "len_baseline", "output_1"),
     ):
-        lengths.setdefault(item, []).append(float(row[name] if name in row else len(row[text])))
+        lengths.setdefault(item, []).append(_length(row[name] if name in row else len(row[text])))
     if "output_2" in row and len(own.samples) < SHOWN:
         own.samples.append(
             Sample(
@@ -163,6 +169,12 @@ def _preference(value: Any) -> float | None:
     if not 1 - ROUNDING <= value <= 2 + ROUNDING:
         raise ValueError(f"preference must lie between 1 and 2. Got {value}")
     return float(value)
+
+
+def _length(value: Any) -> float:
+    if not 0 <= (length := float(value)) <= LONGEST:
+        raise ValueError(f"a length must lie between 0 and {LONGEST:,.0f}. Got {value}")
+    return length
 
 
 def _short(instruction: str) -> str:

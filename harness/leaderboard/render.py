@@ -26,7 +26,7 @@ def table_csv(table: Table) -> str:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-    writer.writeheader()
+    writer.writerow({column: spreadsheet(column) for column in columns})
     writer.writerows({column: _cell(value) for column, value in row.items()} for row in rows)
     return out.getvalue()
 

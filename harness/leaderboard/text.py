@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$])")
+_ADDRESS = re.compile(r"(?<=[\w.+-])@(?=[\w\\-]+\.)")
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and their full-width twins
@@ -23,7 +24,9 @@ def markdown(text: str, longest: int | None = None) -> str:
     line = plain(text)
     if longest is not None and len(line) > longest:
         line = line[: longest - 1] + "…"
-    return _MARKDOWN.sub(r"\\\1", line.translate(_HTML)).replace("://", ":&#47;&#47;")
+    inert = _MARKDOWN.sub(r"\\\1", line.translate(_HTML)).replace("://", ":&#47;&#47;")
+    # GitHub makes links of these, too; of an address even with an entity for its sign, so a joiner parts it
+    return _ADDRESS.sub("@&#8288;", inert.replace("www.", "www&#46;"))
 
 
 def spreadsheet(text: str) -> str:

@@ -109,7 +109,7 @@ def weight_files(folder: Path) -> list[Path]:
     """
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        files = [folder / name for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
+        files = [folder / name for name in _indexed(index)]
     else:
         files = [folder / "model.safetensors"]
     missing = [file.name for file in files if not file.is_file()]
@@ -126,6 +126,13 @@ def weight_files(folder: Path) -> list[Path]:
         + (f", only {others[0]}, a format that can run code when it is read" if others else "")
         + ". Convert it with save_pretrained, or name a revision that has model.safetensors."
     )
+
+
+def _indexed(index: Path) -> list[str]:
+    try:
+        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        raise BadInput(f"{index}: is no index of weight files. Fetch it again.") from None
 
 
 def folder_digest(folder: Path) -> str:

@@ -58,6 +58,7 @@ def _shapes(file: Path) -> Iterator[tuple[str, list[int]]]:
             if length > _MOST:
                 raise ValueError
             header = json.loads(opened.read(length))
-        except ValueError:
+            shapes = [(name, entry["shape"]) for name, entry in header.items() if name != "__metadata__"]
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             raise BadInput(f"{file}: is no safetensors file. Fetch it again.") from None
-    yield from ((name, entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    yield from shapes

@@ -154,6 +154,8 @@ def _parsed(folder: Path, name: str) -> dict[str, Any]:
     import yaml
 
     try:
+        if not (folder / name).is_file():  # opening a pipe or a terminal would wait for it
+            raise FileNotFoundError
         with (folder / name).open("rb") as file:
             text = file.read(MAX_BYTES + 1)
         document = yaml.safe_load(text) if len(text) <= MAX_BYTES and not _aliases(text) else None

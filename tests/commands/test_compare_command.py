@@ -17,7 +17,7 @@ from harness.leaderboard.record import Cost, Items, Record, TaskCost, write_reco
 WIN_RATE = "alpaca_eval.win_rate"
 
 
-def made(folder: Path, rate: float, flops: float = 100.0) -> Path:
+def made(folder: Path, rate: float, flops: float = 100.0, metric: str = WIN_RATE) -> Path:
     """A board of one method with three seeds and five prompts."""
     costs = Cost(**dict.fromkeys(FIELDS, 0.0) | {"flops": flops})  # type: ignore[arg-type]  # no energy among them
     for seed in range(3):
@@ -26,7 +26,9 @@ def made(folder: Path, rate: float, flops: float = 100.0) -> Path:
             recipe="bpo", title="T", baseline="dpo", method="dpo", replicate=seed, order=0,
             fixed={"seeds": {"vary": []}}, declared={}, comparable={"judge": "j"}, pairs=1, prompts=1,
             pairs_dropped=0, pairs_truncated=0, notes=[], training={}, samples=[], provenance={},
-            items={WIN_RATE: Items(ids=list("abcde"), values=list(map(list, values)))},
+            items={
+                name: Items(ids=list("abcde"), values=list(map(list, values))) for name in {WIN_RATE, metric}
+            },
             tasks=[TaskCost(stage="adapter", key="k", role="method", cost=costs)],
         )  # fmt: skip
         write_record(folder / "records", record)
@@ -49,6 +51,14 @@ def test_folders_records_and_tables_are_boards(tmp_path: Path) -> None:
     text = run(before / "table.json", after)
     assert "are unpaired" in text
     assert "No score and no cost changed." in run(before, before)
+
+
+def test_a_metric_is_named_as_data_do(tmp_path: Path) -> None:
+    """Categories of questions and tasks name metrics, and their files may come from anywhere."""
+    metric = "mt_bench.category.[/b]\x1b[2J:skull:"
+    before, after = made(tmp_path / "a", 50), made(tmp_path / "b", 53, metric=metric)
+    assert "new: dpo mt_bench.category.[/b] [2J:skull:\n" in run(before, after)
+    assert "gone: dpo mt_bench.category.[/b] [2J:skull:\n" in run(after, before)
 
 
 def test_json_holds_every_change(tmp_path: Path) -> None:

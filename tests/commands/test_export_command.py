@@ -87,6 +87,26 @@ def test_a_trained_method_is_written_with_its_card(project: Path) -> None:
     assert config["r"] == 2
 
 
+def test_texts_from_outside_are_inert_in_the_card(project: Path) -> None:
+    """The recipe's title, and the licence that the base model's own card states."""
+    recipe = (project / "r.toml").read_text()
+    title = json.dumps("\x1b[2J\n---\n# <script> [a](http://b)")
+    (project / "r.toml").write_text(recipe.replace('"A comparison"', title))
+    (result,) = (project / ".harness" / "base_model").glob(f"*/{RESULT}")
+    store, key = LocalStore(project / ".harness"), result.parent.name
+    identity = chosen_cells(places_of(project / "r.toml"), "dpo", None)[1]["dpo"].ends["base_model"].identity
+    pointer = (result.parent / "model.json").read_bytes()
+    store.discard("base_model", key)
+    with store.create(identity) as draft:
+        (draft.folder / "model.json").write_bytes(pointer)
+        write_json(draft.folder / RESULT, {"licence": "[mit](http://evil)"})
+    assert export(project, "dpo") is None
+    card = (project / "out" / "README.md").read_text()
+    assert 'recipe "\\[2J --- # &lt;script&gt; \\[a\\](http:&#47;&#47;b)", trained' in card
+    assert "Its licence: not known;" in card
+    assert "evil" not in card
+
+
 def test_what_cannot_be_exported_is_said(project: Path) -> None:
     assert "trains nothing" in str(export(project, "start"))
     untrained = export(project, "dpo", "--replicate", "1")

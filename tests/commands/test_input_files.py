@@ -1,5 +1,6 @@
 """The files that a recipe names: found, known by their content, and missed with a remedy."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -80,12 +81,33 @@ def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
     start = f"{tmp_path / 'r.toml'}: "
     put = f" in {tmp_path}. Put it there, or set HARNESS_DATA to the folder that has it"
     assert caught.value.problems == (
-        f"{start}pool.prompts.path: there is no 'pool.jsonl'{put}; or give pool.prompts.revision, if the hub "
+        f"{start}pool.prompts.path: there is no file 'pool.jsonl'{put}; or give pool.prompts.revision, if the hub "
         "has it.",
-        f"{start}model.name: there is no 'base'{put}; or give model.revision, if the hub has it.",
-        f"{start}model.template: there is no 'chat.jinja'{put}.",
-        f"{start}evaluation.mt_bench.questions: there is no 'q.jsonl'{put}.",
+        f"{start}model.name: there is no folder 'base'{put}; or give model.revision, if the hub has it.",
+        f"{start}model.template: there is no file 'chat.jinja'{put}.",
+        f"{start}evaluation.mt_bench.questions: there is no file 'q.jsonl'{put}.",
     )
+
+
+@pytest.mark.parametrize("name", ["pipe", "/dev/zero", ".", "x" * 5000, "a\0b"])
+def test_only_a_file_is_read_as_one(tmp_path: Path, name: str) -> None:
+    """A pipe would be waited for, a device has no end, and neither has a content that a key could hold."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match=r"pool\.prompts\.path: there is no file "):
+        found(tmp_path, pool__prompts={"kind": "dataset", "path": name, "count": 1})
+
+
+def test_a_folder_is_not_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.commands.task_files.MOST_FILES", 3)
+    monkeypatch.setattr("harness.commands.inputs.MOST_FILES", 3)
+    (tmp_path / "pool.jsonl").write_text("{}\n")
+    (tmp_path / "base").mkdir()
+    for number in range(3):
+        (tmp_path / "base" / str(number)).write_text("")
+    assert set(found(tmp_path, model={"kind": "hf", "name": "base"})) == {"pool.jsonl", "base"}
+    (tmp_path / "base" / "more").write_text("")
+    with pytest.raises(BadInput, match=r"model\.name: the folder 'base' holds more than 3 files"):
+        found(tmp_path, model={"kind": "hf", "name": "base"})
 
 
 CODED = """
@@ -137,6 +159,21 @@ def test_task_files_that_name_code_are_refused_before_anything_runs(tmp_path: Pa
         f"{start}/sub/more.yml: line 1: {rule}",
     )
     assert not (tmp_path / ".harness").exists()
+
+
+def test_a_disk_is_not_searched_for_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.commands.task_files.MOST_FILES", 3)
+    monkeypatch.setattr("harness.commands.inputs.MOST_FILES", 3)
+    (tmp_path / "data" / "tasks").mkdir(parents=True)
+    (tmp_path / "data" / "pool.jsonl").write_text('{"prompt": "p"}\n')
+    for number in range(4):
+        (tmp_path / "data" / "tasks" / f"{number}.yaml").write_text("process_docs: !function code.call\n")
+    for include in ("tasks", "x" * 5000):
+        (tmp_path / "r.toml").write_text(CODED.replace('"tasks"', f'"{include}"'))
+        assert CliRunner().invoke(app, ["check", str(tmp_path / "r.toml")]).exit_code == 0
+    (tmp_path / "r.toml").write_text(CODED)
+    with pytest.raises(BadInput, match=r"lm_eval\.include: the folder 'tasks' holds more than 3 files\."):
+        CliRunner().invoke(app, ["plan", str(tmp_path / "r.toml")], catch_exceptions=False)
 
 
 def test_what_the_hub_has_is_not_looked_for(tmp_path: Path) -> None:

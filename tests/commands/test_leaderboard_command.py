@@ -17,7 +17,7 @@ from harness.commands.output import make_output
 from harness.commands.places import places_of
 from harness.commands.serve import make_server, serve
 from harness.errors import BadInput, StaleBoard
-from harness.leaderboard.record import write_record
+from harness.leaderboard.record import read_records, write_record
 from harness.recipe.load import load_recipe
 
 ROOT = Path(__file__).parent.parent.parent
@@ -61,6 +61,12 @@ def test_every_file_is_written_and_a_stale_one_found(boards: Path) -> None:
 def test_json_is_one_line_for_each_board(boards: Path) -> None:
     (line,) = run("leaderboard", "--json", "--boards", str(boards)).splitlines()
     assert json.loads(line) == json.loads((boards / "bpo" / "table.json").read_text())
+
+
+def test_json_keeps_what_stands_between_colons(boards: Path) -> None:
+    record = read_records(boards / "bpo" / "records")[0]
+    write_record(boards / "bpo" / "records", record.model_copy(update={"notes": [":skull:"]}))
+    assert ':skull:"' in run("leaderboard", "--json", "--boards", str(boards))
 
 
 def test_quiet_shows_the_result_only_and_verbose_more(boards: Path) -> None:
@@ -134,7 +140,7 @@ def test_edited_data_fail_the_check_and_absent_data_are_said(with_data: Path) ->
     file.unlink()
     why, fresh = run(*words, "--check").splitlines()
     assert "real-pool: not compared with the data as they are now: " in why
-    assert "pool.prompts.path: there is no 'hh-rlhf/harmless-base-test.jsonl.gz' in " in why
+    assert "pool.prompts.path: there is no file 'hh-rlhf/harmless-base-test.jsonl.gz' in " in why
     assert fresh == "1 board is what its records give"
 
 

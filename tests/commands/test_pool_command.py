@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
@@ -117,8 +118,18 @@ def test_a_picture_is_drawn_on_request(project: Path) -> None:
     assert picture.read_text().lstrip().startswith("<?xml")
 
 
+def test_the_name_of_a_file_does_nothing_but_name_it(project: Path) -> None:
+    (project / "\x1b[2J[b]$x$.jsonl").write_bytes((project / "pool.jsonl").read_bytes())
+    picture = project / "pool.svg"
+    prompts = r'path = "\u001b[2J[b]$x$.jsonl", held_out = 0.5'
+    text = pool(project, prompts, HELD_OUT, "--picture", str(picture))
+    assert r"\x1b[2J[b]$x$.jsonl (scored-pool)" in text
+    assert "\x1b" not in text
+    ElementTree.parse(picture)
+
+
 def test_refusals_are_one_sentence(project: Path) -> None:
-    with pytest.raises(BadInput, match=r"pool\.prompts\.path: there is no 'none\.jsonl'"):
+    with pytest.raises(BadInput, match=r"pool\.prompts\.path: there is no file 'none\.jsonl'"):
         pool(project, 'path = "none.jsonl"')
     world = project / "world.toml"
     world.write_text(

@@ -94,7 +94,7 @@ def test_a_local_recipe_needs_nothing_from_the_hub(local: Path) -> None:
 def test_a_local_file_that_is_missing_is_said(local: Path) -> None:
     done = CliRunner().invoke(app, ["prefetch", str(local / "r.toml")])
     assert isinstance(done.exception, BadInput)
-    assert "there is no 'data.jsonl'" in str(done.exception)
+    assert "there is no file 'data.jsonl'" in str(done.exception)
 
 
 def test_offline_is_one_sentence() -> None:

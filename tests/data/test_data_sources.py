@@ -149,6 +149,11 @@ def test_texts_of_a_parquet_file_that_are_no_utf8_are_one_sentence(tmp_path: Pat
     assert refusal(tmp_path / "a.parquet").startswith("is not Parquet that can be read: 'utf-8' codec can't")
 
 
+def test_a_date_of_no_calendar_is_one_sentence(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"when": pa.array([2**62], pa.timestamp("us"))}), tmp_path / "a.parquet")
+    assert refusal(tmp_path / "a.parquet").startswith("is not Parquet that can be read: date value out of")
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(["a.jsonl", "a.json", "a.csv", "a.parquet", "a.jsonl.gz", "a.csv.gz"]),

@@ -1,5 +1,6 @@
 """The reward model judge on a tiny random classifier: batches, padding, truncation, refusals."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -98,6 +99,24 @@ def test_what_is_no_reward_model_is_refused(tmp_path: Path, tiny_base: Path) -> 
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(BadInput, match="no chat template"):
         judge_in(folder)
+
+
+def test_code_of_the_model_is_not_run_whatever_the_terminal_answers(
+    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    folder = make_classifier(tmp_path / "coded", tiny_base)
+    config = json.loads((folder / "config.json").read_text())
+    coded = {"model_type": "coded", "auto_map": {"AutoConfig": "coded.C"}}
+    (folder / "config.json").write_text(json.dumps(config | coded))
+    (folder / "coded.py").write_text(
+        f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).mkdir()\n"
+        "from transformers import LlamaConfig as C\n"
+    )
+    with pytest.raises(BadInput, match="custom code"):
+        judge_in(folder)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_pickled_weights_are_refused(tmp_path: Path, tiny_base: Path) -> None:

@@ -306,6 +306,7 @@ def test_texts_from_outside_are_inert_everywhere(tmp_path: Path) -> None:
     assert not re.search(r"<script|://|(?<!\\)(\]\(|`c|\*\*d|\|x)", outside_of_code)
     assert (text.count(BEGIN), text.count(END)) == (1, 1)
     assert len([line for line in text.splitlines() if line.startswith("# ")]) == 1
+    assert not re.search("\x1b|\u202e", (tmp_path / "table.csv").read_text())
     cells = [cell for row in csv.reader(io.StringIO((tmp_path / "table.csv").read_text())) for cell in row]
     assert any(cell.startswith("'=1+1|x") for cell in cells)
     assert not any(cell.startswith(("=", "+", "@", "\t")) for cell in cells)

@@ -19,6 +19,8 @@ def test_plain_is_one_line_without_hidden_characters() -> None:
         ("snake_case *x* `y`", "snake\\_case \\*x\\* \\`y\\`"),
         ("[t](https://u)", "\\[t\\](https:&#47;&#47;u)"),
         ("a\\", "a\\\\"),
+        ("(www.evil.com)", "(www&#46;evil.com)"),
+        ("mailto:a_b@c_d.co judge@local:1", "mailto:a\\_b@&#8288;c\\_d.co judge@local:1"),
         ("x\n# y", "x # y"),
     ],
 )

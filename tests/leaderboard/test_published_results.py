@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,10 @@ def test_an_item_judged_twice_is_the_mean_of_both(tmp_path: Path) -> None:
         ({"preference": True}, "preference must be a number. Got True"),
         ({"output_2": None}, "has no len"),
         ({"instruction": 3}, "int"),
+        ({"len_model": 10**400}, "int too large"),
+        ({"len_model": math.nan}, "a length must lie between 0 and 1,000,000,000. Got nan"),
+        ({"len_baseline": -1e308}, "a length must lie between 0 and"),
+        ({"generator_2": "\ud800"}, "surrogates not allowed"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
@@ -136,17 +141,24 @@ def test_a_row_that_lacks_something_is_named(tmp_path: Path, lacking: str) -> No
         read_annotations(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"a": 1}', "3"])
+@pytest.mark.parametrize("content", ["", "{", '{"a": 1}', "3", "[" * 100_000], ids=len)
 def test_what_is_no_list_of_annotations_is_a_sentence(tmp_path: Path, content: str) -> None:
     (tmp_path / "annotations.json").write_text(content)
     with pytest.raises(BadInput, match="Fetch it again"):
         read_annotations(tmp_path)
 
 
-def test_damaged_packing_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "annotations.json.gz").write_bytes(b"no gzip")
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40], ids=len)
+def test_damaged_packing_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "annotations.json.gz").write_bytes(content)
     with pytest.raises(BadInput, match=r"annotations\.json\.gz: cannot be read"):
         read_annotations(tmp_path)
+
+
+def test_a_published_board_that_is_no_csv_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "leaderboard.csv").write_text(f"name,win_rate\nm,{'9' * 200_000}\n")
+    with pytest.raises(BadInput, match=r"leaderboard\.csv: is not CSV: field larger than"):
+        read_leaderboard(tmp_path)
 
 
 def test_several_annotators_must_be_chosen_from(tmp_path: Path) -> None:

@@ -98,6 +98,15 @@ def test_a_half_fetched_model_is_refused(cached: Path, tmp_path: Path) -> None:
         load_policy(pointer(tmp_path, Source("someone/tiny")))
 
 
+@pytest.mark.parametrize("index", ["{", "[]", "{}", '{"weight_map": {"a": 1, "b": "c"}}', "[" * 100_000], ids=len)
+def test_a_wrong_index_of_weights_is_one_sentence(tiny_base: Path, tmp_path: Path, index: str) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_base, base)
+    (base / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(BadInput, match=r"index\.json: is no index of weight files\. Fetch it again\.$"):
+        load_policy(base)
+
+
 def test_weights_that_are_pickles_are_refused(tiny_base: Path, tmp_path: Path) -> None:
     base = tmp_path / "base"
     shutil.copytree(tiny_base, base)

@@ -32,7 +32,15 @@ def test_shards_are_added(tmp_path: Path) -> None:
     assert size_of_folder(tmp_path) == Size(11, 6)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff" * 20, b"\x04\0\0\0\0\0\0\0nope"])
+def headed(header: bytes) -> bytes:
+    return len(header).to_bytes(8, "little") + header
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff" * 20, headed(b"nope"), headed(b"[]"), headed(b'{"a": {}}'), headed(b"[" * 100_000)],
+    ids=["empty", "too long", "no JSON", "no table", "no shape", "deep"],
+)
 def test_a_damaged_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(BadInput, match=r"is no safetensors file\. Fetch it again\."):

@@ -1,5 +1,6 @@
 """What a recipe and an accelerate config file say of the processes that share a training."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -176,9 +177,12 @@ def test_a_name_that_is_no_file_is_one_sentence(tmp_path: Path) -> None:
         assert "\n" not in told
 
 
-def test_a_file_without_end_is_not_read_to_it(tmp_path: Path) -> None:
-    told = problems(Launching(launcher="accelerate", config="/dev/zero"), tmp_path)
-    assert told.startswith('resources.training.config: "/dev/zero": ')
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    """A pipe would be waited for, and a device has no end."""
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("/dev/zero", "pipe"):
+        told = problems(Launching(launcher="accelerate", config=name), tmp_path)
+        assert told.startswith(f'resources.training.config: there is no file "{name}"')
 
 
 def test_keys_without_a_value_count_as_left_out(tmp_path: Path) -> None:
