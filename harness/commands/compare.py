@@ -50,7 +50,7 @@ def compare(before: str, after: str, fail_if: Sequence[str], as_json: bool, cons
 def _side(where: str) -> Side:
     path = Path(where)
     revision, colon, inner = where.partition(":")
-    if not colon or path.exists():
+    if not colon or path.exists() or revision.startswith("-"):  # which git would take for an option
         return _read(path, where)
     with _checked_out(revision, inner, where) as folder:
         return _read(folder / inner, where)
