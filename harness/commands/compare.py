@@ -50,7 +50,7 @@ def compare(before: str, after: str, fail_if: Sequence[str], as_json: bool, cons
 def _side(where: str) -> Side:
     path = Path(where)
     revision, colon, inner = where.partition(":")
-    if not colon or path.exists():
+    if not colon or path.exists() or revision.startswith("-"):  # which git would take for an option
         return _read(path, where)
     with _checked_out(revision, inner, where) as folder:
         return _read(folder / inner, where)
@@ -118,8 +118,8 @@ def _print(comparison: Comparison, console: Console) -> None:
         console.print(f"set otherwise: {escape(plain(line))}", highlight=False, soft_wrap=True)
     for word, found in (("gone", comparison.gone), ("new", comparison.new)):
         for row, metric in found:
-            told = f"{word}: {plain(row)} {plain(metric or '')}".rstrip()
-            console.print(told, highlight=False, markup=False)
+            line = f"{word}: {plain(row)} {plain(metric or '')}".rstrip()
+            console.print(line, highlight=False, markup=False)
     for row in comparison.incomplete:
         console.print(
             f"incomplete after: {escape(plain(row))}, so it is compared on what there is", highlight=False

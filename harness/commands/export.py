@@ -83,7 +83,9 @@ def _data(recipe: Recipe) -> str:
     pool, place = recipe.pool, "the embedded Atlas world"
     if isinstance(pool.prompts, DatasetPrompts):
         revision = pool.prompts.revision
-        place = f"`{plain(pool.prompts.path).replace('`', '')}`" + (f" at revision `{revision}`" if revision else "")
+        place = f"`{plain(pool.prompts.path).replace('`', '')}`" + (
+            f" at revision `{revision}`" if revision else ""
+        )
     judge = getattr(pool.judge, "name", None) or getattr(pool.judge, "model", None)
     by = f"{pool.judge.kind} judge" + (f" `{judge}`" if judge else "")
     return f"prompts of {place}; responses of kind '{pool.responses.kind}'; scores by the {by}."

@@ -50,11 +50,11 @@ def _problems(place: str, name: str, data: Path) -> Iterator[str]:
         there = False
     if not there:
         yield (
-            f"there is no {kind} '{name}' in {data}. Put it there, or set HARNESS_DATA to the folder that has "
-            f"it{_or_hub(place)}."
+            f"there is no {kind} '{name}' in {data}. Put it there, or set HARNESS_DATA to the folder that "
+            f"has it{_or_hub(place)}."
         )
     elif kind == "folder" and len(files_below(data / name)) > MOST_FILES:
-        yield f"the folder '{name}' holds more than {MOST_FILES:,} files. Name one of what is meant alone."
+        yield f"the folder '{name}' holds more than {MOST_FILES:,} files. Name one with what is meant."
 
 
 def _or_hub(place: str) -> str:

@@ -14,6 +14,9 @@ FUNCTION = "!function"
 MOST_FILES = 20_000
 """In a folder and all below it. Far more than any model or set of tasks has, far less than a disk."""
 
+MOST_DEPTH = 100
+"""Levels to which a task file is searched. No task has more than a few."""
+
 
 def files_below(folder: Path) -> list[Path]:
     """What a folder and those below it hold, as far as they can be read; one more than MOST_FILES at most."""
@@ -45,11 +48,22 @@ def code_problems(recipe: Recipe, places: Places) -> list[str]:
 
 
 def _functions(file: Path) -> list[int]:
-    """The lines on which a value is code; what is no YAML has none, as lm-eval cannot read it either."""
+    """The lines on which a value is code, as far as the file is YAML and not too deep."""
     import yaml
 
     found = list[int]()
+    depth, parser = (
+        0,
+        getattr(yaml, "CSafeLoader", yaml.SafeLoader),
+    )  # lm-eval's; the other is a hundred times slower
     with suppress(OSError, ValueError, yaml.YAMLError), file.open("rb") as stream:
-        tagged = (event for event in yaml.parse(stream) if getattr(event, "tag", None) == FUNCTION)
-        found.extend(event.start_mark.line + 1 for event in tagged)
+        for event in yaml.parse(stream, parser):
+            if getattr(event, "tag", None) == FUNCTION:
+                found.append(event.start_mark.line + 1)
+            starts, ends = (
+                isinstance(event, kind) for kind in (yaml.CollectionStartEvent, yaml.CollectionEndEvent)
+            )
+            depth += starts - ends
+            if depth > MOST_DEPTH:  # each level takes the parser longer than the last
+                break
     return found

@@ -108,10 +108,8 @@ def weight_files(folder: Path) -> list[Path]:
         BadInput: there are none in safetensors, or one that the index names is missing.
     """
     index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        files = [folder / name for name in _indexed(index)]
-    else:
-        files = [folder / "model.safetensors"]
+    names = _indexed(index) if index.is_file() else ["model.safetensors"]
+    files = [folder / name for name in names]
     missing = [file.name for file in files if not file.is_file()]
     if not missing:
         return files

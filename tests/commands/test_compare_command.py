@@ -127,3 +127,11 @@ def test_what_is_no_board_is_a_sentence(tmp_path: Path, part: str, content: str,
             run(*sides, "--fail-if", f"{WIN_RATE} drops 2")
     with pytest.raises(BadInput, match="holds no board"):
         run(tmp_path / "nowhere", board)
+
+
+def test_a_revision_is_no_option_of_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="holds no board"):
+        run("--", f"--output={tmp_path / 'written'}:x", made(tmp_path / "a", 50))
+    assert not (tmp_path / "written").exists()

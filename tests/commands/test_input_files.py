@@ -1,6 +1,7 @@
 """The files that a recipe names: found, known by their content, and missed with a remedy."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -81,8 +82,8 @@ def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
     start = f"{tmp_path / 'r.toml'}: "
     put = f" in {tmp_path}. Put it there, or set HARNESS_DATA to the folder that has it"
     assert caught.value.problems == (
-        f"{start}pool.prompts.path: there is no file 'pool.jsonl'{put}; or give pool.prompts.revision, if the hub "
-        "has it.",
+        f"{start}pool.prompts.path: there is no file 'pool.jsonl'{put}; or give pool.prompts.revision, if "
+        "the hub has it.",
         f"{start}model.name: there is no folder 'base'{put}; or give model.revision, if the hub has it.",
         f"{start}model.template: there is no file 'chat.jinja'{put}.",
         f"{start}evaluation.mt_bench.questions: there is no file 'q.jsonl'{put}.",
@@ -159,6 +160,20 @@ def test_task_files_that_name_code_are_refused_before_anything_runs(tmp_path: Pa
         f"{start}/sub/more.yml: line 1: {rule}",
     )
     assert not (tmp_path / ".harness").exists()
+
+
+def test_a_deep_task_file_is_searched_as_far_as_tasks_go(tmp_path: Path) -> None:
+    """Of a million levels the parser would come to the end in hours."""
+    (tmp_path / "data" / "tasks").mkdir(parents=True)
+    for name, before in (("deep", 10), ("deeper", 1_000_000)):
+        text = f"first: !function a.b\nlast: {'[' * before} !function a.b"
+        (tmp_path / "data" / "tasks" / f"{name}.yaml").write_text(text)
+    (tmp_path / "r.toml").write_text(CODED)
+    with pytest.raises(BadInput) as caught:
+        CliRunner().invoke(app, ["check", str(tmp_path / "r.toml")], catch_exceptions=False)
+    assert [re.findall(r"(\w+)\.yaml: line (\d)", problem) for problem in caught.value.problems] == [
+        [("deep", "1")], [("deep", "2")], [("deeper", "1")],
+    ]  # fmt: skip
 
 
 def test_a_disk_is_not_searched_for_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

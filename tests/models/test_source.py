@@ -98,7 +98,9 @@ def test_a_half_fetched_model_is_refused(cached: Path, tmp_path: Path) -> None:
         load_policy(pointer(tmp_path, Source("someone/tiny")))
 
 
-@pytest.mark.parametrize("index", ["{", "[]", "{}", '{"weight_map": {"a": 1, "b": "c"}}', "[" * 100_000], ids=len)
+@pytest.mark.parametrize(
+    "index", ["{", "[]", "{}", '{"weight_map": {"a": 1, "b": "c"}}', "[" * 100_000], ids=len
+)
 def test_a_wrong_index_of_weights_is_one_sentence(tiny_base: Path, tmp_path: Path, index: str) -> None:
     base = tmp_path / "base"
     shutil.copytree(tiny_base, base)
