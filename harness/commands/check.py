@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.commands.places import places_of
-from harness.commands.task_files import code_problems
+from harness.commands.task_files import task_problems
 from harness.commands.words import counted, harmless
 from harness.errors import BadInput
 from harness.recipe.load import load_recipe
@@ -40,7 +40,7 @@ def check(recipes: Sequence[Path], as_json: bool = False) -> Iterator[str]:
 def _checked(path: Path) -> Checked:
     try:
         recipe = load_recipe(path)
-        if problems := code_problems(recipe, places_of(path)):
+        if problems := task_problems(recipe, places_of(path)):
             return Checked(str(path), problems)
     except BadInput as error:
         return Checked(str(path), error.problems)

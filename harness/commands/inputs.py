@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.commands.places import Places
-from harness.commands.task_files import MOST_FILES, code_problems, files_below
+from harness.commands.task_files import MOST_FILES, files_below, task_problems
 from harness.errors import BadInput
 from harness.plan.draw import DataFile
 from harness.recipe.data import local_files
@@ -30,7 +30,7 @@ def files_of(recipe: Recipe, places: Places) -> dict[str, DataFile]:
         for place, name in named
         for problem in _problems(place, name, places.data)
     ]
-    if problems := problems + code_problems(recipe, places):
+    if problems := problems + task_problems(recipe, places):
         raise BadInput(problems)
     paths = {name: (places.data / name).resolve() for _, name in named}
     digests = Digests(places.store)

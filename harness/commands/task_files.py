@@ -1,5 +1,6 @@
 """The task files of lm-evaluation-harness that a recipe includes: data, of which nothing is run as code."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -26,10 +27,10 @@ def files_below(folder: Path) -> list[Path]:
     return found
 
 
-def code_problems(recipe: Recipe, places: Places) -> list[str]:
-    """One sentence for each value that is code, in a YAML file below the folder `evaluation.lm_eval.include`.
+def task_problems(recipe: Recipe, places: Places) -> list[str]:
+    """A sentence for each value that is code, and each fault, in YAML below `evaluation.lm_eval.include`.
 
-    The door to lm-eval refuses them too, in whatever file: one may include others from elsewhere, and change
+    The door to lm-eval refuses code too, in whatever file: one may include others from elsewhere, and change
     after it was looked at here.
     """
     table = recipe.evaluation.lm_eval
@@ -39,31 +40,33 @@ def code_problems(recipe: Recipe, places: Places) -> list[str]:
     if len(files) > MOST_FILES:
         return []  # it is refused for that when it is read
     return [
-        f"{places.recipe}: evaluation.lm_eval.include: {file}: line {line}: must not name code. "
-        f"Got '{FUNCTION}'. Write the task without it: nothing that a recipe brings is run."
+        f"{places.recipe}: evaluation.lm_eval.include: {file}: {problem}"
         for file in sorted(files)
         if file.suffix in SUFFIXES and file.is_file()
-        for line in _functions(file)
+        for problem in _problems(file)
     ]
 
 
-def _functions(file: Path) -> list[int]:
-    """The lines on which a value is code, as far as the file is YAML and not too deep."""
+def _problems(file: Path) -> Iterator[str]:
     import yaml
 
-    found = list[int]()
-    depth, parser = (
-        0,
-        getattr(yaml, "CSafeLoader", yaml.SafeLoader),
-    )  # lm-eval's; the other is a hundred times slower
-    with suppress(OSError, ValueError, yaml.YAMLError), file.open("rb") as stream:
-        for event in yaml.parse(stream, parser):
-            if getattr(event, "tag", None) == FUNCTION:
-                found.append(event.start_mark.line + 1)
-            starts, ends = (
-                isinstance(event, kind) for kind in (yaml.CollectionStartEvent, yaml.CollectionEndEvent)
-            )
-            depth += starts - ends
-            if depth > MOST_DEPTH:  # each level takes the parser longer than the last
-                break
-    return found
+    parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # lm-eval's; the other is a hundred times slower
+    depth = 0
+    try:
+        with file.open("rb") as stream:
+            for event in yaml.parse(stream, parser):
+                if getattr(event, "tag", None) == FUNCTION:
+                    yield (
+                        f"line {event.start_mark.line + 1}: must not name code. Got '{FUNCTION}'. Write the "
+                        "task without it: nothing that a recipe brings is run."
+                    )
+                depth += isinstance(event, yaml.CollectionStartEvent)
+                depth -= isinstance(event, yaml.CollectionEndEvent)
+                if depth > MOST_DEPTH:  # each level takes the parser longer than the last
+                    yield f"line {event.start_mark.line + 1}: must not nest deeper than {MOST_DEPTH} levels."
+                    return
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark else ""
+        reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        yield f"{place}is no YAML that can be read: {reason}. Mend it, or take it out of that folder."

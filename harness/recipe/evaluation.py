@@ -9,6 +9,9 @@ from harness.recipe.pool import HELD_OUT_PROMPTS
 from harness.recipe.sources import Revision, Source, Text
 from harness.recipe.table import Count, NonNegative, Table
 
+TaskName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
+"""Of lm-eval, which names files after its tasks."""
+
 
 class AtlasHeldOutPrompts(Table):
     """Prompts of the embedded world that no training sees."""
@@ -93,7 +96,7 @@ class AlpacaEval(Table):
 class LmEval(Table):
     """Tasks of lm-evaluation-harness: any installed one, or one of the yaml files in `include`."""
 
-    tasks: Annotated[tuple[Text, ...], Field(min_length=1)] = (WORLD_TASK,)
+    tasks: Annotated[tuple[TaskName, ...], Field(min_length=1)] = (WORLD_TASK,)
     batch_size: Count = 64
     num_fewshot: Annotated[int, Field(ge=0)] | None = None
     limit: Count | None = None

@@ -25,6 +25,16 @@ TYPES = {
 }
 
 
+PATTERNS = {
+    r"^[a-z0-9][a-z0-9.-]*$": "must be a method's name, of a-z, 0-9, '-' and '.'",
+    r"^[0-9a-f]{40}$": "must be a commit of the hub, of 40 digits 0-9 and a-f: branches and tags can move",
+    r"^https?://": "must begin with http:// or https://",
+    r"^[A-Z][A-Z0-9_]*$": "must be the name of an environment variable, of A-Z, 0-9 and '_'",
+    r"^[^/\\]+$": "must be a task's name, without '/'",
+}
+"""What the patterns in the schema ask for."""
+
+
 def sentence(error: ErrorDetails, document: Mapping[str, Any], root: type[BaseModel]) -> str:
     """The place and the sentence for one pydantic error in a parsed recipe."""
     loc, kind = error["loc"], error["type"]
@@ -76,7 +86,7 @@ def _bound(kind: str, context: Mapping[str, Any]) -> str:
     if kind in ("too_short", "string_too_short"):
         return "must not be empty"
     if kind == "string_pattern_mismatch":
-        return "must be a method's name, of a-z, 0-9, '-' and '.'"
+        return PATTERNS[context["pattern"]]
     if kind == "string_too_long":
         return f"must have at most {context['max_length']} characters"
     if kind == "finite_number":

@@ -143,7 +143,7 @@ def test_task_files_that_name_code_are_refused_before_anything_runs(tmp_path: Pa
     (tmp_path / "data" / "pool.jsonl").write_text('{"prompt": "p"}\n')
     tasks = {
         "own.yaml": "task: own\nprocess_docs: !function code.call\n",
-        "sub/more.yml": "- [1, !function 'code.call']\n--- {\n",
+        "sub/more.yml": "- [1, !function 'code.call']\n---\n- {\n",
         "good.yaml": "task: good  # no !function\ndoc_to_text: 'a !function'\n",
         "data.bin": "process_docs: !function code.call\n",
     }
@@ -158,6 +158,8 @@ def test_task_files_that_name_code_are_refused_before_anything_runs(tmp_path: Pa
     assert caught.value.problems == (
         f"{start}/own.yaml: line 2: {rule}",
         f"{start}/sub/more.yml: line 1: {rule}",
+        f"{start}/sub/more.yml: line 4: is no YAML that can be read: did not find expected node content. "
+        "Mend it, or take it out of that folder.",
     )
     assert not (tmp_path / ".harness").exists()
 
@@ -172,8 +174,10 @@ def test_a_deep_task_file_is_searched_as_far_as_tasks_go(tmp_path: Path) -> None
     with pytest.raises(BadInput) as caught:
         CliRunner().invoke(app, ["check", str(tmp_path / "r.toml")], catch_exceptions=False)
     assert [re.findall(r"(\w+)\.yaml: line (\d)", problem) for problem in caught.value.problems] == [
-        [("deep", "1")], [("deep", "2")], [("deeper", "1")],
+        [("deep", "1")], [("deep", "2")], [("deep", "3")], [("deeper", "1")], [("deeper", "2")],
     ]  # fmt: skip
+    assert "deep.yaml: line 3: is no YAML" in caught.value.problems[2]
+    assert "must not nest deeper than 100 levels." in caught.value.problems[4]
 
 
 def test_a_disk_is_not_searched_for_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

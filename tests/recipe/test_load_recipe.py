@@ -91,6 +91,22 @@ def test_defaults_and_integers_for_numbers(tmp_path: Path) -> None:
             "responses = 64\npairs = 33",
             "methods.dpo.depth: budget.pairs asks for 33 pairs, but 32 prompts with 2 responses each make at",
         ),
+        (
+            "[training]",
+            "[evaluation.lm_eval]\ntasks = ['a/b']\n[training]",
+            "evaluation.lm_eval.tasks.0: must be a task's name, without '/'. Got \"a/b\".",
+        ),
+        (
+            "[training]",
+            "[evaluation.alpaca_eval]\njudge = { kind = 'endpoint', base_url = 'ftp://x', model = 'm' }\n"
+            "[training]",
+            'evaluation.alpaca_eval.judge.base_url: must begin with http:// or https://. Got "ftp://x".',
+        ),
+        (
+            "[training]",
+            "[model]\nkind = 'hf'\nname = 'a/b'\nrevision = 'main'\n[training]",
+            "model.revision: must be a commit of the hub, of 40 digits 0-9 and a-f: branches and tags",
+        ),
     ],
 )
 def test_one_mistake_one_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:

@@ -2,6 +2,7 @@
 
 import datetime
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from harness.recipe.losses import SimpoLoss
 from harness.recipe.pool import AtlasPrompts
 from harness.recipe.rules import GradientClustersDepth
 from harness.recipe.schema import Method, Recipe, TrainingOverride
-from harness.recipe.wording import dotted, show, table_at, tags_at
+from harness.recipe.wording import PATTERNS, dotted, show, table_at, tags_at
 
 
 @pytest.mark.parametrize(
@@ -93,3 +94,14 @@ def test_sentences_speak_toml(tmp_path: Path, line: str, sentence: str) -> None:
     assert any(problem.startswith(f"{path}: {sentence}") for problem in caught.value.problems), (
         caught.value.problems
     )
+
+
+def test_every_pattern_of_the_schema_has_words() -> None:
+    def patterns(part: object) -> Iterator[str]:
+        if isinstance(part, dict):
+            yield from (value for key, value in part.items() if key == "pattern" and isinstance(value, str))
+            yield from (found for value in part.values() for found in patterns(value))
+        elif isinstance(part, list):
+            yield from (found for value in part for found in patterns(value))
+
+    assert set(patterns(Recipe.model_json_schema())) == set(PATTERNS)
