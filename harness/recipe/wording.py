@@ -79,6 +79,7 @@ def _bound(kind: str, context: Mapping[str, Any]) -> str:
         "greater_than_equal": ("ge", "must be at least"),
         "less_than": ("lt", "must be less than"),
         "less_than_equal": ("le", "must be at most"),
+        "multiple_of": ("multiple_of", "must be a multiple of"),
     }
     if kind in bounds:
         limit, words = bounds[kind]

@@ -93,6 +93,11 @@ def test_defaults_and_integers_for_numbers(tmp_path: Path) -> None:
         ),
         (
             "[training]",
+            "[model]\nkind = 'random'\nhidden = 20\n[training]",
+            "model.hidden: must be a multiple of 16. Got 20.",
+        ),
+        (
+            "[training]",
             "[evaluation.lm_eval]\ntasks = ['a/b']\n[training]",
             "evaluation.lm_eval.tasks.0: must be a task's name, without '/'. Got \"a/b\".",
         ),
