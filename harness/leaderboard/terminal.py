@@ -115,9 +115,7 @@ def print_board(table: Table, console: Console, sort: str = "rank") -> None:
 
     Below it stands what rows lack and how many pairs they lost, and above why a section is not ranked with
     the first.
-    Raises BadInput for a column that is not known.
     """
-    check_sort(sort)
     for section in table.sections:
         rows = _sorted([row for row in table.rows if row.section == section.number], sort)
         names = [name for name in COLUMNS if _has(name, rows, table)]
