@@ -69,6 +69,14 @@ def difference_of(row: Row) -> Difference | None:
     return own.difference if own else None
 
 
+def places(row: Row) -> str:
+    """The interval of a row's place; a dash for a row that is not ranked."""
+    ends = row.rank_interval
+    if ends is None:
+        return "–"
+    return str(ends.best) if ends.best == ends.worst else f"{ends.best}–{ends.worst}"
+
+
 def sign_of(gap: Difference | Pair) -> int:
     """+1 or -1 where a difference is significant after Holm's correction, else 0."""
     if gap.p_holm is None or gap.p_holm >= ALPHA:
