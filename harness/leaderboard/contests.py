@@ -29,7 +29,7 @@ def read_contests(cell: Cell, artifacts: Artifacts) -> Judged:
         CorruptArtifact: if one does not match its digest.
     """
     there = {other: task for other, task in cell.contests.items() if artifacts.has(task.stage, task.key)}
-    results = {other: _result(artifacts, task) for other, task in there.items()}
+    results = {other: artifacts.content(task.stage, task.key, RESULT) for other, task in there.items()}
     if not results:
         return Judged(None, frozenset(), [])
     tasks = {task.key: task for task in there.values()}  # methods of equal outputs share one
@@ -38,10 +38,6 @@ def read_contests(cell: Cell, artifacts: Artifacts) -> Judged:
         frozenset(result["judge"] for result in results.values()),
         [artifacts.manifest(task.stage, key) for key, task in tasks.items()],
     )
-
-
-def _result(artifacts: Artifacts, task: Task) -> dict[str, Any]:
-    return dict(artifacts.content(task.stage, task.key, RESULT))
 
 
 def _contests(cell: Cell, tasks: Mapping[str, Task], results: Mapping[str, dict[str, Any]]) -> Contests:
