@@ -107,7 +107,9 @@ def _collected(place: str, layout: str, rows: Iterable[tuple[int, Any]], strict:
     for line, row in rows:
         count += 1
         try:
-            example = read_row(row, layout) if isinstance(row, dict) else _no_row(row)
+            if not isinstance(row, dict):
+                raise BadRow(row)
+            example = read_row(row, layout)
         except BadRow as bad:
             malformed.append(Malformed(line, bad.reason))
             continue
@@ -124,10 +126,6 @@ def _collected(place: str, layout: str, rows: Iterable[tuple[int, Any]], strict:
         place, layout, count, tuple(part.prompt(key) for key, part in merged.items()), tuple(malformed),
         tuple(left_out), sum(part.repeated for part in parts), sum(part.rescored() for part in parts),
     )  # fmt: skip
-
-
-def _no_row(reason: str) -> Example:
-    raise BadRow(reason)
 
 
 @dataclass
