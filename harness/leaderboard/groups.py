@@ -40,7 +40,7 @@ def split(records: Sequence[Record]) -> list[Group]:
     ordered = sorted(records, key=lambda r: (r.order, r.method, r.replicate))
     conditions: list[dict[str, str]] = []
     # those that say most come first, so that one to which something does not apply has a choice
-    for record in sorted(ordered, key=lambda r: (list(r.comparable.values()).count(NOT_APPLICABLE), r.method != baseline)):
+    for record in sorted(ordered, key=lambda r: (_silent(r), r.method != baseline)):
         if _place(record, conditions) is None:
             conditions.append(dict(record.comparable))
     groups: list[dict[str, list[Record]]] = [{} for _ in conditions]
@@ -50,6 +50,10 @@ def split(records: Sequence[Record]) -> list[Group]:
         groups[at].setdefault(record.method, []).append(record)
     filled = [Group(baseline, *pair) for pair in zip(conditions, groups, strict=True) if pair[1]]
     return sorted(filled, key=lambda group: (baseline not in group.methods, group.records[0].order))
+
+
+def _silent(record: Record) -> int:
+    return list(record.comparable.values()).count(NOT_APPLICABLE)
 
 
 def _place(record: Record, conditions: Sequence[Mapping[str, str]]) -> int | None:

@@ -56,15 +56,14 @@ class SupervisedSettings:
     """How to fine-tune on given responses.
 
     A step sees `batch_size` examples, `micro_batch` at a time (None: all at once), and each response token
-    weighs the same. There are `steps` of them, or as many as `epochs` need where `steps` is None. An adapter
-    ("lora") is merged into the model at the end. All else is as in `TrainingSettings`.
+    weighs the same. There are `steps` of them. An adapter ("lora") is merged into the model at the end. All else
+    is as in `TrainingSettings`.
     """
 
     learning_rate: float
     batch_size: int
     max_length: int
-    steps: int | None = None
-    epochs: float = 1.0
+    steps: int
     micro_batch: int | None = None
     schedule: str = "cosine"
     warmup_steps: int = 0

@@ -196,8 +196,7 @@ def make_trainer(
     on_cpu = policy.device.type == "cpu"
     arguments = on_one_device(
         TrainingArguments(
-            max_steps=settings.steps or -1,
-            num_train_epochs=settings.epochs,
+            max_steps=settings.steps,
             per_device_train_batch_size=micro,
             gradient_accumulation_steps=settings.batch_size // micro,
             **common_arguments(settings, out, runtime, on_cpu),

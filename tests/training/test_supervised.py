@@ -118,12 +118,6 @@ def test_micro_batches_do_not_change_the_step(tiny_base: Path, tmp_path: Path) -
     assert small.history == pytest.approx(large.history, rel=1e-4)
 
 
-def test_epochs_count_where_steps_do_not(tiny_base: Path, tmp_path: Path) -> None:
-    """8 examples by 4 are 2 steps an epoch."""
-    settings = replace(SETTINGS, steps=None, epochs=2)
-    assert len(train_supervised(tiny_base, EXAMPLES, settings, tmp_path).history) == 4
-
-
 def test_long_rows_are_cut_and_full_prompts_dropped(tiny_base: Path) -> None:
     """Rows take 4 + 3 tokens: at 6 all lose one, and a prompt of 10 words is dropped."""
     tokenizer = load_tokenizer(tiny_base)
