@@ -17,7 +17,8 @@ class TrainingSettings:
 
     With `batching` "prompts" an optimiser step sees `prompts_per_step` prompts with all their pairs (None: as
     many as hold `pairs_per_step` on average), in as many forward passes as `micro_batch` pairs need. With
-    "pairs" it sees `pairs_per_step` pairs, `micro_batch` at a time, as TRL batches them.
+    "pairs" it sees `pairs_per_step` pairs, `micro_batch` at a time, as TRL batches them. `micro_batch`
+    must divide `pairs_per_step`.
 
     `weights` says what is trained: a LoRA adapter of rank `rank` and scaling 1 (alpha = rank) on the linear
     layers whose names end in one of `targets` (None: on all of them), the same on a base in 4 bits ("qlora"),
@@ -42,13 +43,6 @@ class TrainingSettings:
     targets: tuple[str, ...] | None = None
     precision: Precision = "fp32"
     gradient_checkpointing: bool = False
-
-    def __post_init__(self) -> None:
-        if self.pairs_per_step % self.micro_batch:
-            raise BadInput(
-                f"training.micro_batch: must divide pairs_per_step ({self.pairs_per_step}). "
-                f"Got {self.micro_batch}."
-            )
 
 
 @dataclass(frozen=True)
