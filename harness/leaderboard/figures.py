@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.leaderboard.head_to_head import EVEN
 from harness.leaderboard.rank import ALPHA
-from harness.leaderboard.reach import kind_of, without_size
+from harness.leaderboard.reach import family_of, without_size
 from harness.leaderboard.scores import WIN_RATE
 from harness.leaderboard.table import Difference, Pair, Row, Section, Table
 
@@ -87,7 +87,7 @@ def sign_of(gap: Difference | Pair) -> int:
 def points(rows: Sequence[Row]) -> list[Point]:
     """Quality against cost, of all ranked rows."""
     return [
-        Point(_mark(row), float(row.cost.alone.flops), bool(row.pareto), kind_of(row))
+        Point(_mark(row), float(row.cost.alone.flops), bool(row.pareto), family_of(row))
         for row in rows
         if row.rank is not None
     ]
