@@ -153,7 +153,7 @@ class SupervisedTrainer(FiniteTrainer):
 
     def restore_progress(self, state: Mapping[str, Any]) -> None:
         """Go on from what `progress_state` gave in an earlier process."""
-        self.tokens, self.padding = state["tokens"], state.get("padding", 0)
+        self.tokens, self.padding = state["tokens"], state["padding"]
         self._batches = [(step, torch.tensor(loss)) for step, loss in state["batches"]]
 
     def diverged(self, step: int, what: str) -> Diverged:
