@@ -118,9 +118,9 @@ class Row:
 class Pair:
     """Win rate of `method` - win rate of `other`, both against the reference, on what both have; paired.
 
-    No judge saw their outputs side by side. `p_holm` is adjusted as that of `Difference`, for all pairs of the
-    section, and is what ranks rest on. Without spread there is no interval, and no p unless the difference is
-    exactly zero.
+    No judge saw their outputs side by side. `p_holm` is adjusted as that of `Difference`, for all pairs of
+    the section, and is what ranks rest on. Without spread there is no interval, and no p unless the difference
+    is exactly zero.
     """
 
     method: str

@@ -89,9 +89,7 @@ def gradient_pass(
     return GradientPass(model, factors, tables, sketch.dim, pad_id, response_only, flat)
 
 
-def response_gradients(
-    taken: GradientPass, rows: Sequence[Encoded], batch_size: int = 32
-) -> GradientBank:
+def response_gradients(taken: GradientPass, rows: Sequence[Encoded], batch_size: int = 32) -> GradientBank:
     """The gradient of log pi(response | prompt) by the LoRA factors, sketched, and the value itself.
 
     Where the adapter is fresh (B = 0) the policy is the reference, so these are the reference's

@@ -50,8 +50,8 @@ class SupervisedSettings:
     """How to fine-tune on given responses.
 
     A step sees `batch_size` examples, `micro_batch` at a time (None: all at once), and each response token
-    weighs the same. There are `steps` of them. An adapter ("lora") is merged into the model at the end. All else
-    is as in `TrainingSettings`.
+    weighs the same. There are `steps` of them. An adapter ("lora") is merged into the model at the end. All
+    else is as in `TrainingSettings`.
     """
 
     learning_rate: float
