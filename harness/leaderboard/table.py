@@ -114,13 +114,16 @@ class Row:
     notes: list[str]
 
 
+PAIRED = "paired difference in win rate against the reference"
+"""What `Section.pairs` compares: no judge saw the two methods' outputs side by side."""
+
+
 @dataclass(frozen=True)
 class Pair:
-    """Win rate of `method` - win rate of `other`, both against the reference, on what both have; paired.
+    """`PAIRED`: win rate of `method` - win rate of `other`, on the prompts and replicates of both.
 
-    No judge saw their outputs side by side. `p_holm` is adjusted as that of `Difference`, for all pairs of
-    the section, and is what ranks rest on. Without spread there is no interval, and no p unless the difference
-    is exactly zero.
+    `p_holm` is adjusted as that of `Difference`, for all pairs of the section, and is what ranks rest on.
+    Without spread there is no interval, and no p unless the difference is exactly zero.
     """
 
     method: str
