@@ -73,7 +73,7 @@ def train_supervised(
     """Fine-tune on the examples' responses; write a whole model with its tokenizer into `out`.
 
     It is loaded as its base was (dtype, attention, template). Rows are those of `models.chat.encode`, as in
-    preference training: the loss is on the response, the end of a finished one included.
+    preference training: the loss is on the response, its end included.
 
     Args:
         base: folder of the base model, or of a pointer to it.
@@ -117,7 +117,7 @@ def make_rows(tokenizer: Tokenizer, examples: Sequence[Example], max_length: int
     Raises:
         BadInput: none is left, as every prompt fills `max_length`, or there was none.
     """
-    encoded = [encode(tokenizer, each.prompt, each.response, each.finished) for each in examples]
+    encoded = [encode(tokenizer, each.prompt, each.response, finished=True) for each in examples]
     kept = [row for row in encoded if len(row.prompt) < max_length and row.response]
     if not kept:
         raise BadInput(
