@@ -139,10 +139,11 @@ def costs_of(planned: Planned, stated: Stated) -> Costs | None:
     if total == Work() or not (known or total.usd or total.unpriced):
         return None
     seconds = gpu_seconds(estimate, machine.reading, machine.writing)
+    rate = f", at ${machine.usd:,.2f} an hour" if machine.usd else ""
     assumed = (
         f"Assumed: {_told(size)} parameters ({size_from}); prompts of {prompt:.0f} and given responses of "
         f"{answer:.0f} tokens ({lengths_from}); sampled ones fill {FILLED:.0%} of max_new_tokens; "
-        f"{machine.told}{_rate(machine)}. FLOPs are 2N a token forward, 2N + 2 x trained backward. "
+        f"{machine.told}{rate}. FLOPs are 2N a token forward, 2N + 2 x trained backward. "
         f"A token is {CHARACTERS:.0f} bytes of text."
     )
     return Costs(
@@ -213,10 +214,6 @@ def _told_shards(shards: Mapping[str, ShardCost]) -> Iterator[str]:
     for name, each in shards.items():
         hours, size = each.gpu_seconds / 3600, each.bytes_written / 1e9
         yield f"{name}: in {each.shards} shards, each of {hours:,.1f} GPU hours and {size:,.2f} GB."
-
-
-def _rate(machine: Machine) -> str:
-    return "" if not machine.usd else f", at ${machine.usd:,.2f} an hour"
 
 
 def _warnings(estimate: Estimate, size: Size, judges: Mapping[str, float], machine: Machine) -> Iterator[str]:

@@ -16,9 +16,8 @@ from harness.leaderboard.record import read_records
 from harness.leaderboard.statistics import smallest_detectable_difference
 from harness.plan.amounts import Facts
 from harness.plan.build import Plan, build_plan
-from harness.plan.catalog import STAGES
+from harness.plan.catalog import STAGES, stage_seconds
 from harness.plan.costs import Estimate
-from harness.plan.estimate import stage_seconds
 from harness.plan.task import Task
 from harness.recipe.evaluation import OFFICIAL_PROMPTS, OfficialPrompts
 from harness.recipe.load import load_recipe, prompts_of

@@ -59,7 +59,8 @@ def leaderboard(
     for one in chosen:
         table = write_board(one.folder, one.load())
         if as_json:
-            output.result.print(_one_line(table), highlight=False, markup=False, soft_wrap=True)
+            line = json.dumps(plain_table(table), allow_nan=False)
+            output.result.print(line, highlight=False, markup=False, soft_wrap=True)
             continue
         print_board(table, output.result, sort)
         _say_changes(table, output)
@@ -122,10 +123,6 @@ def recipe_beside(folder: Path) -> Path | None:
     places = [project / "recipes", *sorted((project / "recipes").glob("*/")), project]
     paths = (place / f"{folder.name}.toml" for place in places)
     return next((path for path in paths if path.is_file()), None)
-
-
-def _one_line(table: Table) -> str:
-    return json.dumps(plain_table(table), allow_nan=False)
 
 
 def _say_changes(table: Table, output: Output) -> None:

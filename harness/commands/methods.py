@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from rich.table import Table
 
-from harness.recipe.losses import needs_of
+from harness.recipe.losses import needs_in_words
 from harness.recipe.schema import KINDS, kind_of
 
 NOTATION = (
@@ -52,7 +52,7 @@ def _kinds() -> dict[str, list[Kind]]:
             Kind(
                 kind_of(variant),
                 (variant.__doc__ or "").partition("\n")[0],
-                needs_of(variant) if part == "loss" else None,
+                needs_in_words(variant) if part == "loss" else None,
             )
             for variant in variants
         ]

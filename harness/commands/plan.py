@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from rich.table import Table as Grid
 
@@ -12,7 +11,6 @@ from harness.commands.output import Output
 from harness.commands.places import Places
 from harness.commands.words import counted
 from harness.leaderboard.render import as_plain
-from harness.recipe.table import Table
 
 
 def show_plan(
@@ -33,15 +31,12 @@ def show_plan(
     """
     found = forecast(places, jobs, stated)
     if as_json:
-        text = json.dumps(as_plain(found), indent=1, allow_nan=False, default=_declared)
+        text = json.dumps(
+            as_plain(found), indent=1, allow_nan=False, default=lambda table: table.model_dump(mode="json")
+        )
         output.result.out(text, highlight=False)
     else:
         _print(found, output)
-
-
-def _declared(table: Table) -> dict[str, Any]:
-    """A table of the recipe, as it stands there."""
-    return table.model_dump(mode="json")
 
 
 def _print(found: Forecast, output: Output) -> None:

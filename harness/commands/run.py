@@ -27,8 +27,8 @@ from harness.leaderboard.overview import write_overview
 from harness.leaderboard.record import Record, read_records, write_record
 from harness.leaderboard.terminal import print_board
 from harness.plan.build import Plan, build_plan
+from harness.plan.catalog import stage_seconds
 from harness.plan.draw import DataFile
-from harness.plan.estimate import stage_seconds
 from harness.plan.shards import in_shards
 from harness.plan.task import Task
 from harness.recipe.load import load_recipe

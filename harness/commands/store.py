@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pydantic_core import from_json
 from rich.console import Console
@@ -21,7 +20,7 @@ from harness.plan.catalog import STAGES
 from harness.store.cores import on_all_cores
 from harness.store.inventory import Entry, entries, folder_bytes, folder_names
 from harness.store.local import LocalStore
-from harness.store.manifest import NAME, Manifest
+from harness.store.manifest import NAME
 from harness.store.verify import faults
 
 
@@ -32,7 +31,9 @@ def list_store(root: Path, boards: Path, as_json: bool = False) -> Iterator[str]
         StoreError, BadInput: there is no store; a record cannot be read.
     """
     users, now = users_of(boards), time.time()
-    for entry in _whole(root):
+    for entry in _entries(root):
+        if not entry.whole:
+            continue
         who = sorted(users.get(entry.key, ()))
         if as_json:
             facts = {"stage": entry.stage, "key": entry.key, "bytes": entry.bytes, "made": entry.made}
@@ -88,11 +89,12 @@ def show_artifact(root: Path, boards: Path, key: str) -> str:
     with on_all_cores(partial(_needs, root, key), there) as each:
         needing = [other for other, needs in zip(there, each, strict=True) if needs]
     known = {other[1]: "/".join(other) for other in there if other[1] in needed and store.has(*other)}
+    told = ("version", "missing", "params", "files", "cost", "provenance")
     content = {
         "artifact": f"{stage}/{key}",
         "made": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime((folder / NAME).stat().st_mtime)),
         "bytes": folder_bytes(folder),
-        **_facts(manifest),
+        **{name: getattr(manifest, name) for name in told},
         "inputs": {name: known.get(of, f"{of} (not there)") for name, of in manifest.inputs.items()},
         "needed by": ["/".join(other) for other in needing],
         "on the boards of": sorted(users_of(boards).get(key, ())),
@@ -158,15 +160,6 @@ def check_there(root: Path) -> None:
 def _names(root: Path) -> Iterable[tuple[str, str]]:
     check_there(root)
     return folder_names(root, STAGES)
-
-
-def _whole(root: Path) -> Iterator[Entry]:
-    return (entry for entry in _entries(root) if entry.whole)
-
-
-def _facts(manifest: Manifest) -> dict[str, Any]:
-    names = ("version", "missing", "params", "files", "cost", "provenance")
-    return {name: getattr(manifest, name) for name in names}
 
 
 def _begins(name: tuple[str, str], start: str) -> bool:

@@ -35,17 +35,6 @@ def read_row(row: Row, layout: str) -> Example:
     return LAYOUTS[layout].read(row)
 
 
-def known_layout(name: str, place: str) -> str:
-    """The name, if it is a layout's.
-
-    Raises:
-        BadInput: it is not.
-    """
-    if name not in LAYOUTS:
-        raise BadInput(f"{place}: '{name}' is no format of data. Known: {', '.join(LAYOUTS)}.")
-    return name
-
-
 def detect_layout(rows: Sequence[Row], place: str) -> str:
     """The one layout that the first rows have. A prompt alone tells no other rows' layout.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from harness.data.formats import detect_layout, known_layout, read_row
+from harness.data.formats import detect_layout, read_row
 from harness.data.hub import HubDataset, hub_rows
 from harness.data.readers import Answer, Example
 from harness.data.rows import Prompt
@@ -82,8 +82,8 @@ def read_original(
     """Read a source in the named format, or in the one that its first rows have.
 
     Raises:
-        BadInput: the source cannot be read, its format is not known, or no row of it can be used; with
-            `strict`, also if any row or answer is malformed.
+        BadInput: the source cannot be read, its first rows have no one format, or no row of it can be used;
+            with `strict`, also if any row or answer is malformed.
     """
     place = str(source)
     numbered: Iterator[tuple[int, Any]] = (
@@ -95,8 +95,8 @@ def read_original(
     objects = [row for _, row in first if isinstance(row, dict)]
     if not objects:
         raise _refusal(place, [Malformed(line, reason) for line, reason in first], "Is it the right file?")
-    name = known_layout(layout, place) if layout else detect_layout(objects, place)
-    return _collected(place, name, itertools.chain(first, numbered), strict)
+    layout = layout or detect_layout(objects, place)
+    return _collected(place, layout, itertools.chain(first, numbered), strict)
 
 
 def _collected(place: str, layout: str, rows: Iterable[tuple[int, Any]], strict: bool) -> OriginalData:
@@ -107,7 +107,9 @@ def _collected(place: str, layout: str, rows: Iterable[tuple[int, Any]], strict:
     for line, row in rows:
         count += 1
         try:
-            example = read_row(row, layout) if isinstance(row, dict) else _no_row(row)
+            if not isinstance(row, dict):
+                raise BadRow(row)
+            example = read_row(row, layout)
         except BadRow as bad:
             malformed.append(Malformed(line, bad.reason))
             continue
@@ -124,10 +126,6 @@ def _collected(place: str, layout: str, rows: Iterable[tuple[int, Any]], strict:
         place, layout, count, tuple(part.prompt(key) for key, part in merged.items()), tuple(malformed),
         tuple(left_out), sum(part.repeated for part in parts), sum(part.rescored() for part in parts),
     )  # fmt: skip
-
-
-def _no_row(reason: str) -> Example:
-    raise BadRow(reason)
 
 
 @dataclass

@@ -1,16 +1,12 @@
 """A chat endpoint: where it is, which model answers, and what may be asked of it at what price."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from harness.endpoints.prices import Price, listed_price
 from harness.errors import BadInput
-
-# What the call layer sets itself, or could not account for.
-RESERVED = frozenset({"model", "messages", "stream", "n"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +24,6 @@ class Endpoint:
         attempts: how often an item is tried before it fails.
         price: none: that of the dated table, where it has one (`price_now`).
         budget_usd: hard limit on what is ever paid for this model in one journal; none: no limit.
-        extra: parameters of every request, such as `reasoning_effort`.
 
     Raises:
         BadInput: a sentence for each value that is wrong.
@@ -43,7 +38,6 @@ class Endpoint:
     attempts: int = 8
     price: Price | None = None
     budget_usd: float | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if problems := tuple(self._problems()):
@@ -70,8 +64,6 @@ class Endpoint:
                 yield f"endpoint {name}: must be more than 0. Got {value}."
         if self.price is not None and not (self.price.input >= 0 and self.price.output >= 0):
             yield f"endpoint price: must be at least 0. Got {self.price.input} and {self.price.output}."
-        if taken := sorted(RESERVED & self.extra.keys()):
-            yield f"endpoint extra: {', '.join(taken)} cannot be set here. Remove it."
         if self.budget_usd is not None and not _url_wrong(self.base_url) and self.price_now is None:
             yield (
                 f"endpoint budget_usd: needs a price, and the table has none for {self.model} at "

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.endpoints.endpoint import RESERVED, Endpoint
+from harness.endpoints.endpoint import Endpoint
 from harness.errors import BadInput
 
 # Tokens that a chat template adds before the first message, such as a date or a default system prompt.
 TEMPLATE_TOKENS = 64
+
+# What the call layer sets itself, or could not account for.
+RESERVED = frozenset({"model", "messages", "stream", "n"})
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,14 @@ class Request:
 
 
 def request_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
-    """What is sent, as a JSON object; the request's parameters go before the endpoint's.
+    """What is sent, as a JSON object.
 
     Raises:
         BadInput: a parameter that the call layer sets itself.
     """
     if taken := sorted(RESERVED & request.params.keys()):
         raise BadInput(f"request params: {', '.join(taken)} cannot be set here. Remove it.")
-    parameters = {**endpoint.extra, **request.params}
-    return {"model": endpoint.model, "messages": [dict(m) for m in request.messages], **parameters}
+    return {"model": endpoint.model, "messages": [dict(m) for m in request.messages], **request.params}
 
 
 def request_key(endpoint: Endpoint, request: Request) -> str:

@@ -14,10 +14,10 @@ import sklearn
 import yaml
 
 from harness.data.hub import fetched_file
+from harness.data.official import DATASET, SIZE
 from harness.endpoints.batch import Failure
 from harness.endpoints.reading import Completion
 from harness.endpoints.request import Request
-from harness.errors import BadInput
 from harness.evaluation.alpaca_eval import Comparison
 from harness.models.quiet import quiet
 
@@ -30,13 +30,9 @@ with quiet():  # the import sets the root logger to INFO and warns about its own
 EVALUATOR = "weighted_alpaca_eval_gpt4_turbo"
 """AlpacaEval 2's own judge."""
 
-SIZE = 805
-"""How many prompts the official set has."""
-
 Complete: TypeAlias = Callable[[Sequence[Request]], Sequence[Completion | Failure]]
 """Answers chat requests, in order."""
 
-_HUB = "tatsu-lab/alpaca_eval"
 _GAMED = "df_gamed.csv"
 # What the package's OpenAI layer keeps for itself, and what it sends where a configuration says nothing.
 _NOT_SENT = {
@@ -49,7 +45,6 @@ _NOT_SENT = {
     "is_strip",
 }
 _DEFAULTS = {"max_tokens": 2048, "top_p": 1.0, "temperature": 0.7}
-_NOT_SPOKEN = {"tools", "tool_choice", "functions", "function_call", "tokens_to_favor", "tokens_to_avoid"}
 
 
 @dataclass(frozen=True)
@@ -78,40 +73,15 @@ class Evaluator:
 
 
 def evaluator(name: str = EVALUATOR) -> Evaluator:
-    """Read an evaluator of the package.
-
-    Raises:
-        BadInput: there is none of that name, or it cannot be asked through chat requests alone.
-    """
-    config, *more = _config(name)
-    options = config.get("completions_kwargs", {})
-    wrong = [
-        *(["it is a pool of several judges"] if more else []),
-        *(["it asks several questions at once"] if config.get("batch_size", 1) != 1 else []),
-        *(
-            [f"it needs {config['fn_completions']}"]
-            if config["fn_completions"] != "openai_completions"
-            else []
-        ),
-        *(f"it needs {option}" for option in sorted(_NOT_SPOKEN & set(options))),
-    ]
-    template = (EVALUATORS_CONFIG_DIR / config["prompt_template"]).read_text()
-    if not template.strip().startswith("<|im_start|>"):
-        wrong.append("its prompt is no conversation")
-    if wrong:
-        raise BadInput(
-            f"alpaca_eval: evaluator {name} cannot be asked here: {', '.join(wrong)}. Use {EVALUATOR}."
-        )
+    """Read an evaluator of the package, one that asks an OpenAI model one question at a time."""
+    options = _config(name)["completions_kwargs"]
     return Evaluator(name, options["model_name"], _params(options))
 
 
-def _config(name: str) -> list[dict[str, Any]]:
-    """The judges of one of the package's evaluators, as its file says: one, but for pools."""
-    file = EVALUATORS_CONFIG_DIR / name / "configs.yaml"
-    if not file.is_file():
-        known = sorted(path.parent.name for path in EVALUATORS_CONFIG_DIR.glob("*/configs.yaml"))
-        raise BadInput(f"alpaca_eval: no evaluator {name}. Known: {', '.join(known)}.")
-    return list(yaml.safe_load(file.read_text()).values())
+def _config(name: str) -> dict[str, Any]:
+    """An evaluator of the package, as its file says."""
+    (config,) = yaml.safe_load((EVALUATORS_CONFIG_DIR / name / "configs.yaml").read_text()).values()
+    return dict(config)
 
 
 def _params(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,7 +173,7 @@ def _annotate(
 
 def _annotator(evaluator: Evaluator, seed: int, ask: Callable[..., Any]) -> PairwiseAnnotator:
     """The package's annotator with other calls. It reads a configuration from files, while it is made."""
-    config = {key: value for key, value in _config(evaluator.name)[0].items() if key != "fn_completions"}
+    config = {key: value for key, value in _config(evaluator.name).items() if key != "fn_completions"}
     config["prompt_template"] = str(EVALUATORS_CONFIG_DIR / config["prompt_template"])
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / evaluator.name
@@ -290,4 +260,4 @@ def fetch_length_control() -> Path:
     Raises:
         BadInput: the hub does not give it.
     """
-    return fetched_file(_HUB, _GAMED, "main")
+    return fetched_file(DATASET, _GAMED, "main")

@@ -30,9 +30,8 @@ class Usage:
 
     `calls` are judgments; tokens are those of an endpoint (`tokens_in`, `tokens_out`) or of a model that
     runs here (`tokens_forward` through `parameters` parameters, with `padding` pads beside them). `usd` is
-    what is known of the cost, and `unpriced` counts calls of no known price. `truncated` counts answers that
-    did not fit into the judge's context and were cut; `flips` contests asked both ways round with opposite
-    verdicts.
+    what is known of the cost, and `unpriced` counts calls of no known price. `flips` counts contests
+    asked both ways round with opposite verdicts.
     """
 
     calls: int = 0
@@ -43,7 +42,6 @@ class Usage:
     padding: int = 0
     parameters: int = 0
     unpriced: int = 0
-    truncated: int = 0
     flips: int = 0
 
 

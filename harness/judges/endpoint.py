@@ -1,6 +1,5 @@
 """A chat model behind an endpoint, for judges."""
 
-import json
 from collections.abc import Sequence
 
 from harness.endpoints.batch import Failure, Totals
@@ -19,9 +18,8 @@ class EndpointChat:
 
     @property
     def id(self) -> str:
-        """The model's name, with the parameters that every request gets."""
-        extra = self._caller.endpoint.extra
-        return self._caller.endpoint.model + (json.dumps(extra, sort_keys=True) if extra else "")
+        """The model's name."""
+        return self._caller.endpoint.model
 
     @property
     def usage(self) -> Usage:

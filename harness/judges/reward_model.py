@@ -67,7 +67,7 @@ class RewardModelJudge:
 
     @property
     def usage(self) -> Usage:
-        """Conversations scored, their tokens without padding, and how many were cut."""
+        """Conversations scored, and their tokens without padding."""
         return self._usage
 
     def scores(self, answers: Sequence[Answer]) -> list[float | None]:
@@ -80,7 +80,6 @@ class RewardModelJudge:
             calls=self._usage.calls + len(rows),
             tokens_forward=self._usage.tokens_forward + sum(map(len, distinct)),
             padding=self._usage.padding + padding([*map(len, distinct)], self._table.batch_size),
-            truncated=self._usage.truncated + sum(len(row) > self._limit for row in rows),
         )
         return [rewards[row[-self._limit :]] for row in rows]
 

@@ -158,14 +158,11 @@ def _with_completeness(row: Row, group: Group, expected: Mapping[str, int]) -> R
     missing += [
         f"{metric}: {found[metric]} of {expected[metric]} judgments"
         for metric in expected
-        if found[metric] < expected[metric] and (metric == WIN_RATE or _has(records, metric))
+        if found[metric] < expected[metric]
+        and (metric == WIN_RATE or any(metric in record.items for record in records))
     ]
     judgments = Judgments(found[WIN_RATE], expected[WIN_RATE])
     return replace(row, complete=not missing, missing=missing, judgments=judgments)
-
-
-def _has(records: Sequence[Record], metric: str) -> bool:
-    return any(metric in record.items for record in records)
 
 
 def _with_overheads(rows: Sequence[Row], baseline: str) -> list[Row]:
@@ -195,23 +192,11 @@ def _with_ranks(rows: Sequence[Row], ranking: Ranking, priced: bool) -> list[Row
         replace(
             row,
             rank=ranking.ranks.get(row.method),
-            rank_interval=_interval(ranking, row.method),
+            rank_interval=RankInterval(*ends) if (ends := ranking.intervals.get(row.method)) else None,
             tied_with=ranking.ties.get(row.method, []),
             pareto=front.get(row.method),
         )
         for row in rows
-    ]
-
-
-def _interval(ranking: Ranking, method: str) -> RankInterval | None:
-    ends = ranking.intervals.get(method)
-    return None if ends is None else RankInterval(*ends)
-
-
-def _pairs(ranking: Ranking) -> list[Pair]:
-    return [
-        Pair(*pair, gap.mean, gap.ci_low, gap.ci_high, gap.p, ranking.adjusted[pair])
-        for pair, gap in ranking.comparisons.items()
     ]
 
 
@@ -228,7 +213,10 @@ def _section(number: int, group: Group, ranking: Ranking, control: Controlled | 
         noise=_mean_parts([gap.parts for gap in gaps]),
         separated=ranking.separated,
         compared=len(ranking.comparisons),
-        pairs=_pairs(ranking),
+        pairs=[
+            Pair(*pair, gap.mean, gap.ci_low, gap.ci_high, gap.p, ranking.adjusted[pair])
+            for pair, gap in ranking.comparisons.items()
+        ],
         length_control=None if control is None else LengthControl(control.slope, list(control.methods)),
         head_to_head=head_to_head(group.methods),
         unjudged=lacking_verdicts(group.methods),

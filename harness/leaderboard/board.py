@@ -78,11 +78,6 @@ def board_problems(
     ]
 
 
-def stale_files(folder: Path, recipe: Recipe | None = None) -> list[str]:
-    """Names of the generated files in `folder` that are missing or are not what its records give."""
-    return unlike(folder, make_board(folder, recipe))
-
-
 def unlike(folder: Path, files: Mapping[str, str]) -> list[str]:
     """Names of those of `files` that are missing in `folder` or have other bytes there."""
     return [name for name, text in files.items() if _content(folder / name) != text.encode()]

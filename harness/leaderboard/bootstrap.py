@@ -27,19 +27,17 @@ _BATCH = 1000  # draws at once: 805 prompts take 6 MB
 _EXACT = 9  # decimals of a mean that are kept, so that equal methods stay equal however BLAS rounds
 
 
-def rank_intervals(
-    tables: NDArray[np.float64], draws: int = DRAWS, seed: int = SEED
-) -> list[tuple[int, int]]:
+def rank_intervals(tables: NDArray[np.float64], draws: int = DRAWS) -> list[tuple[int, int]]:
     """(best, worst) place of each method in the middle 95 % of the draws.
 
-    A method's place in a draw is 1 + the number of methods with a larger mean; equal means share a place.
+    A method's place in a draw is 1 + the number of methods with a larger mean; equal means share a place. The
+    draws are the same each time.
 
     Args:
         tables: [methods, replicates, prompts], without holes; larger is better.
         draws: how many times to draw.
-        seed: of the draws; the same seed gives the same intervals.
     """
-    places = np.concatenate([_places(means) for means in drawn_means(tables, draws, seed)])
+    places = np.concatenate([_places(means) for means in drawn_means(tables, draws, SEED)])
     ends = np.quantile(places, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0, method="inverted_cdf")
     return [(int(best), int(worst)) for best, worst in ends.T]
 

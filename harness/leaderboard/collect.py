@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from harness.leaderboard.artifacts import Artifacts
-from harness.leaderboard.contests import Judged, read_contests
+from harness.leaderboard.contests import StoredContests, read_contests
 from harness.leaderboard.groups import NOT_APPLICABLE, merged
 from harness.leaderboard.record import Cost, Items, Record, Sample, TaskCost
 from harness.leaderboard.render import as_plain
@@ -181,7 +181,7 @@ def _comparable(reader: _Reader, manifests: Sequence[Manifest]) -> dict[str, str
     }
 
 
-def _judges(recipe: Recipe, reader: _Reader, contests: Judged) -> dict[str, str]:
+def _judges(recipe: Recipe, reader: _Reader, contests: StoredContests) -> dict[str, str]:
     """The judges of what the recipe asks for besides the win rate."""
     asked = {}
     if recipe.evaluation.mt_bench:

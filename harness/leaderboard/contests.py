@@ -14,7 +14,7 @@ from harness.store.manifest import Manifest
 
 
 @dataclass(frozen=True)
-class Judged:
+class StoredContests:
     """What a cell's comparisons came to, the judges' ids, and the manifests of those that were made."""
 
     found: Contests | None
@@ -22,26 +22,22 @@ class Judged:
     manifests: Sequence[Manifest]
 
 
-def read_contests(cell: Cell, artifacts: Artifacts) -> Judged:
+def read_contests(cell: Cell, artifacts: Artifacts) -> StoredContests:
     """Those of a cell's comparisons that the store has: a method that failed takes no other's record away.
 
     Raises:
         CorruptArtifact: if one does not match its digest.
     """
     there = {other: task for other, task in cell.contests.items() if artifacts.has(task.stage, task.key)}
-    results = {other: _result(artifacts, task) for other, task in there.items()}
+    results = {other: artifacts.content(task.stage, task.key, RESULT) for other, task in there.items()}
     if not results:
-        return Judged(None, frozenset(), [])
+        return StoredContests(None, frozenset(), [])
     tasks = {task.key: task for task in there.values()}  # methods of equal outputs share one
-    return Judged(
+    return StoredContests(
         _contests(cell, there, results),
         frozenset(result["judge"] for result in results.values()),
         [artifacts.manifest(task.stage, key) for key, task in tasks.items()],
     )
-
-
-def _result(artifacts: Artifacts, task: Task) -> dict[str, Any]:
-    return dict(artifacts.content(task.stage, task.key, RESULT))
 
 
 def _contests(cell: Cell, tasks: Mapping[str, Task], results: Mapping[str, dict[str, Any]]) -> Contests:

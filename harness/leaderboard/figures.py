@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.leaderboard.head_to_head import EVEN
 from harness.leaderboard.rank import ALPHA
-from harness.leaderboard.reach import kind_of, without_size
+from harness.leaderboard.reach import family_of, without_size
 from harness.leaderboard.scores import WIN_RATE
 from harness.leaderboard.table import Difference, Pair, Row, Section, Table
 
@@ -69,6 +69,14 @@ def difference_of(row: Row) -> Difference | None:
     return own.difference if own else None
 
 
+def places(row: Row) -> str:
+    """The interval of a row's place; a dash for a row that is not ranked."""
+    ends = row.rank_interval
+    if ends is None:
+        return "–"
+    return str(ends.best) if ends.best == ends.worst else f"{ends.best}–{ends.worst}"
+
+
 def sign_of(gap: Difference | Pair) -> int:
     """+1 or -1 where a difference is significant after Holm's correction, else 0."""
     if gap.p_holm is None or gap.p_holm >= ALPHA:
@@ -79,7 +87,7 @@ def sign_of(gap: Difference | Pair) -> int:
 def points(rows: Sequence[Row]) -> list[Point]:
     """Quality against cost, of all ranked rows."""
     return [
-        Point(_mark(row), float(row.cost.alone.flops), bool(row.pareto), kind_of(row))
+        Point(_mark(row), float(row.cost.alone.flops), bool(row.pareto), family_of(row))
         for row in rows
         if row.rank is not None
     ]

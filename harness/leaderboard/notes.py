@@ -35,10 +35,6 @@ REACH = (
     "budgets. In the mean it has the baseline's win rate at the second figure (in **bold**: with its whole "
     "interval), and not at the first; ≤: no smaller budget was tried. Nothing is interpolated."
 )
-UNCOUNTED = (
-    "No token counts as generated, scored or padding: the records are of a version that did not tell them "
-    "apart, so zero is no measurement there."
-)
 NO_COSTS = (
     "The results were made elsewhere: what rows were trained on and what they cost is not known, so there "
     "are no columns of data and costs, no overheads and no Pareto front."
@@ -53,7 +49,7 @@ def notes(table: Table) -> list[str]:
 def board_notes(table: Table) -> list[str]:
     """The sentences that are not of single rows."""
     costs = (COSTS, REACH) if table.has_costs else (NO_COSTS,)
-    lines = [*HOW_TO_READ, *costs, *([UNCOUNTED] if _lacks_token_kinds(table) else []), _drawn_anew(table)]
+    lines = [*HOW_TO_READ, *costs, _drawn_anew(table)]
     for section in table.sections:
         rows = [row for row in table.rows if row.section == section.number]
         prefix = f"Section {section.number}: " if len(table.sections) > 1 else ""
@@ -74,13 +70,6 @@ def section_reason(section: Section, first: Section, quote: Quote = markdown) ->
 
 def _value(section: Section, key: str, quote: Quote) -> str:
     return quote(section.comparable[key]) if key in section.comparable else "nothing"
-
-
-def _lacks_token_kinds(table: Table) -> bool:
-    """Whether models read tokens for these rows, and none of them was of any kind."""
-    costs = [row.cost.alone for row in table.rows]
-    kinds = sum(cost.tokens_generated + cost.tokens_scored + cost.tokens_padding for cost in costs)
-    return any(cost.tokens_forward for cost in costs) and not kinds
 
 
 def _drawn_anew(table: Table) -> str:

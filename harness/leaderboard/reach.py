@@ -24,8 +24,8 @@ def reaches(rows: Sequence[Row], baseline: str) -> dict[str, Reach]:
         return {}
     families: dict[str, list[Row]] = {}
     for row in ranked:
-        families.setdefault(kind_of(row), []).append(row)
-    return {row.method: _reach(families[kind_of(row)], baseline) for row in ranked}
+        families.setdefault(family_of(row), []).append(row)
+    return {row.method: _reach(families[family_of(row)], baseline) for row in ranked}
 
 
 def without_size(declared: Mapping[str, Any]) -> str:
@@ -49,7 +49,7 @@ def reached(reach: Reach | None, told: Callable[[float], str]) -> str:
     return low + told(reach.flops)
 
 
-def kind_of(row: Row) -> str:
+def family_of(row: Row) -> str:
     """A key of the row's method at all budgets; what has no budget is alone."""
     return without_size(row.declared) if row.declared.get("responses_per_prompt") else f"only {row.method}"
 

@@ -4,14 +4,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence, Set
 
 from harness.leaderboard.cost import TOKENS
-from harness.leaderboard.figures import Mark, contests, unjudged
+from harness.leaderboard.figures import Mark, contests, difference_of, places, sign_of, stages, unjudged
 from harness.leaderboard.layout import dotted
 from harness.leaderboard.notes import notes, section_reason
-from harness.leaderboard.rank import ALPHA
 from harness.leaderboard.reach import reached
 from harness.leaderboard.record import Cost, Sample
 from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
-from harness.leaderboard.table import Reach, Row, Score, Table
+from harness.leaderboard.table import Reach, Row, Table
 from harness.leaderboard.text import compact, interval, markdown, number, percent, plain, scientific
 
 HEAD_TO_HEAD = (
@@ -114,10 +113,10 @@ def _score_columns(rows: Sequence[Row], has_costs: bool) -> Columns:
     others = [metric for metric in present if metric not in (WIN_RATE, *lengths)]
     return [
         ("rank", lambda row: "–" if row.rank is None else str(row.rank)),
-        ("places", _places),
+        ("places", places),
         ("method", lambda row: markdown(row.method) + (" ◆" if row.pareto else "")),
         ("win rate", lambda row: _score(row, WIN_RATE)),
-        ("against baseline", lambda row: _difference(row.scores[WIN_RATE])),
+        ("against baseline", _difference),
         *map(_metric_column, lengths),
         *(_SPENT_COLUMNS if has_costs else ()),
         *map(_metric_column, others),
@@ -131,10 +130,9 @@ def _metric_column(metric: str) -> tuple[str, Callable[[Row], str]]:
 
 
 def _stage_columns(rows: Sequence[Row]) -> Columns:
-    stages = dict.fromkeys(stage for row in rows for stage in row.cost.stages)
     return [
         ("method", lambda row: markdown(row.method)),
-        *[(markdown(stage), lambda row, stage=stage: _seconds(row, stage)) for stage in stages],
+        *[(markdown(stage), lambda row, stage=stage: _seconds(row, stage)) for stage in stages(rows)],
     ]
 
 
@@ -209,13 +207,6 @@ _DECLARED_COLUMNS: Columns = (
 )
 
 
-def _places(row: Row) -> str:
-    places = row.rank_interval
-    if places is None:
-        return "–"
-    return str(places.best) if places.best == places.worst else f"{places.best}–{places.worst}"
-
-
 def _reach(reach: Reach | None) -> str:
     shown = reached(reach, scientific)
     return f"**{shown}**" if reach is not None and reach.sure else shown
@@ -231,12 +222,12 @@ def _score(row: Row, metric: str) -> str:
     return "–" if own is None else interval(own.mean, own.ci_high, _decimals(metric))
 
 
-def _difference(own: Score | None) -> str:
-    if own is None or own.difference is None:
+def _difference(row: Row) -> str:
+    gap = difference_of(row)
+    if gap is None:
         return "–"
-    gap = own.difference
-    shown = interval(gap.mean, gap.ci_high, _decimals(WIN_RATE), sign=True)
-    return f"**{shown}**" if gap.p_holm is not None and gap.p_holm < ALPHA else shown
+    shown = interval(gap.mean, gap.ci_high, 1, sign=True)
+    return f"**{shown}**" if sign_of(gap) else shown
 
 
 def _decimals(metric: str) -> int:

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 LEVEL = 0.95
+POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -129,16 +130,14 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def smallest_detectable_difference(
-    standard_error: float, degrees_of_freedom: float, power: float = 0.8, alpha: float = 0.05
-) -> float:
-    """The true difference that one two-sided test at `alpha` finds with chance `power`.
+def smallest_detectable_difference(standard_error: float, degrees_of_freedom: float) -> float:
+    """The true difference that one two-sided test at the 5 % level finds with chance 80 %.
 
     Solves the noncentral t equation; Miller 2024 (arXiv 2411.00640, section 5) gives its limit for many
-    degrees of freedom, (z[1-alpha/2] + z[power]) * standard_error.
+    degrees of freedom, (z[0.975] + z[0.8]) * standard_error.
     """
-    critical = float(special.stdtrit(degrees_of_freedom, 1 - alpha / 2))
-    shift = special.nctdtrinc(degrees_of_freedom, 1 - power, critical)
+    critical = float(special.stdtrit(degrees_of_freedom, (1 + LEVEL) / 2))
+    shift = special.nctdtrinc(degrees_of_freedom, 1 - POWER, critical)
     return float(shift) * standard_error
 
 

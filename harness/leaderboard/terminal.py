@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table as Grid
 
 from harness.errors import BadInput
-from harness.leaderboard.figures import difference_of, sign_of
+from harness.leaderboard.figures import difference_of, places, sign_of
 from harness.leaderboard.notes import pairs_lost, row_lacks, section_reason
 from harness.leaderboard.scores import LENGTH_CONTROLLED, MEAN_LENGTH, WIN_RATE
 from harness.leaderboard.table import Row, Table
@@ -67,17 +67,10 @@ def _name(row: Row) -> str:
     return escape(plain(row.method)) + missing
 
 
-def _place(row: Row) -> str:
-    places = row.rank_interval
-    if places is None:
-        return "–"
-    return str(places.best) if places.best == places.worst else f"{places.best}–{places.worst}"
-
-
 COLUMNS: dict[str, Column] = {
     "rank": Column("rank", lambda row: "–" if row.rank is None else str(row.rank), lambda row: row.rank),
     "place": Column(
-        "place", _place, lambda row: row.rank_interval.best if row.rank_interval else None, drop=5
+        "place", places, lambda row: row.rank_interval.best if row.rank_interval else None, drop=5
     ),
     "method": Column("method", _name, lambda row: None),
     "win-rate": Column("win rate", *_score(WIN_RATE, 1), falling=True),
@@ -115,9 +108,7 @@ def print_board(table: Table, console: Console, sort: str = "rank") -> None:
 
     Below it stands what rows lack and how many pairs they lost, and above why a section is not ranked with
     the first.
-    Raises BadInput for a column that is not known.
     """
-    check_sort(sort)
     for section in table.sections:
         rows = _sorted([row for row in table.rows if row.section == section.number], sort)
         names = [name for name in COLUMNS if _has(name, rows, table)]

@@ -113,7 +113,7 @@ def share_weights(clusters: PairClusters, prefer: Preference) -> Floats:
     a cluster, and tight clusters weigh no more than loose ones of their size. uniform: 1 / size, so that each
     cluster weighs the same. Pairs without a direction weigh nothing.
     """
-    sizes = _cluster_sizes(clusters)
+    sizes = np.bincount(clusters.labels + 1)[clusters.labels + 1]  # [P], those without a direction together
     if prefer == "uniform":
         return np.where(clusters.directionless, 0, 1 / sizes)
     nearest_first = clusters.distances if prefer == "near" else -clusters.distances
@@ -161,11 +161,6 @@ def _filled(candidates: Candidates, cost: Floats, first: npt.NDArray[np.bool_], 
     best = others[np.argsort(cost[others], kind="stable")[: total - np.count_nonzero(first)]]
     taken = np.concatenate((np.flatnonzero(first), best))
     return np.bincount(candidates.prompt[taken], minlength=candidates.prompt_count).astype(np.int64)
-
-
-def _cluster_sizes(clusters: PairClusters) -> Ints:
-    """[P] How many pairs each pair's cluster has; those without a direction count as one cluster."""
-    return np.bincount(clusters.labels + 1)[clusters.labels + 1].astype(np.int64)
 
 
 def _cost(clusters: PairClusters, prefer: Preference, rng: np.random.Generator) -> Floats:

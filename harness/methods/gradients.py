@@ -17,8 +17,6 @@ from harness.methods.features import GradientBank, Lengths
 from harness.methods.projection import Sketch, SketchTable, add_sketch, sketch_table
 from harness.methods.still import still
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, eq=False)
 class GradientPass:
@@ -91,9 +89,7 @@ def gradient_pass(
     return GradientPass(model, factors, tables, sketch.dim, pad_id, response_only, flat)
 
 
-def response_gradients(
-    taken: GradientPass, rows: Sequence[Encoded], batch_size: int = 32, progress: Progress | None = None
-) -> GradientBank:
+def response_gradients(taken: GradientPass, rows: Sequence[Encoded], batch_size: int = 32) -> GradientBank:
     """The gradient of log pi(response | prompt) by the LoRA factors, sketched, and the value itself.
 
     Where the adapter is fresh (B = 0) the policy is the reference, so these are the reference's
@@ -105,7 +101,6 @@ def response_gradients(
         taken: the model, and how gradients are taken.
         rows: the responses with their prompts.
         batch_size: responses in one padded pass.
-        progress: called with (rows done, rows in all) after every batch.
 
     Raises:
         BadInput: a trainable parameter's gradient cannot be had for each response; the sentence names it.
@@ -122,8 +117,6 @@ def response_gradients(
             logprobs[part] = backward(taken, [rows[at] for at in part], sketching)
             gradients[part] = cells.cpu().numpy()
             norms[part] = squares.sqrt().cpu().numpy()
-            if progress is not None:
-                progress(start + len(part), len(rows))
     return GradientBank(gradients, logprobs, response_lengths(rows), norms)
 
 

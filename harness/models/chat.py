@@ -19,15 +19,11 @@ Conversation: TypeAlias = str | Sequence[Turn]
 
 @dataclass(frozen=True)
 class Example:
-    """One response to what comes before it; `prompt_id` names it in messages.
-
-    `finished` is False where a length limit cut the response off.
-    """
+    """One whole response to what comes before it; `prompt_id` names it in messages."""
 
     prompt_id: str
     prompt: Conversation
     response: str
-    finished: bool = True
 
 
 def render_prompt(tokenizer: Tokenizer, prompt: Conversation) -> str:

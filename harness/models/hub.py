@@ -39,15 +39,15 @@ class Access:
     token: bool
 
 
-def access(seconds: float = 3.0) -> Access:
+def access() -> Access:
     """How the hub can be reached, by one HEAD request; never raises."""
-    answers = not constants.HF_HUB_OFFLINE and _answers(constants.ENDPOINT, seconds)
+    answers = not constants.HF_HUB_OFFLINE and _answers(constants.ENDPOINT)
     return Access(constants.ENDPOINT, constants.HF_HUB_OFFLINE, answers, get_token() is not None)
 
 
-def _answers(address: str, seconds: float) -> bool:
+def _answers(address: str) -> bool:
     try:
-        with urlopen(Request(address, method="HEAD"), timeout=seconds):
+        with urlopen(Request(address, method="HEAD"), timeout=3.0):
             return True
     except HTTPError:  # refused, but there
         return True
@@ -81,8 +81,8 @@ def fetch(name: str, revision: str | None = None) -> Path:
     return locate(name, revision)
 
 
-def push(folder: Path, repository: str, api: HfApi | None = None, private: bool = True) -> str:
-    """Upload a folder to a repository of the hub, made where there is none; its address.
+def push(folder: Path, repository: str, api: HfApi | None = None) -> str:
+    """Upload a folder to a repository of the hub, made (private) where there is none; its address.
 
     Never called but on a user's request. The token is the one that `hf auth login` has stored, or HF_TOKEN.
 
@@ -91,7 +91,7 @@ def push(folder: Path, repository: str, api: HfApi | None = None, private: bool 
     """
     api = HfApi() if api is None else api
     try:
-        address = api.create_repo(repository, private=private, exist_ok=True)
+        address = api.create_repo(repository, private=True, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Export from harness")
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise BadInput(

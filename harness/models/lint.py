@@ -7,7 +7,7 @@ Errors, which must be mended:
 - date: the same conversation is rendered differently on another day;
 - bos: a rendered prompt begins with the beginning-of-sequence token twice, or has it again later;
 - marks: the text of a response holds a special token, such as an end of turn, of its own;
-- end: a finished row does not end in exactly one end-of-turn token, or an unfinished one in any;
+- end: a row holds another end-of-turn token than the one that it ends in;
 - prompt: the rendered prompt is not the beginning of the rendered prompt with its response;
 - changed: the template writes another text than the response.
 
@@ -178,14 +178,13 @@ def _marks(tokenizer: Tokenizer, row: _Row) -> str | None:
 
 
 def _end(tokenizer: Tokenizer, row: _Row) -> str | None:
-    example, end = row.example, end_of_turn(tokenizer)
-    ids = encode(tokenizer, example.prompt, example.response, example.finished).response
-    if ids.count(end) == example.finished and (not example.finished or ids[-1] == end):
+    end = end_of_turn(tokenizer)
+    count = encode(tokenizer, row.example.prompt, row.example.response, finished=True).response.count(end)
+    if count == 1:
         return None
-    wanted = "end in one" if example.finished else "hold no"
     return (
-        f"the trained response must {wanted} {_names(tokenizer, {end})}, and holds {ids.count(end)}. Cut it "
-        "out of the response's text: the encoding writes it."
+        f"the trained response must end in one {_names(tokenizer, {end})}, and holds {count}. Cut it out of "
+        "the response's text: the encoding writes it."
     )
 
 

@@ -13,26 +13,24 @@ from harness.models.load import Policy
 
 
 @torch.inference_mode()
-def sequence_logprobs(
-    policy: Policy, rows: Sequence[Encoded], batch_size: int = SIZE, progress: Progress | None = None
-) -> NDArray[np.float32]:
+def sequence_logprobs(policy: Policy, rows: Sequence[Encoded], batch_size: int = SIZE) -> NDArray[np.float32]:
     """The log-probability, in nats, of each row's response given its prompt: float32 [rows], in input order.
 
     An empty response has log-probability 0.
     """
     result = np.empty(len(rows), np.float32)
-    for picked, batch, logits in _passes(policy, rows, batch_size, progress):
+    for picked, batch, logits in _passes(policy, rows, batch_size, None):
         result[picked] = response_logprobs(logits, batch).cpu().numpy()
     return result
 
 
 @torch.inference_mode()
 def response_token_logprobs(
-    policy: Policy, rows: Sequence[Encoded], batch_size: int = SIZE, progress: Progress | None = None
+    policy: Policy, rows: Sequence[Encoded], progress: Progress | None = None
 ) -> list[NDArray[np.float32]]:
     """The log-probability, in nats, of each token of each row's response, in input order."""
     result: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
-    for picked, batch, logits in _passes(policy, rows, batch_size, progress):
+    for picked, batch, logits in _passes(policy, rows, SIZE, progress):
         values = token_logprobs(logits, batch).cpu().numpy()
         for index, row in zip(picked, values, strict=True):
             start = len(rows[index].prompt) - 1

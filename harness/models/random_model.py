@@ -8,7 +8,6 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from harness.errors import BadInput
 from harness.models.quiet import quiet
 
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|eos|>"
@@ -36,14 +35,7 @@ def make_random_model(folder: Path, shape: Shape, max_length: int = 4096) -> Non
     """Write a model and its tokenizer into `folder`, to be loaded as any other; same settings, same bytes.
 
     A token is a byte of UTF-8 (256) or one of six special tokens. What the model writes means nothing.
-
-    Raises:
-        BadInput: the shape has no such heads.
     """
-    if shape.hidden % (2 * shape.heads):
-        raise BadInput(
-            f"model.hidden: must be a multiple of twice the heads ({2 * shape.heads}). Got {shape.hidden}."
-        )
     tokenizer = byte_tokenizer(max_length)
     with quiet():
         random_llama(tokenizer, shape).save_pretrained(folder)

@@ -28,7 +28,6 @@ def embed_with_sentence_transformer(
     revision: str | None,
     texts: Sequence[str],
     batch_size: int = 64,
-    trust_remote_code: bool = False,
 ) -> SentenceEmbeddings:
     """Embed texts as the model does by itself: with its own pooling, prompt and normalisation.
 
@@ -39,7 +38,6 @@ def embed_with_sentence_transformer(
         revision: commit on the hub.
         texts: what to embed.
         batch_size: of the forward pass.
-        trust_remote_code: run code that the model brings.
 
     Raises:
         BadInput: the package is not installed, or there is no such model here.
@@ -58,7 +56,7 @@ def embed_with_sentence_transformer(
                 str(folder),
                 device="cuda" if torch.cuda.is_available() else "cpu",
                 local_files_only=True,
-                trust_remote_code=trust_remote_code,
+                trust_remote_code=False,
                 model_kwargs={"use_safetensors": True, "dtype": torch.float32},
             )
         except (OSError, ValueError, ImportError) as error:

@@ -37,7 +37,7 @@ class Request:
 
 
 def sample_with_vllm(
-    base: Path, trained: Path | None, prompts: Sequence[Prompt], settings: Sampling, **engine: Any
+    base: Path, trained: Path | None, prompts: Sequence[Prompt], settings: Sampling
 ) -> list[Response]:
     """Draw `per_prompt` responses to every prompt; ordered by prompt, then by index.
 
@@ -49,7 +49,6 @@ def sample_with_vllm(
         trained: an adapter, or a whole model in the base's place, or None.
         prompts: what to answer.
         settings: how to sample.
-        engine: further arguments of `vllm.LLM`, such as `gpu_memory_utilization`.
 
     Raises:
         BadInput: vLLM is not installed, or `base` points to no model that is here.
@@ -62,7 +61,7 @@ def sample_with_vllm(
     tokenizer = load_tokenizer(base)
     requests = make_requests(tokenizer, prompts, settings)
     parameters = [sampling_arguments(tokenizer, settings, request) for request in requests]
-    outputs = _generate(base, trained, requests, parameters, engine)
+    outputs = _generate(base, trained, requests, parameters)
     gc.collect()  # the engine, which nothing names any more, lets go of the GPU
     return [_response(tokenizer, *each) for each in zip(requests, outputs, strict=True)]
 
@@ -72,14 +71,13 @@ def _generate(
     trained: Path | None,
     requests: Sequence[Request],
     parameters: Sequence[dict[str, Any]],
-    engine: dict[str, Any],
 ) -> list[Any]:
     """A `vllm.CompletionOutput` for each request."""
     from vllm import LLM, SamplingParams
     from vllm.lora.request import LoRARequest
 
     arguments = engine_arguments(base, trained)
-    outputs = LLM(**arguments, **engine).generate(
+    outputs = LLM(**arguments).generate(
         [{"prompt_token_ids": list(request.tokens)} for request in requests],
         [SamplingParams(**each) for each in parameters],
         lora_request=LoRARequest("trained", 1, str(trained)) if "enable_lora" in arguments else None,

@@ -4,7 +4,9 @@
 pays for. `given`: the starting point that all share. `evaluation`: measuring, outside every overhead.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 Role = Literal["given", "method", "evaluation"]
@@ -59,3 +61,15 @@ STAGES = {
     )
 }
 # fmt: on
+
+
+def stage_seconds(history: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Expected wall seconds of one task of each stage.
+
+    Args:
+        history: (stage, wall seconds) of tasks done before; their mean replaces the catalog's figure.
+    """
+    seen: dict[str, list[float]] = {}
+    for stage, seconds in history:
+        seen.setdefault(stage, []).append(seconds)
+    return {name: fmean(seen[name]) if name in seen else stage.seconds for name, stage in STAGES.items()}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any, assert_never
+from typing import assert_never
 
 from harness.plan.draw import Draw, plain
 from harness.plan.pool import dataset_task, judge_of, policy_knobs, split_of
@@ -32,7 +32,8 @@ def evaluation_tasks(draw: Draw, name: str, policies: Policies) -> dict[str, Tas
     if method.answer:
         return ends
     if lm_eval := draw.recipe.lm_eval:
-        ends["lm_eval"] = _lm_eval(draw, lm_eval, policy)
+        asked = draw.content(lm_eval, "include") | {"world": draw.world}
+        ends["lm_eval"] = Task("lm_eval", asked, policy, draw.where(lm_eval, "include"))
     if mt_bench := draw.recipe.evaluation.mt_bench:
         ends["mt_bench"] = _mt_bench(draw, mt_bench, policy)
     if draw.world is not None:
@@ -138,11 +139,6 @@ def _sampled(draw: Draw, held_out: Task, policy: Mapping[str, Task], stream: str
         "stream": stream,
     }
     return Task("outputs", params, {**policy, "held_out": held_out}, policy_knobs(draw))
-
-
-def _lm_eval(draw: Draw, table: tables.LmEval, policy: Mapping[str, Task]) -> Task:
-    params: dict[str, Any] = draw.content(table, "include") | {"world": draw.world}
-    return Task("lm_eval", params, policy, draw.where(table, "include"))
 
 
 def _mt_bench(draw: Draw, table: tables.MtBench, policy: Mapping[str, Task]) -> Task:

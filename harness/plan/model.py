@@ -3,7 +3,7 @@
 from harness.plan.draw import Draw, plain
 from harness.plan.pool import dataset_task
 from harness.plan.task import Task
-from harness.recipe.model import AtlasModel, HfModel, Sft
+from harness.recipe.model import AtlasModel, HfModel
 
 
 def base_task(draw: Draw) -> Task:
@@ -14,7 +14,10 @@ def base_task(draw: Draw) -> Task:
     base = (
         _pointer(draw, model) if isinstance(model, HfModel) else Task("base_model", plain(model, "sft"), {})
     )
-    return base if model.sft is None else _sft(draw, model.sft, base)
+    if model.sft is None:
+        return base
+    data = dataset_task(draw, model.sft.data)
+    return Task("sft", plain(model.sft, "data"), {"base_model": base, "dataset": data})
 
 
 def _pointer(draw: Draw, model: HfModel) -> Task:
@@ -25,8 +28,3 @@ def _pointer(draw: Draw, model: HfModel) -> Task:
         file = draw.files[model.template]
         params["template"], knobs["template"] = file.sha256, str(file.path)
     return Task("base_model", params, {}, knobs)
-
-
-def _sft(draw: Draw, table: Sft, base: Task) -> Task:
-    data = dataset_task(draw, table.data)
-    return Task("sft", plain(table, "data"), {"base_model": base, "dataset": data})

@@ -352,8 +352,8 @@ def read_loss(table: Mapping[str, Any]) -> Loss:
     return _LOSSES.validate_json(json.dumps(table))
 
 
-def needs_of(variant: type[Table]) -> str:
-    """What a kind of loss needs, in words."""
+def needs_in_words(variant: type[Table]) -> str:
+    """What a kind of loss needs."""
     if variant is SumLoss:
         return "what its terms need"
     needs: frozenset[Need] = getattr(variant, "NEEDS", frozenset())

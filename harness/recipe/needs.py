@@ -1,7 +1,7 @@
 """What a recipe needs that is not in it: models, data, files, keys and packages."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from harness.recipe.data import Named, endpoints_of, judges_of, local_files, sources_of
@@ -19,9 +19,8 @@ TASK_PACKAGES = {"ifeval": "langdetect", "leaderboard_ifeval": "langdetect"}
 
 @dataclass(frozen=True)
 class HubModel:
-    """A model of the hub at a commit, and the first place of the recipe that names it."""
+    """A model of the hub at a commit."""
 
-    place: str = field(compare=False)
     name: str
     revision: str
 
@@ -35,7 +34,6 @@ class HubModel:
 class HubData:
     """A dataset of the hub at a commit: a split of it, or where `file` is given that one file."""
 
-    place: str = field(compare=False)
     name: str
     revision: str
     split: str = "train"
@@ -91,23 +89,22 @@ def needs_of(recipe: Recipe) -> Needs:
 
 def _models(recipe: Recipe) -> Iterator[HubModel]:
     if isinstance(recipe.model, HfModel) and recipe.model.revision is not None:
-        yield HubModel("model", recipe.model.name, recipe.model.revision)
-    for place, judge in judges_of(recipe):
+        yield HubModel(recipe.model.name, recipe.model.revision)
+    for _, judge in judges_of(recipe):
         if isinstance(judge, RewardModelJudge | LocalJudge) and judge.revision is not None:
-            yield HubModel(place, judge.name, judge.revision)
+            yield HubModel(judge.name, judge.revision)
     embedding = recipe.features.embedding
     if isinstance(embedding, SentenceEmbedding) and embedding.revision is not None:
-        yield HubModel("features.embedding", embedding.name, embedding.revision)
+        yield HubModel(embedding.name, embedding.revision)
 
 
 def _data(recipe: Recipe) -> Iterator[HubData]:
-    for place, source in sources_of(recipe):
+    for _, source in sources_of(recipe):
         if source.revision is not None:
-            yield HubData(place, source.path, source.revision, source.split, source.config)
+            yield HubData(source.path, source.revision, source.split, source.config)
     prompts = recipe.evaluation.alpaca_eval.prompts
     if isinstance(prompts, OfficialPrompts) and prompts.revision is not None:
-        place = "evaluation.alpaca_eval.prompts"
-        yield HubData(place, OFFICIAL_DATASET, prompts.revision, file=OFFICIAL_FILE)
+        yield HubData(OFFICIAL_DATASET, prompts.revision, file=OFFICIAL_FILE)
 
 
 def _keys(recipe: Recipe) -> Iterator[Named]:

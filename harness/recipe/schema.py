@@ -5,7 +5,7 @@ Tables are frozen, refuse unknown keys and never cast silently. A table with var
 source.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -16,38 +16,7 @@ from harness.recipe.losses import DpoLoss, Loss
 from harness.recipe.model import AtlasModel, Model, Precision
 from harness.recipe.pool import Pool, Sampling
 from harness.recipe.resources import Resources
-from harness.recipe.rules import (
-    AllBreadth,
-    BeesDepth,
-    BestRandomPairing,
-    BestWorstPairing,
-    Breadth,
-    ClustersBreadth,
-    DeitaDepth,
-    Depth,
-    DiversePairing,
-    GradientClustersDepth,
-    GradientNormDepth,
-    IfdDepth,
-    InfluenceDepth,
-    KCenterBreadth,
-    LargestGapPairing,
-    LengthDepth,
-    LongestPairing,
-    LossDepth,
-    MeanMinusTwoSdPairing,
-    NearestPairing,
-    Pairing,
-    RandomBreadth,
-    RandomDepth,
-    RandomPairing,
-    ScoreGapDepth,
-    ScoreVarianceBreadth,
-    SmallestGapPairing,
-    TopPairing,
-    UniformDepth,
-    UniformPairing,
-)
+from harness.recipe.rules import Breadth, Depth, Pairing, RandomBreadth, RandomPairing, UniformDepth
 from harness.recipe.table import Count, Positive, Seed, Table
 from harness.recipe.tuning import MethodTuning, Tuning
 
@@ -158,17 +127,12 @@ class Recipe(Table):
 
 
 KINDS: dict[str, tuple[type[Table], ...]] = {
-    "breadth": (AllBreadth, RandomBreadth, ClustersBreadth, KCenterBreadth, ScoreVarianceBreadth),
-    "depth": (
-        UniformDepth, RandomDepth, LengthDepth, ScoreGapDepth, LossDepth, GradientNormDepth,
-        GradientClustersDepth, InfluenceDepth, BeesDepth, DeitaDepth, IfdDepth,
-    ),
-    "pairing": (
-        RandomPairing, BestWorstPairing, BestRandomPairing, LargestGapPairing, SmallestGapPairing,
-        MeanMinusTwoSdPairing, UniformPairing, NearestPairing, DiversePairing, TopPairing, LongestPairing,
-    ),
+    "breadth": get_args(get_args(Breadth)[0]),
+    "depth": get_args(get_args(Depth)[0]),
+    "pairing": get_args(get_args(Pairing)[0]),
     "loss": LOSSES,
-}  # fmt: skip
+}
+"""Part of a method -> its variants: those of the union that the annotation begins with."""
 
 
 def kind_of(table: type[Table]) -> str:

@@ -29,13 +29,6 @@ class TokenPair:
         """Tokens of the longer row."""
         return max(len(self.chosen), len(self.rejected))
 
-    @property
-    def name(self) -> str:
-        """The pair, for messages."""
-        return (
-            f"prompt '{self.prompt_id}', chosen response {self.chosen_index}, rejected {self.rejected_index}"
-        )
-
 
 @dataclass(frozen=True)
 class Examples:

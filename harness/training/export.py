@@ -36,18 +36,17 @@ class Card:
     licence: str = ""
 
 
-def export_policy(base: Path, trained: Path, out: Path, card: Card, merge: bool = False) -> list[str]:
+def export_policy(base: Path, trained: Path, out: Path, card: Card) -> list[str]:
     """Write what a training made, with its tokenizer and card, into `out`; the names of its files.
 
     An adapter stays one, and names its base by hub id and revision, or by folder. A whole model is written
-    instead with `merge`, where training made one, and where the base is one that a recipe makes itself.
+    instead where training made one, and where the base is one that a recipe makes itself.
 
     Args:
         base: folder of the base model, or of a pointer to it.
         trained: folder of what a training wrote.
         out: folder to fill; must be empty or absent.
         card: what README.md states.
-        merge: merge an adapter into the base model.
 
     Raises:
         BadInput: `out` is not empty, or `trained` holds no trained weights.
@@ -58,7 +57,7 @@ def export_policy(base: Path, trained: Path, out: Path, card: Card, merge: bool 
     if not adapter and not whole:
         raise BadInput(f"{trained}: holds no trained weights, so there is nothing to export.")
     source, tokenizer = read_source(base), load_tokenizer(base)
-    adapter = adapter and not whole and not merge and source.name is not None
+    adapter = adapter and not whole and source.name is not None
     if adapter:
         _write_adapter(source, trained, out)
         with quiet():

@@ -85,12 +85,8 @@ def merged(states: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     Micro-batch number n of a training is that of process n modulo their number.
     """
     return {
-        name: _in_turn([state[name] for state in states])
+        name: [entry for turn in zip(*(state[name] for state in states), strict=True) for entry in turn]
         if isinstance(value, list)
         else sum(state[name] for state in states)
         for name, value in states[0].items()
     }
-
-
-def _in_turn(lists: Sequence[list[Any]]) -> list[Any]:
-    return [entry for entries in zip(*lists, strict=True) for entry in entries]

@@ -17,7 +17,8 @@ class TrainingSettings:
 
     With `batching` "prompts" an optimiser step sees `prompts_per_step` prompts with all their pairs (None: as
     many as hold `pairs_per_step` on average), in as many forward passes as `micro_batch` pairs need. With
-    "pairs" it sees `pairs_per_step` pairs, `micro_batch` at a time, as TRL batches them.
+    "pairs" it sees `pairs_per_step` pairs, `micro_batch` at a time, as TRL batches them. `micro_batch`
+    must divide `pairs_per_step`.
 
     `weights` says what is trained: a LoRA adapter of rank `rank` and scaling 1 (alpha = rank) on the linear
     layers whose names end in one of `targets` (None: on all of them), the same on a base in 4 bits ("qlora"),
@@ -43,28 +44,20 @@ class TrainingSettings:
     precision: Precision = "fp32"
     gradient_checkpointing: bool = False
 
-    def __post_init__(self) -> None:
-        if self.pairs_per_step % self.micro_batch:
-            raise BadInput(
-                f"training.micro_batch: must divide pairs_per_step ({self.pairs_per_step}). "
-                f"Got {self.micro_batch}."
-            )
-
 
 @dataclass(frozen=True)
 class SupervisedSettings:
     """How to fine-tune on given responses.
 
     A step sees `batch_size` examples, `micro_batch` at a time (None: all at once), and each response token
-    weighs the same. There are `steps` of them, or as many as `epochs` need where `steps` is None. An adapter
-    ("lora") is merged into the model at the end. All else is as in `TrainingSettings`.
+    weighs the same. There are `steps` of them. An adapter ("lora") is merged into the model at the end. All
+    else is as in `TrainingSettings`.
     """
 
     learning_rate: float
     batch_size: int
     max_length: int
-    steps: int | None = None
-    epochs: float = 1.0
+    steps: int
     micro_batch: int | None = None
     schedule: str = "cosine"
     warmup_steps: int = 0

@@ -73,7 +73,7 @@ def train_supervised(
     """Fine-tune on the examples' responses; write a whole model with its tokenizer into `out`.
 
     It is loaded as its base was (dtype, attention, template). Rows are those of `models.chat.encode`, as in
-    preference training: the loss is on the response, the end of a finished one included.
+    preference training: the loss is on the response, its end included.
 
     Args:
         base: folder of the base model, or of a pointer to it.
@@ -117,7 +117,7 @@ def make_rows(tokenizer: Tokenizer, examples: Sequence[Example], max_length: int
     Raises:
         BadInput: none is left, as every prompt fills `max_length`, or there was none.
     """
-    encoded = [encode(tokenizer, each.prompt, each.response, each.finished) for each in examples]
+    encoded = [encode(tokenizer, each.prompt, each.response, finished=True) for each in examples]
     kept = [row for row in encoded if len(row.prompt) < max_length and row.response]
     if not kept:
         raise BadInput(
@@ -153,7 +153,7 @@ class SupervisedTrainer(FiniteTrainer):
 
     def restore_progress(self, state: Mapping[str, Any]) -> None:
         """Go on from what `progress_state` gave in an earlier process."""
-        self.tokens, self.padding = state["tokens"], state.get("padding", 0)
+        self.tokens, self.padding = state["tokens"], state["padding"]
         self._batches = [(step, torch.tensor(loss)) for step, loss in state["batches"]]
 
     def diverged(self, step: int, what: str) -> Diverged:
@@ -196,8 +196,7 @@ def make_trainer(
     on_cpu = policy.device.type == "cpu"
     arguments = on_one_device(
         TrainingArguments(
-            max_steps=settings.steps or -1,
-            num_train_epochs=settings.epochs,
+            max_steps=settings.steps,
             per_device_train_batch_size=micro,
             gradient_accumulation_steps=settings.batch_size // micro,
             **common_arguments(settings, out, runtime, on_cpu),

@@ -40,11 +40,6 @@ class World:
     entities: Mapping[str, tuple[str, ...]]
     facts: Mapping[tuple[str, str], Fact]
 
-    @property
-    def topic_of(self) -> dict[str, str]:
-        """Entity to its topic."""
-        return {entity: topic for topic, entities in self.entities.items() for entity in entities}
-
 
 def make_world(seed: int) -> World:
     """Draw a world: 8 topics x 5 entities x 5 attributes = 200 facts.

@@ -16,8 +16,8 @@ from harness.recipe.needs import HubData, HubModel, Needs, Package
 
 A = "a" * 40
 NEEDS = Needs(
-    models=(HubModel("model", "owner/m", A),),
-    data=(HubData("pool.prompts", "owner/d", A),),
+    models=(HubModel("owner/m", A),),
+    data=(HubData("owner/d", A),),
     files=(("model.template", "chat.jinja"),),
     keys=(("pool.judge.key_env", "SOME_KEY"),),
     packages=(Package("sampling.engine", "vllm"), Package("features.embedding", "x")),

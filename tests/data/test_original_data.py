@@ -97,7 +97,6 @@ def test_strict_refuses_every_malformed_row_at_once(tmp_path: Path) -> None:
         (["x", "y"], None, f"{sources.NOT_JSON}: 2 times, first in line 1, 2. Is it the right file?"),
         ([pair("p", "7", "7")], None, f"{readers.SAME_ANSWERS}: 1 times, first in line 1. No row can"),
         ([pair("p", "7", "8")], "hh-rlhf", f"{turns.BEFORE_TURNS}: 1 times, first in line 1. No row can"),
-        ([pair("p", "7", "8")], "dpo", "'dpo' is no format of data. Known: trl-explicit, "),
     ],
 )  # fmt: skip
 def test_a_source_without_a_usable_row_is_refused(

@@ -24,12 +24,10 @@ def endpoint(**settings: Any) -> Endpoint:
     return Endpoint(**({"base_url": "https://api.openai.com/v1", "model": "gpt-4-1106-preview"} | settings))
 
 
-def test_a_request_goes_before_the_endpoint() -> None:
-    body = request_body(endpoint(extra={"seed": 1, "temperature": 1.0}), REQUEST)
-    assert body == {
+def test_what_is_sent() -> None:
+    assert request_body(endpoint(), REQUEST) == {
         "model": "gpt-4-1106-preview",
         "messages": [{"role": "user", "content": "a"}],
-        "seed": 1,
         "temperature": 0.0,
         "max_tokens": 1,
     }
@@ -39,7 +37,6 @@ def test_the_key_holds_all_that_can_change_the_answer() -> None:
     different = [
         request_key(endpoint(), REQUEST),
         request_key(endpoint(model="other"), REQUEST),
-        request_key(endpoint(extra={"seed": 1}), REQUEST),
         request_key(endpoint(), Request(MESSAGES, "plain-2", REQUEST.params)),
         request_key(endpoint(), Request(MESSAGES, "plain-1", {"temperature": 0.0, "max_tokens": 2})),
         request_key(endpoint(), Request(MESSAGES * 2, "plain-1", REQUEST.params)),
@@ -61,8 +58,6 @@ def test_the_key_holds_nothing_else() -> None:
 def test_what_the_call_layer_sets_cannot_be_set(name: str) -> None:
     with pytest.raises(BadInput, match=f"request params: {name} cannot be set here"):
         request_body(endpoint(), Request(MESSAGES, "plain-1", {name: 2}))
-    with pytest.raises(BadInput, match=f"endpoint extra: {name} cannot be set here"):
-        endpoint(extra={name: 2})
 
 
 def test_prices_of_the_table() -> None:

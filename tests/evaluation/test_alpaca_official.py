@@ -13,16 +13,15 @@ import pytest
 import sklearn
 from chat_server import ChatServer, Say, good, question, serving
 
+from harness.data.official import SIZE
 from harness.endpoints.batch import Failure
 from harness.endpoints.caller import Caller
 from harness.endpoints.endpoint import Endpoint
 from harness.endpoints.pace import Backoff
 from harness.endpoints.reading import Completion, TokenLogprob
 from harness.endpoints.request import Request
-from harness.errors import BadInput
 from harness.evaluation.alpaca_eval import Comparison, winrate_summary
 from harness.evaluation.alpaca_eval_official import (
-    SIZE,
     LengthControl,
     evaluator,
     length_controlled,
@@ -234,21 +233,6 @@ def shown_as(entry: Comparison) -> str:
         end.split("<|im_end|>")[0],
     )
     return "".join(parts).strip()
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("nonsense", r"no evaluator nonsense\. Known: .*weighted_alpaca_eval_gpt4_turbo"),
-        ("alpaca_eval_gpt4_turbo_fn", "it needs tool_choice, it needs tools"),
-        ("alpaca_farm", "a pool of several judges"),
-        ("alpaca_farm_greedy_gpt4", "asks several questions at once"),
-        ("claude", "it needs anthropic_completions, its prompt is no conversation"),
-    ],
-)
-def test_evaluators_that_cannot_be_asked_are_refused(name: str, why: str) -> None:
-    with pytest.raises(BadInput, match=why):
-        evaluator(name)
 
 
 def test_length_control_is_absent_where_it_is_not_defined(

@@ -9,7 +9,7 @@ import pytest
 from synthetic_records import WIN_RATE, board, items, record
 
 from harness.__main__ import main
-from harness.leaderboard.board import stale_files
+from harness.leaderboard.board import make_board, unlike
 from harness.leaderboard.record import Record, write_record
 
 Command = Callable[..., tuple[int, str, str]]
@@ -55,7 +55,7 @@ def made(command: Command) -> tuple[list[str], str]:
     """The lines that are shown where a board is made, and its README.md."""
     code, out, error = command("leaderboard")
     assert (code, error) == (0, "")
-    assert stale_files(Path("leaderboards/b")) == []
+    assert unlike(Path("leaderboards/b"), make_board(Path("leaderboards/b"))) == []
     assert "nan" not in out.lower()
     return out.splitlines(), Path("leaderboards/b/README.md").read_text()
 

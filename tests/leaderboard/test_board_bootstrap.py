@@ -45,7 +45,7 @@ def test_one_replicate_draws_prompts_only() -> None:
     assert rank_intervals(tables, draws=2000) == [(1, 2), (1, 2)]
 
 
-def test_a_seed_gives_the_same_intervals_again_and_order_does_not_matter() -> None:
+def test_the_intervals_are_the_same_again_and_order_does_not_matter() -> None:
     tables = np.stack([drawn(np.random.default_rng(seed), (3, 40), 0.1, 0.3) for seed in range(6)])
     found = rank_intervals(tables)
     assert rank_intervals(tables) == found

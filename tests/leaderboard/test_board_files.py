@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.errors import BadInput
 from harness.leaderboard.assemble import make_table
-from harness.leaderboard.board import BEGIN, END, check_writable, make_board, stale_files, write_board
+from harness.leaderboard.board import BEGIN, END, check_writable, make_board, unlike, write_board
 from harness.leaderboard.collect import fixed_part
 from harness.leaderboard.record import Record, Sample, read_records, write_record
 from harness.leaderboard.terminal import print_board
@@ -67,14 +67,14 @@ def test_the_same_records_give_the_same_bytes(folder: Path, tmp_path_factory: py
 
 
 def test_written_files_are_fresh_until_something_changes(folder: Path) -> None:
-    assert stale_files(folder) == FILES
+    assert unlike(folder, make_board(folder)) == FILES
     assert write_board(folder) == make_table(read_records(folder / "records"))
-    assert stale_files(folder) == []
+    assert unlike(folder, make_board(folder)) == []
     with (folder / "table.csv").open("a") as file:
         file.write("\n")
-    assert stale_files(folder) == ["table.csv"]
+    assert unlike(folder, make_board(folder)) == ["table.csv"]
     write_record(folder / "records", record("new", order=9, comparable={"judge": "other"}))
-    assert stale_files(folder) == FILES
+    assert unlike(folder, make_board(folder)) == FILES
     assert {path.name for path in folder.iterdir()} == {*FILES, "records"}
 
 
@@ -86,7 +86,7 @@ def test_text_around_the_markers_stays(folder: Path) -> None:
     assert text.startswith(f"# Mine\r\n\r\nBefore\n{BEGIN}\n")
     assert text.endswith(f"\n{END}\n\nAfter")
     assert "outdated" not in text
-    assert stale_files(folder) == []
+    assert unlike(folder, make_board(folder)) == []
 
 
 def test_a_readme_without_markers_gets_the_board_at_its_end(folder: Path) -> None:
@@ -238,7 +238,7 @@ def test_two_runs_do_not_write_the_same_partial_file(folder: Path) -> None:
     (folder / "table.json.partial").mkdir()
     (folder / f"table.json.{os.getpid() + 1}.partial").mkdir()
     write_board(folder)
-    assert stale_files(folder) == []
+    assert unlike(folder, make_board(folder)) == []
 
 
 def test_one_seed_and_two_seeds_are_warned_of(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_texts_from_outside_are_inert_everywhere(tmp_path: Path) -> None:
         samples=[Sample(prompt=NASTY, reference=NASTY, output=NASTY, preference=None)],
     )
     write_board(folder_with(tmp_path, [nasty]))
-    assert stale_files(tmp_path) == []
+    assert unlike(tmp_path, make_board(tmp_path)) == []
     text = (tmp_path / "README.md").read_text()
     outside_of_code = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
     assert not re.search("\x1b|\u202e", text)

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_records import WIN_RATE, Rows, cost, items, record, task
+from synthetic_records import WIN_RATE, Rows, items, record
 
 from harness.leaderboard.assemble import make_table
 from harness.leaderboard.board import make_board
-from harness.leaderboard.notes import UNCOUNTED, board_notes
 from harness.leaderboard.record import Record, write_record
 from harness.leaderboard.table import Row
 
@@ -121,14 +120,3 @@ def test_any_board_makes_all_files(tmp_path: Path, seed: int) -> None:
     if records:
         rows = rows_of(records, tmp_path)
         assert all(row.rank is None or row.rank <= len(rows) for row in rows.values())
-
-
-def test_tokens_of_no_kind_are_said_to_be_uncounted() -> None:
-    """Records of before kinds were told apart; with one pad counted, they are of after."""
-    read = cost(1, 1).model_copy(update={"tokens_forward": 10})
-    for padding, silent in ((0, True), (1, False)):
-        spent = read.model_copy(update={"tokens_padding": padding})
-        board = make_table(
-            [record(tasks=[task("a", spent=spent)]), record("a", tasks=[task("b", spent=spent)])]
-        )
-        assert (UNCOUNTED in board_notes(board)) == silent

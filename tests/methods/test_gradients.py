@@ -16,7 +16,7 @@ from harness.methods.candidates import make_candidates
 from harness.methods.clustering import Matrix
 from harness.methods.feature_adapter import add_feature_adapter
 from harness.methods.features import GradientBank, Gradients, pair_features
-from harness.methods.gradients import Progress, gradient_pass, response_gradients
+from harness.methods.gradients import gradient_pass, response_gradients
 from harness.methods.projection import Sketch, add_sketch, sketch_table
 
 SKETCH = Sketch(dim=256, seed=5)
@@ -28,9 +28,8 @@ def bank_of(
     rows: Sequence[Encoded],
     pad_id: int = 0,
     batch_size: int = 32,
-    progress: Progress | None = None,
 ) -> GradientBank:
-    return response_gradients(gradient_pass(model, SKETCH, pad_id), rows, batch_size, progress)
+    return response_gradients(gradient_pass(model, SKETCH, pad_id), rows, batch_size)
 
 
 def sketched(gradient: dict[str, Tensor]) -> Matrix:
@@ -106,17 +105,6 @@ def test_a_response_does_not_depend_on_the_others() -> None:
     whole = bank_of(model, rows)
     part = bank_of(model, rows[5:7])
     assert relative_error(part.gradients, whole.gradients[5:7]) < 1e-5
-
-
-def test_progress_counts_rows() -> None:
-    seen: list[tuple[int, int]] = []
-    bank_of(
-        adapted("llama", 0.0),
-        random_rows(5),
-        batch_size=2,
-        progress=lambda done, rows: seen.append((done, rows)),
-    )
-    assert seen == [(2, 5), (4, 5), (5, 5)]
 
 
 def test_gradients_are_taken_under_no_grad_too() -> None:

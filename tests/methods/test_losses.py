@@ -15,7 +15,7 @@ from harness.methods.losses.likelihood import cpo, dpo_sft, orpo
 from harness.methods.losses.margin import cdpo, discopop, exo, hinge, ipo_sum, robust, wpo
 from harness.methods.losses.pairs import pairs_of_responses
 from harness.methods.losses.pointwise import apo_down, apo_zero, bpo_margin, cal_dpo, dpop, nca, sppo_hard
-from harness.recipe.losses import needs_of
+from harness.recipe.losses import needs_in_words
 from harness.recipe.schema import KINDS, kind_of
 from harness.stages.losses import loss_of
 
@@ -215,7 +215,7 @@ SUM = {"terms": [{"kind": "dpo"}, {"kind": "kto"}, {"kind": "simpo"}], "weights"
 TABLES = [
     {"kind": kind_of(variant)} | (SUM if kind_of(variant) == "sum" else {})
     for variant in KINDS["loss"]
-    if "common" not in needs_of(variant)
+    if "common" not in needs_in_words(variant)
 ]
 
 

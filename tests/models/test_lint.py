@@ -31,7 +31,7 @@ from harness.world.tokenizer import make_tokenizer
 SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "Hi"}
 ANSWER = {"role": "assistant", "content": "Hello"}
-PLAIN = [Example("a", "Hi", "Hello"), Example("b", [USER, ANSWER, USER], "Yes", finished=False)]
+PLAIN = [Example("a", "Hi", "Hello"), Example("b", [USER, ANSWER, USER], "Yes")]
 
 
 def checked(template: str, *examples: Example) -> Lint:
@@ -116,10 +116,9 @@ def test_a_missing_bos_is_a_warning_where_plain_text_has_one() -> None:
     assert findings(lint(tokenizer, PLAIN)) == ()
 
 
-@pytest.mark.parametrize("finished", [True, False])
-def test_an_end_of_turn_inside_a_response_is_an_error(finished: bool) -> None:
-    (error,) = checked(CHATML, Example("x", "Hi", "Hello<|im_end|>", finished)).errors
-    wanted = "end in one <|im_end|>, and holds 2" if finished else "hold no <|im_end|>, and holds 1"
+def test_an_end_of_turn_inside_a_response_is_an_error() -> None:
+    (error,) = checked(CHATML, Example("x", "Hi", "Hello<|im_end|>")).errors
+    wanted = "end in one <|im_end|>, and holds 2"
     assert error.startswith(f"prompt 'x': the trained response must {wanted}. Cut it out")
 
 

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.data.rows import Prompt
-from harness.errors import BadInput
 from harness.models.chat import end_of_turn, prompt_ids, render_prompt
 from harness.models.load import Policy, load_policy
 from harness.models.random_model import Shape, byte_tokenizer, make_random_model
@@ -71,10 +70,3 @@ def test_it_answers_any_prompt(policy: Policy) -> None:
     prompts = [Prompt("a", "Why is the sky blue?"), Prompt("b", "¿Qué es π? 🙂")]
     responses = sample(policy, prompts, Sampling(2, 1.0, max_new_tokens=12, seed=0, stream="test"))
     assert len({response.text for response in responses}) == 4
-
-
-def test_heads_that_do_not_divide_the_hidden_size_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(
-        BadInput, match=r"model\.hidden: must be a multiple of twice the heads \(8\)\. Got 60"
-    ):
-        make_random_model(tmp_path, Shape(hidden=60))

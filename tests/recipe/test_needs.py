@@ -60,16 +60,16 @@ def needs(folder: Path, text: str) -> Needs:
 
 
 def test_everything_is_found_once(tmp_path: Path) -> None:
-    """The judge that two tables name is one model, of the first place."""
+    """The judge that two tables name is one model."""
     found = needs(tmp_path, TEXT)
-    assert [(model.place, model) for model in found.models] == [
-        ("model", HubModel("", "owner/policy", A)),
-        ("pool.judge", HubModel("", "owner/judge", C)),
-        ("features.embedding", HubModel("", "owner/embedder", A)),
-    ]
+    assert found.models == (
+        HubModel("owner/policy", A),
+        HubModel("owner/judge", C),
+        HubModel("owner/embedder", A),
+    )
     assert found.data == (
-        HubData("", "owner/data", B, "train", "en"),
-        HubData("", OFFICIAL_DATASET, C, file=OFFICIAL_FILE),
+        HubData("owner/data", B, "train", "en"),
+        HubData(OFFICIAL_DATASET, C, file=OFFICIAL_FILE),
     )
     assert found.files == (
         ("model.template", "chat.jinja"),

@@ -19,7 +19,7 @@ def test_several_gpus_are_not_one_batch_each(
 ) -> None:
     """The library counts the GPUs, here two that are not there, and would make 2 x 3 rows of a batch of 3."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    settings = SupervisedSettings(learning_rate=1e-3, batch_size=3, max_length=8)
+    settings = SupervisedSettings(learning_rate=1e-3, batch_size=3, max_length=8, steps=1)
     told = common_arguments(settings, tmp_path, ALONE, on_cpu=False)
     with quiet():
         free, held = (kind(**told, per_device_train_batch_size=3) for _ in range(2))
@@ -29,7 +29,7 @@ def test_several_gpus_are_not_one_batch_each(
 
 
 def test_a_cpu_stays_no_gpu(tmp_path: Path) -> None:
-    settings = SupervisedSettings(learning_rate=1e-3, batch_size=3, max_length=8)
+    settings = SupervisedSettings(learning_rate=1e-3, batch_size=3, max_length=8, steps=1)
     with quiet():
         held = TrainingArguments(**common_arguments(settings, tmp_path, ALONE, on_cpu=True))
     assert on_one_device(held).n_gpu == 0

@@ -115,7 +115,7 @@ def test_of_many_pairs_eight_are_named(tiny_base: Path, tmp_path: Path) -> None:
 
 
 SUPERVISED = SupervisedSettings(learning_rate=1e-2, batch_size=4, max_length=32, steps=2, rank=4)
-EXAMPLES = [Example(str(n), f"w{n}", f"w{n + 1} w{n + 2}", finished=True) for n in range(8)]
+EXAMPLES = [Example(str(n), f"w{n}", f"w{n + 1} w{n + 2}") for n in range(8)]
 
 
 def test_supervised_training_stops_at_a_gradient_that_is_not_finite(

@@ -183,11 +183,6 @@ def test_progress_counts_steps_and_nothing_is_printed(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_micro_batch_that_does_not_divide_the_step_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"must divide pairs_per_step \(4\)\. Got 3"):
-        replace(SETTINGS, micro_batch=3)
-
-
 def test_no_pair_left_is_refused(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no pair is left of 6, as every prompt fills 4 tokens"):
         train(tiny_base, PAIRS, replace(SETTINGS, max_length=4), tmp_path)

@@ -21,11 +21,12 @@ def test_shape() -> None:
     """8 topics x 5 entities x 5 attributes = 200 facts."""
     world = make_world(0)
     assert set(world.entities) == set(TOPICS)
-    assert len(world.topic_of) == 40
+    topic_of = {entity: topic for topic, entities in world.entities.items() for entity in entities}
+    assert len(topic_of) == 40
     assert len(world.facts) == 200
     for (entity, attribute), fact in world.facts.items():
         assert (fact.entity, fact.attribute) == (entity, attribute)
-        assert attribute in TOPICS[world.topic_of[entity]]
+        assert attribute in TOPICS[topic_of[entity]]
         assert {fact.truth, fact.misconception} <= set(VALUES[attribute])
         assert fact.truth != fact.misconception
         assert 0 <= fact.known <= 1

@@ -18,7 +18,7 @@ def test_every_fact_and_every_entity_once() -> None:
     assert len(PROMPTS) == 240
     known = knowledge(WORLD, CLEAN)
     assert set(known.breadth) == {f"{entity}.{attribute}" for entity, attribute in WORLD.facts}
-    assert set(known.depth) == set(WORLD.topic_of)
+    assert set(known.depth) == {entity for entity, _ in WORLD.facts}
     assert not {prompt.text for prompt in PROMPTS} & {prompt.text for prompt in training_half(WORLD)}
 
 

@@ -46,10 +46,13 @@ def interval_bar(mark: Mark, axis: Axis, grid: str) -> Markup:
 def ruler(axis: Axis, grid: str, sign: bool = False) -> Markup:
     """The numbers of an axis, and its gridlines for other rows to use; zero stands out if signed."""
     decimals = 0 if all(float(tick).is_integer() for tick in axis.ticks) else 1
-    lines = [_vertical(axis.place(tick), "zero" if sign and tick == 0 else "g") for tick in axis.ticks]
+    places = {tick: percent(axis.place(tick)) for tick in axis.ticks}
+    lines = [
+        tag("line", x1=x, x2=x, y1=0, y2=ROW, class_="zero" if sign and tick == 0 else "g")
+        for tick, x in places.items()
+    ]
     texts = [
-        tag("text", _signed(tick, decimals, sign and tick != 0), x=percent(axis.place(tick)), y=14)
-        for tick in axis.ticks
+        tag("text", _signed(tick, decimals, sign and tick != 0), x=x, y=14) for tick, x in places.items()
     ]
     defined = tag("defs", tag("g", *lines, id=grid))
     return tag("svg", defined, *texts, class_="ruler", height=18, aria_hidden="true")
@@ -182,10 +185,6 @@ def curve_panel(measure: str, curves: Sequence[Curve], ids: Ids, lead: str, base
 
 def _row(*parts: Markup, sign: int = 0) -> Markup:
     return tag("svg", *parts, class_=f"row {SIGNS[sign]}", height=ROW, aria_hidden="true")
-
-
-def _vertical(share: float, kind: str) -> Markup:
-    return tag("line", x1=percent(share), x2=percent(share), y1=0, y2=ROW, class_=kind)
 
 
 def _signed(tick: float, decimals: int, sign: bool = False) -> str:

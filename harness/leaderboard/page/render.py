@@ -25,7 +25,7 @@ SHADES = 5
 
 def render(template: str, **context: Any) -> str:
     """A page from a template of this package; style and script stand in it, and may be no others."""
-    style, script = (_asset(name) for name in ("page.css", "page.js"))
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -36,10 +36,6 @@ def render(template: str, **context: Any) -> str:
         .render(**context, style=Markup(style), script=Markup(script), policy=policy)
     )
     return page if page.endswith("\n") else page + "\n"
-
-
-def _asset(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
