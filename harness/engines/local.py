@@ -56,9 +56,10 @@ class LocalEngine:
         most = max([1, *(ceil(self._gpus(task.stage)) for task in tasks)])
         places = placements(devices, jobs, most)
         workers = [_Worker(self._work, self._store.root, place) for place in places]
+        room = _Room(workers, devices, self._gpus)
         try:
             while schedule.open:
-                _feed(schedule, workers, _Room(workers, devices, self._gpus), report)
+                _feed(schedule, workers, room, report)
                 busy = {worker.pipe: worker for worker in workers if worker.task is not None}
                 for pipe in wait(list(busy), LOOK_AGAIN_S if schedule.elsewhere else None):
                     _listen(schedule, busy[pipe], report)  # type: ignore[index]
