@@ -113,16 +113,24 @@ def _object(value: Any) -> dict[str, Any] | str:
 
 def _csv(path: Path, file: BinaryIO) -> Iterator[Numbered]:
     """Every cell is a text; a byte that is no UTF-8 becomes half a surrogate pair, which no row may hold."""
-    csv.field_size_limit(MAX_LINE)
     with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
         reader = csv.DictReader(text, strict=True)
         try:
-            for row in reader:
+            while (row := _csv_row(reader)) is not None:
                 yield reader.line_num, EXTRA_CELLS if None in row else row
         except csv.Error as error:
             raise BadInput(
                 f"{path}: line {reader.reader.line_num}: is not CSV: {error}. Correct it."
             ) from None
+
+
+def _csv_row(reader: Iterator[dict[str, Any]]) -> dict[str, Any] | None:
+    """The next row, its cells as long as lines may be: csv's limit is the whole process's, and put back."""
+    limit = csv.field_size_limit(MAX_LINE)
+    try:
+        return next(reader, None)
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _parquet(path: Path, file: BinaryIO) -> Iterator[Numbered]:

@@ -97,7 +97,7 @@ def read_leaderboard(folder: Path) -> dict[str, dict[str, str]]:
         for path in sorted(folder.glob("*/" * depth + "*leaderboard*.csv")):
             text = _content(path).decode("utf-8", errors="replace")
             try:
-                for row in csv.DictReader(text.splitlines()):
+                for row in csv.DictReader(text.splitlines(), strict=True):
                     found.setdefault(row.get("") or row.get("name") or "", row)
             except csv.Error as error:
                 raise BadInput(f"{path}: is not CSV: {error}. Fetch it again.") from None

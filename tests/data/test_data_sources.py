@@ -112,6 +112,22 @@ def test_csv_cells_that_do_not_fit_the_header(tmp_path: Path) -> None:
     ]
 
 
+def test_csv_cells_are_as_long_as_lines_may_be(tmp_path: Path) -> None:
+    """The limit of 131,072 characters is the whole process's: other readers keep it, between our rows too."""
+    limit = csv.field_size_limit()
+    path = write(tmp_path / "a.csv", [{"prompt": "x" * 200_000}] * 2)
+    for _, row in file_rows(path):
+        assert isinstance(row, dict)
+        assert len(row["prompt"]) == 200_000
+        assert csv.field_size_limit() == limit
+    path.write_text(f"prompt\n{'x' * (sources.MAX_LINE + 1)}\n")
+    assert (
+        refusal(path)
+        == f"line 2: is not CSV: field larger than field limit ({sources.MAX_LINE}). Correct it."
+    )
+    assert csv.field_size_limit() == limit
+
+
 PACKED = gzip.compress(b'{"a": 1}\n' * 1000, mtime=0)  # without a time, which would be in the test's name
 
 

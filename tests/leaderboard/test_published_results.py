@@ -155,9 +155,12 @@ def test_damaged_packing_is_a_sentence(tmp_path: Path, content: bytes) -> None:
         read_annotations(tmp_path)
 
 
-def test_a_published_board_that_is_no_csv_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "leaderboard.csv").write_text(f"name,win_rate\nm,{'9' * 200_000}\n")
-    with pytest.raises(BadInput, match=r"leaderboard\.csv: is not CSV: field larger than"):
+@pytest.mark.parametrize(
+    ("cell", "reason"), [("9" * 200_000, "field larger than"), ('"9', "unexpected end")], ids=["long", "open"]
+)
+def test_a_published_board_that_is_no_csv_is_a_sentence(tmp_path: Path, cell: str, reason: str) -> None:
+    (tmp_path / "leaderboard.csv").write_text(f"name,win_rate\nm,{cell}\n")
+    with pytest.raises(BadInput, match=rf"leaderboard\.csv: is not CSV: {reason}"):
         read_leaderboard(tmp_path)
 
 
