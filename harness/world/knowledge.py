@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harness.data.rows import Prompt
 from harness.world.facts import World
 from harness.world.oracle import grade
-from harness.world.prompts import held_out_half
+from harness.world.prompts import all_questions, split
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,8 @@ class Knowledge:
 
 def knowledge_prompts(world: World) -> list[Prompt]:
     """One held-out fact prompt for each fact, and one held-out describe prompt for each entity: 200 + 40."""
-    first: dict[str, Prompt] = {}
-    for prompt in held_out_half(world):
-        if prompt.meta["kind"] in ("fact", "describe"):
-            first.setdefault(_item(prompt), prompt)
-    return list(first.values())
+    asked = (question for question in all_questions(world) if question.kind in ("fact", "describe"))
+    return [split(question)[1][0] for question in asked]
 
 
 def knowledge(world: World, answers: Mapping[str, str]) -> Knowledge:
