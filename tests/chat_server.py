@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -70,7 +71,7 @@ class ChatServer:
         self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
         self.paid = 0
-        self.busy = self.busiest = 0
+        self.busy = self.busiest = self.connected = 0
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
@@ -117,6 +118,11 @@ class ChatServer:
             self.paid += say.paid
         return say
 
+    def count_connected(self, more: int) -> None:
+        """A connection came (1), or is gone with all that was sent through it (-1)."""
+        with self._lock:
+            self.connected += more
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
@@ -148,10 +154,13 @@ class ChatServer:
 
             def handle(self) -> None:
                 """Serve; a client that was killed or gave up waiting is nobody's error."""
+                server.count_connected(1)
                 try:
                     super().handle()
                 except (ConnectionError, TimeoutError):
                     self.close_connection = True
+                finally:
+                    server.count_connected(-1)
 
         return Handler
 
@@ -161,3 +170,11 @@ def serving(behave: Behaviour = echo) -> Iterator[ChatServer]:
     """A running server."""
     with ChatServer(behave).running() as server:
         yield server
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    """A base URL at which nobody listens, and nobody else can begin to."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}/v1"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from smoke_project import harness, make_project, second_replicate
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ os.environ |= {
 }
 # The tests start many processes, and each would compile the package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Drawn cases are the same in each run, and a slow machine fails none of them.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 ROOT = Path(__file__).parent.parent
 PUBLIC_DATA = Path(os.environ.get("HARNESS_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -131,7 +138,8 @@ def tiny_policy(tiny_base: Path) -> "Policy":
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose smoke recipe has been run without a break; tests copy it before they change it.
+    """A project whose smoke recipe has been run without a break; tests copy it before they run it again or
+    change it, as others may be copying it.
 
     Of the processes that share the tests, the first to ask makes it, and the others wait for it.
     """

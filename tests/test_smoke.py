@@ -54,19 +54,19 @@ def test_the_first_loss_is_ln_2(finished: Path) -> None:
     assert [round(loss, 4) for loss in first if loss is not None] == [0.6931] * 4
 
 
-def test_a_second_run_does_nothing_and_ends_with_the_ranked_table(finished: Path) -> None:
-    before, written = stored(finished), records(finished)
-    done = harness(finished, "run", "recipes/smoke.toml")
+def test_a_second_run_does_nothing_and_ends_with_the_ranked_table(copy: Path) -> None:
+    before, written = stored(copy), records(copy)
+    done = harness(copy, "run", "recipes/smoke.toml")
     lines = done.stdout.splitlines()
     assert "0 tasks done" in lines[-1]
     (head,) = (at for at, line in enumerate(lines) if line.split()[:3] == ["rank", "place", "method"])
-    rows = [(str(row["rank"]), row["method"]) for row in table(finished)["rows"]]
+    rows = [(str(row["rank"]), row["method"]) for row in table(copy)["rows"]]
     shown = [line.split() for line in lines[head + 1 :][: len(rows)]]
     assert [(words[0], words[2]) for words in shown] == rows
     assert lines[-2].startswith("board: ")
-    assert stored(finished) == before
-    assert records(finished) == written, "with all their costs"
-    assert harness(finished, "leaderboard", "--check").returncode == 0
+    assert stored(copy) == before
+    assert records(copy) == written, "with all their costs"
+    assert harness(copy, "leaderboard", "--check").returncode == 0
 
 
 def test_the_board_comes_from_its_records_alone(copy: Path) -> None:

@@ -277,14 +277,14 @@ def check(row: dict[str, Any], layout: str) -> None:
         assert example.turns[-1]["role"] == "user"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(st.sampled_from(WORDS) | TEXTS, VALUES, max_size=8))
 def test_any_row_is_an_example_or_a_reason_in_every_format(row: dict[str, Any]) -> None:
     for layout in LAYOUTS:
         check(row, layout)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(SHOWN)), st.integers(0, 2), st.data())
 def test_any_cell_of_a_good_row_may_be_anything(name: str, line: int, data: st.DataObject) -> None:
     row = dict(SHOWN[name][line])

@@ -170,7 +170,7 @@ def test_a_date_of_no_calendar_is_one_sentence(tmp_path: Path) -> None:
     assert refusal(tmp_path / "a.parquet").startswith("is not Parquet that can be read: date value out of")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(["a.jsonl", "a.json", "a.csv", "a.parquet", "a.jsonl.gz", "a.csv.gz"]),
     st.binary(max_size=200) | st.text('{}[]",:a1\n\\ \ud800', max_size=60).map(

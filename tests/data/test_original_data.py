@@ -124,7 +124,7 @@ ROWS = st.dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(ROWS | st.none() | st.integers() | st.text(), max_size=6), st.booleans())
 def test_any_json_lines_are_data_or_sentences(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any], strict: bool

@@ -43,7 +43,7 @@ def test_a_common_phrase_names_only_so_many_prompts() -> None:
 TEXTS = st.lists(st.sampled_from("ab"), max_size=9).map(" ".join)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(TEXTS, max_size=4), st.lists(TEXTS, max_size=4))
 def test_it_is_the_comparison_of_every_two_prompts(training: list[str], evaluation: list[str]) -> None:
     def plain(first: str, second: str) -> int | None:

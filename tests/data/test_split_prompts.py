@@ -21,7 +21,7 @@ def prompt(*texts: str) -> Prompt:
 MANY = [prompt(f"question {number}") for number in range(2000)]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.randoms(use_true_random=False), st.integers(0, 1000), st.sampled_from([0.0, 0.1, 0.5, 1.0]))
 def test_the_order_of_the_file_does_not_matter(shuffle: random.Random, seed: int, evaluation: float) -> None:
     some = MANY[:100]

@@ -14,10 +14,10 @@ ROOT = SCRIPT.parents[2]
 
 
 def start(server: ChatServer, folder: Path, items: list[str], **settings: Any) -> "subprocess.Popen[str]":
-    """A process that asks for all items."""
-    words = json.dumps({"folder": str(folder), "questions": items, "url": server.url, **settings})
+    """A process that asks for all items; a call may take as long as another process takes to start."""
+    told = {"folder": str(folder), "questions": items, "url": server.url, "timeout_s": 120.0, **settings}
     return subprocess.Popen(
-        [sys.executable, SCRIPT, words],
+        [sys.executable, SCRIPT, json.dumps(told)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -27,7 +27,7 @@ def start(server: ChatServer, folder: Path, items: list[str], **settings: Any) -
 
 def finish(process: "subprocess.Popen[str]") -> str:
     """What a process printed, once it is done; it must not have failed."""
-    out, wrong = process.communicate(timeout=60)
+    out, wrong = process.communicate(timeout=300)
     assert process.returncode == 0, wrong
     return out
 

@@ -77,7 +77,7 @@ def test_processes_share_it(tmp_path: Path) -> None:
     together = Barrier(10)
 
     def all_at_once(number: int, body: dict[str, Any]) -> Say:
-        together.wait(30)
+        together.wait(120)
         return good()
 
     others = [f"other {item}" for item in ITEMS]

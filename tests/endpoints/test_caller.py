@@ -7,15 +7,16 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from email.utils import formatdate
 from pathlib import Path
-from threading import Event, Timer
+from threading import Event
 from typing import Any
 
 import pytest
 from asking import QUICK, ask, complete, endpoint, failures, texts
-from chat_server import Behaviour, ChatServer, Say, echo, error, good, question, serving
+from chat_server import Behaviour, ChatServer, Say, echo, error, good, nobody, question, serving
 
 from harness.endpoints.caller import Caller
 from harness.endpoints.endpoint import Endpoint
+from harness.endpoints.pace import Backoff
 from harness.endpoints.reading import Completion, TokenLogprob
 from harness.endpoints.request import Request
 from harness.errors import BadInput
@@ -188,7 +189,9 @@ def test_a_lasting_fault_fails_its_item_and_no_other(
 
 
 def test_a_hanging_item_times_out(tmp_path: Path) -> None:
-    """One item hangs, at 2 attempts of 0.6 s each; the others are answered meanwhile."""
+    """One item hangs, at 2 attempts of 1 s each; the others are answered meanwhile. One of them that a busy
+    machine holds up is asked again, and lost once, too.
+    """
     end = Event()
 
     def hang() -> Say:
@@ -196,14 +199,11 @@ def test_a_hanging_item_times_out(tmp_path: Path) -> None:
         return Say(500)
 
     with serving(only("item 7", hang)) as server:
-        batch = complete(server, tmp_path, ITEMS, timeout_s=0.6, attempts=2)
+        batch = complete(server, tmp_path, ITEMS, timeout_s=1.0, attempts=2)
         assert texts(batch) == [None if item == "item 7" else item for item in ITEMS]
-        assert len(server.asked) == 13
         end.set()
-    assert failures(batch) == [
-        f"judge-2026-01-01 at {server.url} gave no whole answer in 0.6 s, at attempt 2."
-    ]
-    assert batch.totals.lost_usd == 2.0
+    assert failures(batch) == [f"judge-2026-01-01 at {server.url} gave no whole answer in 1 s, at attempt 2."]
+    assert batch.totals.lost_usd == batch.totals.sent - 11 >= 2.0
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
@@ -298,9 +298,7 @@ def test_a_server_that_asks_for_too_much_time_stops_the_batch(tmp_path: Path) ->
 
 
 def test_nothing_listens_at_the_address(tmp_path: Path) -> None:
-    with serving() as server:
-        url = server.url
-    with pytest.raises(BadInput) as caught:
+    with nobody() as url, pytest.raises(BadInput) as caught:
         Caller(endpoint(url), tmp_path, QUICK).complete([ask(item) for item in ITEMS])
     assert str(caught.value) == (
         f"judge-2026-01-01 at {url} cannot be reached ([Errno 111] Connection refused), at attempt 3. "
@@ -316,29 +314,30 @@ def test_a_wrong_path_in_the_address(tmp_path: Path) -> None:
 
 
 def test_a_server_that_comes_back_is_waited_for(tmp_path: Path) -> None:
-    """It answers two items and is gone for a while, as one that is started anew; each call has its
-    connection.
+    """It answers two items, each on a connection of its own, and goes at the third, which breaks off, is
+    refused twice, and is then answered by the one that was started anew.
     """
-
-    def last_on_its_connection(number: int, body: dict[str, Any]) -> Say:
-        say = echo(number, body)
-        say.announce = len(say.body)
-        return say
-
     with ExitStack() as first, ExitStack() as second:
-        server = first.enter_context(serving(last_on_its_connection))
-        anew = Timer(0.2, lambda: second.enter_context(ChatServer(echo, server.port).running()))
 
-        def restart(done: int, total: int) -> None:
-            if done == 2:
+        def gone_at_the_third(number: int, body: dict[str, Any]) -> Say:
+            if number == 3:
                 first.close()
-                anew.start()
+                raise ConnectionError
+            say = echo(number, body)
+            say.announce = len(say.body)
+            return say
 
-        caller = Caller(endpoint(server.url, concurrency=1, attempts=99), tmp_path, QUICK)
-        batch = caller.complete([ask(item) for item in ITEMS], restart)
-        anew.join()
+        class Restarting(Backoff):
+            def wait_s(self, failed: int) -> float:
+                if failed == 3:
+                    second.enter_context(ChatServer(echo, server.port).running())
+                return 0.0
+
+        server = first.enter_context(serving(gone_at_the_third))
+        caller = Caller(endpoint(server.url, concurrency=1), tmp_path, Restarting())
+        batch = caller.complete([ask(item) for item in ITEMS])
     assert texts(batch) == ITEMS
-    assert batch.totals.sent > 12
+    assert batch.totals.sent == 12 + 3
 
 
 def test_an_answer_that_trickles_times_out(tmp_path: Path) -> None:

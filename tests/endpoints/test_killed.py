@@ -17,7 +17,7 @@ ITEMS = [f"item {number}" for number in range(24)]
 
 
 def until(true: Callable[[], bool]) -> None:
-    for _ in range(6000):
+    for _ in range(12000):
         if true():
             return
         time.sleep(0.01)
@@ -33,13 +33,14 @@ def paid_lines(folder: Path) -> int:
     return sum(event["event"] == "paid" for event in events(folder))
 
 
-def kill(server: ChatServer, folder: Path, at: Callable[[], bool], **settings: Any) -> None:
-    """Start asking, and kill the process when `at` comes true."""
-    process = start(server, folder, ITEMS, **settings)
+def kill(server: ChatServer, folder: Path, at: Callable[[], bool], dead: Event) -> None:
+    """Start asking, and kill the process when `at` comes true; the server then takes in all it has sent."""
+    process = start(server, folder, ITEMS)
     until(at)
     process.kill()
     process.communicate()
-    until(lambda: server.busy == 0)
+    dead.set()
+    until(lambda: server.connected == 0)
 
 
 def test_killed_with_only_unanswered_calls_under_way_nothing_is_paid_twice(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_killed_with_only_unanswered_calls_under_way_nothing_is_paid_twice(tmp_p
     def hold(number: int, body: dict[str, Any]) -> Say:
         if number <= 10:
             return echo(number, body)
-        dead.wait(60)
+        dead.wait(120)
         return error(500)
 
     with serving(hold) as server:
@@ -62,7 +63,7 @@ def test_killed_with_only_unanswered_calls_under_way_nothing_is_paid_twice(tmp_p
         process.kill()
         process.communicate()
         dead.set()
-        until(lambda: server.busy == 0)
+        until(lambda: server.connected == 0)
         assert paid_lines(tmp_path) == server.paid == 10
         server.behave = echo
         short = complete(server, tmp_path, ITEMS, budget_usd=27.0)
@@ -76,15 +77,19 @@ def test_killed_with_only_unanswered_calls_under_way_nothing_is_paid_twice(tmp_p
 
 def test_killed_at_any_moment_at_most_the_answers_under_way_are_paid_twice(tmp_path: Path) -> None:
     """What is paid in all is one call for each item, and one more for each answer that was given but not yet
-    on disk when the process died: at most one for each of its 4 threads.
+    on disk when the process died: at most one for each of its 4 threads. From the 17th on calls wait for its
+    death, which so comes before the last, however late that is.
     """
+    dead = Event()
 
     def slow(number: int, body: dict[str, Any]) -> Say:
         time.sleep(0.01)
+        if number > 16:
+            dead.wait(120)
         return echo(number, body)
 
     with serving(slow) as server:
-        kill(server, tmp_path, at=lambda: server.paid >= 8)
+        kill(server, tmp_path, lambda: server.paid >= 8, dead)
         answered, kept = server.paid, paid_lines(tmp_path)
         assert kept <= answered <= kept + 4
         assert kept < 24
@@ -95,7 +100,7 @@ def test_killed_at_any_moment_at_most_the_answers_under_way_are_paid_twice(tmp_p
 def test_killed_again_and_again(tmp_path: Path) -> None:
     with serving() as server:
         for calls in (6, 12):
-            kill(server, tmp_path, at=lambda calls=calls: server.paid >= calls)  # type: ignore[misc]
+            kill(server, tmp_path, lambda calls=calls: server.paid >= calls, Event())  # type: ignore[misc]
         answered, kept = server.paid, paid_lines(tmp_path)
         batch = complete(server, tmp_path, ITEMS)
         assert texts(batch) == ITEMS
@@ -129,7 +134,7 @@ def test_a_process_takes_over_what_a_dead_one_had_claimed(tmp_path: Path) -> Non
 
     def hold(number: int, body: dict[str, Any]) -> Say:
         if number <= 4:
-            dead.wait(60)
+            dead.wait(120)
             return error(500)
         return echo(number, body)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from asking import QUICK, ask, complete, endpoint
-from chat_server import ChatServer, error, good, serving
+from chat_server import ChatServer, error, good, nobody, serving
 
 from harness.endpoints.caller import Caller
 from harness.endpoints.endpoint import Endpoint
@@ -47,8 +47,8 @@ def test_it_is_written_nowhere(
             except BadInput as problem:
                 said += [problem, problem.__cause__, problem.__context__, problem.problems]
         assert {headers["authorization"] for headers in server.headers} == {f"Bearer {SECRET}"}
-    with pytest.raises(BadInput) as unreachable:
-        Caller(endpoint(server.url, key_env=NAME), tmp_path, QUICK).complete([ask("gone")])
+    with nobody() as url, pytest.raises(BadInput) as unreachable:
+        Caller(endpoint(url, key_env=NAME), tmp_path, QUICK).complete([ask("gone")])
     said += [unreachable.value, unreachable.getrepr(style="long")]
     out, err = capfd.readouterr()
     files = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]

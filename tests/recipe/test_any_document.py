@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.__main__ import main
@@ -29,6 +29,8 @@ from harness.recipe.table import Table
 from harness.store.keys import canonical
 
 CASES = int(os.environ.get("HARNESS_FUZZ_CASES", "900"))
+MOST_MS = 2000 if "HARNESS_FUZZ_CASES" in os.environ else None
+"""What a case may take; in the suite, which may have a busy machine, nobody looks at the time."""
 
 GOOD: dict[str, Any] = {
     "title": "test",
@@ -261,14 +263,8 @@ def lines(document: dict[str, Any]) -> bytes:
 
 
 def cases(share: float) -> settings:
-    """A share of the cases, none of which may take more than two seconds."""
-    return settings(
-        max_examples=round(share * CASES),
-        derandomize=True,
-        deadline=2000,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
+    """A share of the cases."""
+    return settings(max_examples=round(share * CASES), deadline=MOST_MS)
 
 
 @cases(0.6)

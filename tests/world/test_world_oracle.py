@@ -120,7 +120,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     prompt=st.sampled_from([FACT, WORD, LIST, DESCRIBE, COMPARE, INAPPLICABLE]),
     words=st.lists(WORDS, max_size=20),
