@@ -275,9 +275,9 @@ def test_a_run_whose_first_process_is_killed(store: LocalStore, machines: Machin
     """Its worker goes with it, and the next run goes on from what that had written."""
     task = Task("prompts", {"die": 1}, {})
     with subprocess.Popen([sys.executable, "-c", RUN, str(store.root), machines.address]) as first:
-        worker = _read(store.root / "pid")
+        worker = psutil.Process(_read(store.root / "pid"))
         first.kill()
     outcome = run(store, [task], Cluster(machines.address, 2), lambda event: None)
     assert [done.key for done in outcome.done] == [task.key]
     assert (store.folder("prompts", task.key) / "try-1").exists()
-    assert not psutil.pid_exists(worker)
+    assert psutil.wait_procs([worker], timeout=60)[1] == []
