@@ -36,6 +36,8 @@ learning_rate = 3e-3
 prompts = { kind = "atlas", count = 12 }
 samples_per_prompt = 1
 max_new_tokens = 12
+[evaluation.lm_eval]
+limit = 12
 [methods.dpo]
 responses_per_prompt = 4
 breadth = { kind = "clusters" }
