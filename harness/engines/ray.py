@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -89,9 +90,8 @@ class RayEngine:
                 while len(running) < self._cluster.room and (task := schedule.next()) is not None:
                     running[self._submit(task, watch)] = task
                     watch.tasks[task.key] = task
-                done = _ended(running)
-                watch.look()
-                for reference in done:
+                watch.look()  # before the wait: a worker that is free waits for nothing but its next task
+                for reference in _ended(running):
                     task, message = running.pop(reference), _message(reference)
                     if message == ELSEWHERE:
                         watch.forget(task)
@@ -145,10 +145,15 @@ def _try_here(work: Work, task: Task, root: Path, news: Any) -> Message:
     if LocalStore(root).is_claimed(task.stage, task.key):
         return ELSEWHERE
 
-    def progress(done: int, of: int) -> None:
-        news.tell.remote(task.key, done, of)
+    told = -inf
 
-    progress(0, 0)
+    def progress(done: int, of: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= LOOK_AGAIN_S:  # no oftener than the driver looks: each costs a message
+            told = time.monotonic()
+            news.tell.remote(task.key, done, of)
+
+    news.tell.remote(task.key, 0, 0)  # it has begun
     return attempt(work, task, root, progress)
 
 
