@@ -169,9 +169,13 @@ class _Watch:
         self.news: Any = _News.remote()  # type: ignore[attr-defined]
         self.tasks: dict[str, Task] = {}
         self._report, self._started = report, set[str]()
+        self._looked = -inf
 
     def look(self) -> None:
-        """Report the latest of each task; where the teller is lost, its successor will do."""
+        """Report the latest of each task, once in a while; where the teller is lost, its successor will do."""
+        if time.monotonic() - self._looked < LOOK_AGAIN_S:  # however many short tasks end in the meantime
+            return
+        self._looked = time.monotonic()
         with suppress(exceptions.RayError):
             for key, (done, of) in ray.get(self.news.take.remote(), timeout=LOOK_AGAIN_S).items():
                 if key in self.tasks:
