@@ -172,8 +172,8 @@ class _Watch:
         self._looked = -inf
 
     def look(self) -> None:
-        """Report the latest of each task, once in a while; where the teller is lost, its successor will do."""
-        if time.monotonic() - self._looked < LOOK_AGAIN_S:  # however many short tasks end in the meantime
+        """Report the latest of each task; where the teller is lost, its successor will do."""
+        if time.monotonic() - self._looked < LOOK_AGAIN_S:  # each costs a message, and tasks may be short
             return
         self._looked = time.monotonic()
         with suppress(exceptions.RayError):
