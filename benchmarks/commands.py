@@ -9,7 +9,6 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -22,14 +21,6 @@ HARNESS = Path(sys.executable).with_name("harness")
 GIB = 2**30
 SMOKE = "recipes/smoke.toml"
 DEFAULT = "recipes/bpo.toml"
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Wall seconds of a command, and the peak memory of all its processes together, in bytes."""
-
-    seconds: float
-    peak: int
 
 
 def device() -> str:
@@ -46,44 +37,45 @@ def project() -> Path:
 
 
 @cache
-def first_run(recipe: str) -> tuple[Path, Timing]:
-    """A recipe run from an empty store, once in this process: where, and how long it took."""
-    folder = project()
-    return folder, timed(folder, "run", recipe)
+def first_run(recipe: str) -> tuple[Path, float, int]:
+    """A recipe run from an empty store, once in this process.
+
+    Returns:
+        Where; wall seconds; the peak memory of all its processes together, in bytes.
+    """
+    folder, peak = project(), _Peak()
+    seconds = timed(folder, "run", recipe)
+    peak.stop()
+    return folder, seconds, peak.bytes
 
 
-def timed(folder: Path, *words: str) -> Timing:
-    """Run a harness command in a folder.
+def timed(folder: Path, *words: str) -> float:
+    """Wall seconds of a harness command, run in a folder.
 
     Raises:
         RuntimeError: if it fails; the text holds its last lines.
     """
     started = time.perf_counter()
-    with subprocess.Popen(
-        [HARNESS, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as command:
-        peak = _Peak(psutil.Process(command.pid))
-        output, _ = command.communicate()
-        seconds = time.perf_counter() - started
-        peak.stop()
-    if command.returncode != 0:
-        raise RuntimeError(f"harness {' '.join(words)} failed:\n{output.decode()[-2000:]}")
-    return Timing(seconds, peak.bytes)
+    done = subprocess.run([HARNESS, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    seconds = time.perf_counter() - started
+    if done.returncode != 0:
+        raise RuntimeError(f"harness {' '.join(words)} failed:\n{done.stdout.decode()[-2000:]}")
+    return seconds
 
 
 class _Peak(threading.Thread):
-    """Samples the memory of a process and its children; proportional shares where the system tells them."""
+    """Samples the memory of this process's children; proportional shares where the system tells them."""
 
-    def __init__(self, process: psutil.Process) -> None:
+    def __init__(self) -> None:
         super().__init__(daemon=True)
-        self._process, self._over = process, threading.Event()
+        self._over = threading.Event()
         self.bytes = 0
         self.start()
 
     def run(self) -> None:
-        while not self._over.wait(0.2):
+        while not self._over.wait(1.0):  # a look takes a twentieth of that from what is measured
             try:
-                family = [self._process, *self._process.children(recursive=True)]
+                family = psutil.Process().children(recursive=True)
                 self.bytes = max(self.bytes, sum(_memory(process) for process in family))
             except psutil.Error:
                 continue
@@ -109,17 +101,17 @@ def _figure(name: str, case: str, value: float, unit: str, bound: float, words: 
 
 def measure_smoke() -> list[Figure]:
     """`recipes/smoke.toml` from an empty store."""
-    _, timing = first_run(SMOKE)
-    return [_figure("smoke", "empty store", timing.seconds, "s", 90, f"run {SMOKE}")]
+    _, seconds, _ = first_run(SMOKE)
+    return [_figure("smoke", "empty store", seconds, "s", 90, f"run {SMOKE}")]
 
 
 def measure_first_run() -> list[Figure]:
     """`recipes/bpo.toml` from an empty store: time and peak memory."""
-    _, timing = first_run(DEFAULT)
+    _, seconds, peak = first_run(DEFAULT)
     words = f"run {DEFAULT}"
     return [
-        _figure("first-run", "empty store, time", timing.seconds / 60, "min", 8, words),
-        _figure("first-run", "empty store, peak memory", timing.peak / GIB, "GiB", 4, words),
+        _figure("first-run", "empty store, time", seconds / 60, "min", 8, words),
+        _figure("first-run", "empty store, peak memory", peak / GIB, "GiB", 4, words),
     ]
 
 
@@ -127,9 +119,9 @@ def measure_second_run() -> list[Figure]:
     """The same command again, everything stored."""
     figures = []
     for recipe in (SMOKE, DEFAULT):
-        folder, _ = first_run(recipe)
+        folder, _, _ = first_run(recipe)
         again = timed(folder, "run", recipe)
-        figures.append(_figure("second-run", Path(recipe).name, again.seconds, "s", 3, f"run {recipe}"))
+        figures.append(_figure("second-run", Path(recipe).name, again, "s", 3, f"run {recipe}"))
     return figures
 
 
@@ -137,7 +129,7 @@ def measure_help() -> list[Figure]:
     """`harness --help` and `harness check`: the best of five, since the first one warms the disk."""
     folder, figures = project(), []
     for words in ("--help", f"check {DEFAULT}"):
-        best = min(timed(folder, *words.split()).seconds for _ in range(5))
+        best = min(timed(folder, *words.split()) for _ in range(5))
         figures.append(_figure("help", words, best, "s", 0.5, words))
     return figures
 

@@ -29,7 +29,7 @@ class Took:
 
 def measure() -> list[Figure]:
     """The real commands on the smoke recipe's store, before and after it has grown."""
-    folder, _ = first_run(SMOKE)
+    folder, _, _ = first_run(SMOKE)
     store = folder / ".harness"
     _check_room(folder)
     known = sorted((store / "pairs").iterdir())[0].name
@@ -72,7 +72,7 @@ def _add(store: Path, manifest: Manifest) -> None:
 
 def _took(folder: Path, *words: str) -> Took:
     before = _processor_seconds()
-    wall = timed(folder, *words).seconds
+    wall = timed(folder, *words)
     return Took(wall, _processor_seconds() - before)
 
 
