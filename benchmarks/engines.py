@@ -61,9 +61,7 @@ def _begin(folder: Path, recipe: str, words: Sequence[str]) -> psutil.Popen:
 
 
 def _turn(run: psutil.Popen) -> float:
-    """Let a run go on for a turn or to its end; the seconds that it took."""
-    if run.poll() is not None:
-        return 0.0
+    """Let a run go on for a turn or to its end; the seconds that it took, none after its end."""
     family, began = _family(run), time.perf_counter()
     for process in family:
         with suppress(psutil.NoSuchProcess):
